@@ -1,0 +1,63 @@
+"""Categories of a data set: ids, names, thing or stuff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+
+@dataclass(frozen=True)
+class Category:
+    """One kind of thing (countable: cars) or stuff (sky). `id` is any non-negative integer, 0 included."""
+
+    id: int
+    name: str
+    isthing: bool
+    color: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All categories of a data set, in a fixed order; arrays elsewhere hold a category's index in it.
+
+    Raises:
+        ValueError: two categories share an id, or there is none.
+    """
+
+    categories: tuple[Category, ...]
+
+    def __post_init__(self) -> None:
+        ids = [c.id for c in self.categories]
+        if not ids:
+            raise ValueError("a catalogue needs at least one category")
+        doubles = sorted({i for i in ids if ids.count(i) > 1})
+        if doubles:
+            raise ValueError(f"category ids must be unique; given twice: {doubles}")
+
+    def __len__(self) -> int:
+        return len(self.categories)
+
+    @cached_property
+    def ids(self) -> Int[np.ndarray, " c"]:
+        """Category ids, in catalogue order."""
+        return np.array([c.id for c in self.categories], np.int64)
+
+    @cached_property
+    def isthing(self) -> Bool[np.ndarray, " c"]:
+        """True for things, in catalogue order."""
+        return np.array([c.isthing for c in self.categories], bool)
+
+    def index(self, ids: Iterable[int] | Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Catalogue indices of category ids; -1 where an id is in no category.
+
+        >>> Catalogue((Category(7, "road", False), Category(3, "car", True))).index([3, 7, 8]).tolist()
+        [1, 0, -1]
+        """
+        wanted = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), np.int64)
+        order = np.argsort(self.ids)
+        at = order[np.minimum(np.searchsorted(self.ids, wanted, sorter=order), len(self) - 1)]
+        return np.where(self.ids[at] == wanted, at, -1)
