@@ -1,0 +1,1 @@
+"""Exact and fast metrics of panoptic segmentation, at all scales."""
