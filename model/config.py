@@ -1,0 +1,426 @@
+"""All settings of a run as values: the presets of the paper's data sets, and the arms of its Table 1.
+
+Porzi et al., "Improving Panoptic Segmentation at All Scales", CVPR 2021. Its supplementary material, which holds the
+hyper-parameters, could not be found: a value marked "assumed" is not in the paper. "Seamless" then means the open code
+of the same first author's earlier work (mapillary/seamseg), which the paper says it follows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from model.box_coding import Weights
+from model.levels import Levels
+
+DEFAULT_LEVELS = Levels()
+ROI_WEIGHTS = Weights(centre=10.0, size=5.0)
+
+
+@dataclass(frozen=True)
+class HRNetConfig:
+    """HRNetV2 (Wang et al., TPAMI 2020); the default is W48, the body of the paper's network."""
+
+    kind: Literal["hrnet"] = "hrnet"
+    stem: int = 64
+    """Channels of the two strided convolutions before the first stage."""
+    bottleneck: int = 64
+    """Inner channels of the first stage's blocks; they put out four times as many."""
+    bottlenecks: int = 4
+    """Blocks of the first stage."""
+    width: int = 48
+    """Channels at stride 4; 2, 4 and 8 times as many at strides 8, 16 and 32."""
+    modules: tuple[int, int, int] = (1, 4, 3)
+    """Exchange modules of stages 2, 3 and 4."""
+    blocks: int = 4
+    """Residual blocks of each branch of a module."""
+
+
+@dataclass(frozen=True)
+class ResNetConfig:
+    """ResNet with bottleneck blocks (He et al., CVPR 2016); the default is ResNet-50, the body of Seamless."""
+
+    kind: Literal["resnet"] = "resnet"
+    width: int = 64
+    """Channels of the stem and inner channels of the first stage; both double from stage to stage."""
+    depths: tuple[int, int, int, int] = (3, 4, 6, 3)
+
+
+@dataclass(frozen=True)
+class PyramidConfig:
+    """Feature pyramid (Lin et al., CVPR 2017) on the body's strides 4 to 32."""
+
+    channels: int = 256
+    """Assumed: Seamless."""
+    extra_levels: int = 2
+    """Levels coarser than stride 32, each half the size of the one before. Assumed: Seamless, two for MVD."""
+
+
+@dataclass(frozen=True)
+class RPNConfig:
+    """Region proposal head: anchors, the loss on them, and which of its boxes go on. All assumed: Seamless."""
+
+    channels: int = 256
+    anchor_scale: float = 2.0
+    """Side of an anchor of ratio 1, in strides of its level."""
+    anchor_ratios: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0)
+    """Height over width; all anchors of a level have the same area."""
+    positive_iou: float = 0.7
+    negative_iou: float = 0.3
+    """Anchors between the two are left out of the loss, unless one is the best that an instance has."""
+    ignore_overlap: float = 0.7
+    """An anchor with at least this share of its area on ignored pixels is left out of the loss."""
+    samples: int = 256
+    """Anchors an image in the loss."""
+    positive_fraction: float = 0.5
+    """Of the samples, at most."""
+    beta: float = 1 / 9
+    """Where the Huber loss of the deltas turns linear. Its deltas have weight 1."""
+    train_candidates: int = 12000
+    """Boxes an image that enter non-maximum suppression while training."""
+    train_proposals: int = 2000
+    """Boxes an image that leave it, at most."""
+    test_candidates: int = 6000
+    test_proposals: int = 1000
+    nms_iou: float = 0.7
+
+
+@dataclass(frozen=True)
+class ROIConfig:
+    """Box and mask heads: what they are trained on, and which detections are kept. All assumed: Seamless."""
+
+    levels: Levels = DEFAULT_LEVELS
+    pool: int = 14
+    """Bins a side that a region is pooled to; masks have twice as many, the box head averages 2x2."""
+    box_channels: int = 1024
+    mask_channels: int = 256
+    mask_convolutions: int = 4
+    samples: int = 512
+    """Proposals an image in the loss."""
+    positive_fraction: float = 0.25
+    positive_iou: float = 0.5
+    ignore_overlap: float = 0.7
+    """A proposal with at least this share of its area on ignored pixels is left out of the loss."""
+    beta: float = 1.0
+    weights: Weights = ROI_WEIGHTS
+    score: float = 0.05
+    """Detections of a lower score are dropped."""
+    nms_iou: float = 0.5
+    detections: int = 256
+    """Detections an image, at most."""
+
+
+@dataclass(frozen=True)
+class DeepLabConfig:
+    """DeepLabV3+ on the body, as Panoptic-DeepLab connects it to HRNet (the paper's network, Sec. 4.1).
+
+    The numbers are assumed: those of the PyTorch code of Panoptic-DeepLab's first author for HRNet-W48. Pyramid pooling
+    sees stride 32; strides 16, 8 and 4 join it one after the other.
+    """
+
+    kind: Literal["deeplab"] = "deeplab"
+    rates: tuple[int, ...] = (6, 12, 18)
+    """Dilations of the pyramid pooling at stride 32."""
+    channels: int = 256
+    skip_channels: tuple[int, int, int] = (128, 64, 32)
+    """To which the features of strides 16, 8 and 4 are reduced before they join."""
+    pooling: int = 32
+    """Window of the pooling branch, in cells of stride 32: that of a training crop, so that whole images look alike."""
+    hardest: float = 0.25
+    """Share of an image's pixels in the loss: those of the highest loss. Assumed: Seamless."""
+
+
+@dataclass(frozen=True)
+class MiniDLConfig:
+    """Seamless' semantic head on the four finest pyramid levels (Porzi et al., CVPR 2019)."""
+
+    kind: Literal["minidl"] = "minidl"
+    channels: int = 128
+    dilation: int = 6
+    pooling: int = 64
+    """Window of the pooling branch, cells of each level."""
+    hardest: float = 0.25
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """Boxes, masks and semantics into one panoptic map. All assumed: Seamless."""
+
+    score: float = 0.5
+    """An instance needs at least this score."""
+    overlap: float = 0.5
+    """An instance of which more than this share is already taken by better ones is dropped."""
+    stuff_area: int = 4096
+    """Stuff segments below it become void; pixels of the network's input."""
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """What a training sample is cut from, and how (Sec. 2.1); also the resolution of inference."""
+
+    shortest: int = 1920
+    """s_0: shortest side of an image once rescaled, pixels. Assumed: Seamless."""
+    crop: int | None = 1024
+    """Side of the square crop (Sec. 4.1); None: the whole image, padded to the largest of its batch."""
+    sampling: Literal["cus", "isus"] = "isus"
+    stuff_scales: tuple[float, float] = (0.8, 1.25)
+    """r_st: range of random scale factors of class-uniform sampling. Assumed: Seamless' random scales."""
+    thing_scales: tuple[float, float] = (0.25, 4.0)
+    """r_th: to which ISUS clamps an instance's scale factor. Assumed, without any source."""
+    mean: tuple[float, float, float] = (0.41738699, 0.45732192, 0.46886091)
+    """Of red, green, blue, 0 to 1. Assumed: Seamless."""
+    std: tuple[float, float, float] = (0.25685097, 0.26509955, 0.29067996)
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """SGD with Nesterov momentum (Sec. 4.1 says SGD). All assumed: Seamless."""
+
+    batch: int = 8
+    """Samples a step, over all ranks."""
+    steps: int = 191_000
+    learning_rate: float = 0.01
+    milestones: tuple[int, ...] = (144_000, 176_000)
+    """Steps at which the learning rate falls to a tenth."""
+    warmup: int = 200
+    """Steps over which it rises linearly from a third."""
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    """0 on normalisation layers."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a checkpoint needs to be trained again, or used."""
+
+    body: HRNetConfig | ResNetConfig = HRNetConfig()
+    pyramid: PyramidConfig = PyramidConfig()
+    rpn: RPNConfig = RPNConfig()
+    roi: ROIConfig = ROIConfig()
+    semantic: DeepLabConfig | MiniDLConfig = DeepLabConfig()
+    fusion: FusionConfig = FusionConfig()
+    sample: SampleConfig = SampleConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    box_loss: Literal["standard", "crop_aware"] = "crop_aware"
+    """Of both the region proposal head and the box head (Sec. 4.1)."""
+    matching: Literal["visible", "clipped"] = "visible"
+    """visible: IoU with the visible box (the paper, as far as its text says). clipped (ours): the anchor or proposal is
+    first clipped to the crop where the instance goes on, so that large anchors find large cut objects."""
+    clip_proposals: bool = True
+    """Whether proposals are clipped to the crop while training; always at inference. Assumed: Seamless."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings for one data set."""
+
+    network: Config
+    """The paper's network, trained on crops."""
+    whole_shortest: int
+    """s_0 of arms that train on whole images. Assumed: the paper says that CROP has almost double FULL's resolution."""
+    seamless: Config
+    """The Seamless baseline, trained on crops."""
+    seamless_whole_shortest: int
+
+
+MVD = Config()
+
+# Assumed for IDD and Cityscapes alike: Seamless' settings for Cityscapes.
+CITYSCAPES = Config(
+    pyramid=PyramidConfig(extra_levels=1),
+    rpn=RPNConfig(anchor_scale=8.0, anchor_ratios=(0.5, 1.0, 2.0)),
+    roi=ROIConfig(detections=100),
+    semantic=DeepLabConfig(pooling=16),
+    sample=SampleConfig(shortest=1024, crop=512, stuff_scales=(0.5, 2.0)),
+    schedule=ScheduleConfig(steps=48_000, milestones=(36_000, 44_000)),
+)
+IDD = replace(
+    CITYSCAPES,
+    sample=replace(CITYSCAPES.sample, shortest=1080),
+    schedule=ScheduleConfig(steps=74_000, milestones=(56_000, 68_000)),
+)
+
+# Ours: the same network, small enough for two CPU cores. Scenes of 256x512 with objects of 4 to 290 pixels.
+STREETS = Config(
+    body=HRNetConfig(stem=24, bottleneck=16, bottlenecks=1, width=16, modules=(1, 1, 1), blocks=2),
+    pyramid=PyramidConfig(channels=40, extra_levels=1),
+    rpn=RPNConfig(
+        channels=40,
+        anchor_scale=2.5,
+        samples=128,
+        train_candidates=600,
+        train_proposals=200,
+        test_candidates=1500,
+        test_proposals=300,
+    ),
+    roi=ROIConfig(
+        levels=Levels(canonical_size=64.0),
+        box_channels=128,
+        mask_channels=32,
+        mask_convolutions=2,
+        samples=64,
+        detections=100,
+    ),
+    semantic=DeepLabConfig(rates=(1, 2, 3), channels=48, skip_channels=(32, 24, 16), pooling=4),
+    fusion=FusionConfig(stuff_area=64),
+    sample=SampleConfig(shortest=256, crop=128),
+    schedule=ScheduleConfig(steps=4000, learning_rate=0.02, milestones=(3000, 3700)),
+)
+
+PRESETS: dict[str, Preset] = {
+    "mvd": Preset(
+        MVD,
+        whole_shortest=1024,
+        seamless=replace(MVD, body=ResNetConfig(), semantic=MiniDLConfig()),
+        seamless_whole_shortest=1920,  # what Seamless itself trains on
+    ),
+    "idd": Preset(
+        IDD,
+        whole_shortest=576,
+        seamless=replace(IDD, body=ResNetConfig(), semantic=MiniDLConfig()),
+        seamless_whole_shortest=1080,
+    ),
+    "cityscapes": Preset(
+        CITYSCAPES,
+        whole_shortest=544,
+        seamless=replace(CITYSCAPES, body=ResNetConfig(), semantic=MiniDLConfig()),
+        seamless_whole_shortest=1024,
+    ),
+    "streets": Preset(
+        STREETS,
+        whole_shortest=128,
+        seamless=replace(
+            STREETS,
+            body=ResNetConfig(width=16, depths=(2, 2, 2, 2)),
+            semantic=MiniDLConfig(channels=24, dilation=3, pooling=16),
+        ),
+        seamless_whole_shortest=128,  # as FULL: steps of all arms should cost about the same
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of the paper's Table 1: what differs between runs on one data set."""
+
+    seamless: bool = False
+    """Seamless' network in place of the paper's."""
+    crops: bool = True
+    """Train on crops, else on whole images at reduced resolution."""
+    cabb: bool = False
+    """The crop-aware box loss (Sec. 2.3), else the standard one (Eq. 1)."""
+    isus: bool = False
+    """Instance scale-uniform sampling (Sec. 2.1), else class-uniform."""
+    clipped: bool = False
+    """Clipped matching: ours, not the paper's."""
+
+
+ARMS: dict[str, Arm] = {
+    "full": Arm(crops=False),
+    "crop": Arm(),
+    "crop+cabb": Arm(cabb=True),
+    "crop+isus": Arm(isus=True),
+    "crop+cabb+isus": Arm(cabb=True, isus=True),
+    "seamless": Arm(seamless=True, crops=False),
+    "seamless+crop": Arm(seamless=True),
+    "seamless+cabb+isus": Arm(seamless=True, cabb=True, isus=True),
+    "crop+clipped": Arm(clipped=True),
+    "crop+cabb+isus+clipped": Arm(cabb=True, isus=True, clipped=True),
+}
+
+
+def configure(preset: str, arm: str) -> Config:
+    """The settings of one arm on one data set.
+
+    Raises:
+        ValueError: no such preset or arm.
+
+    >>> configure("mvd", "full").sample.crop is None
+    True
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"no preset {preset!r}: choose from {', '.join(PRESETS)}")
+    if arm not in ARMS:
+        raise ValueError(f"no arm {arm!r}: choose from {', '.join(ARMS)}")
+    settings, chosen = PRESETS[preset], ARMS[arm]
+    config = settings.seamless if chosen.seamless else settings.network
+    whole_shortest = settings.seamless_whole_shortest if chosen.seamless else settings.whole_shortest
+    sample = replace(config.sample, sampling="isus" if chosen.isus else "cus")
+    if not chosen.crops:
+        sample = replace(sample, crop=None, shortest=whole_shortest)
+    return replace(
+        config,
+        sample=sample,
+        box_loss="crop_aware" if chosen.cabb else "standard",
+        matching="clipped" if chosen.clipped else "visible",
+    )
+
+
+class ConfigError(ValueError):
+    """A stored configuration that this version cannot read: names the key, and what would be right."""
+
+
+def to_json(config: Config) -> str:
+    """The configuration as indented JSON, every value written out."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text: str) -> Config:
+    """Undoes `to_json`; a key that is absent takes its default.
+
+    Raises:
+        ConfigError: not JSON, an unknown key, or a value of the wrong type.
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"the configuration is not JSON: {error}") from error
+    config = _parse(Config, data, "")
+    assert isinstance(config, Config)
+    return config
+
+
+def _parse(kind: Any, value: Any, key: str) -> Any:
+    """`value`, as JSON gives it, as an object of type `kind`; `key` is its dotted path, for messages."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _parse_dataclass(kind, value, key)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        choices = [a for a in arguments if a is not type(None)]
+        if len(choices) > 1:  # bodies and semantic heads say which one they are
+            named = {get_args(get_type_hints(choice)["kind"])[0]: choice for choice in choices}
+            name = value.get("kind") if isinstance(value, dict) else None
+            if name not in named:
+                raise ConfigError(f"{key}.kind is {name!r}: must be one of {', '.join(named)}")
+            choices = [named[name]]
+        return _parse(choices[0], value, key)
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(f"{key} is {value!r}: must be one of {', '.join(map(repr, arguments))}")
+        return value
+    if origin is tuple:
+        fixed = arguments[-1] is not Ellipsis
+        if not isinstance(value, list) or (fixed and len(value) != len(arguments)):
+            raise ConfigError(f"{key} is {value!r}: must be a list" + (f" of {len(arguments)}" if fixed else ""))
+        kinds = arguments if fixed else arguments[:1] * len(value)
+        return tuple(_parse(k, v, f"{key}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{key} is {value!r}: must be of type {kind.__name__}")
+    return value
+
+
+def _parse_dataclass(kind: Any, value: Any, key: str) -> Any:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key or 'the configuration'} is {value!r}: must be an object")
+    hints = get_type_hints(kind)
+    unknown = [f"{key}.{name}".lstrip(".") for name in value if name not in hints]
+    if unknown:
+        raise ConfigError(f"unknown key {', '.join(unknown)}; {kind.__name__} has {', '.join(hints)}")
+    return kind(**{name: _parse(hints[name], v, f"{key}.{name}".lstrip(".")) for name, v in value.items()})

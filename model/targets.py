@@ -1,0 +1,40 @@
+"""What one training image holds, as tensors: what the data pipeline puts out and the losses take in."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+IGNORE = 255
+"""Value of `Targets.semantic` where nothing is known; a catalogue has fewer categories."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Ground truth of one image of h x w pixels (a crop, or a whole image padded to its batch), in its own frame.
+
+    Categories are indices into the catalogue, for things and stuff alike.
+    """
+
+    categories: Int[Tensor, " n"]
+    """int64 catalogue index of each instance, things only; no crowds."""
+    visible: Float[Tensor, "n 4"]
+    """Box of the instance's pixels in this image: x0, y0, x1, y1, of positive size and inside the image."""
+    open_sides: Bool[Tensor, "n 4"]
+    """Left, top, right, bottom: the instance goes on past that border of the crop. All False for a whole image."""
+    instances: Int[Tensor, "h w"]
+    """int16: which row of the above owns the pixel; -1 none."""
+    semantic: Int[Tensor, "h w"]
+    """uint8 catalogue index of the pixel's category, stuff and things (crowds too); IGNORE on void and padding."""
+    ignore: Bool[Tensor, "h w"]
+    """Void, crowds and padding: no detection there is wrong."""
+
+    def to(self, device: torch.device | str) -> Targets:
+        """The same on another device."""
+        return Targets(
+            **{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in dataclasses.fields(self)}
+        )

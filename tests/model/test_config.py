@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from model.config import ARMS, PRESETS, STREETS, ConfigError, configure, from_json, to_json
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_written_reads_back_equal(preset, arm):
+    config = configure(preset, arm)
+    assert from_json(to_json(config)) == config
+
+
+def test_arms_differ_only_in_what_their_name_says():
+    crop, cabb, isus, both = (configure("mvd", arm) for arm in ("crop", "crop+cabb", "crop+isus", "crop+cabb+isus"))
+    assert (crop.box_loss, cabb.box_loss) == ("standard", "crop_aware")
+    assert (crop.sample.sampling, isus.sample.sampling) == ("cus", "isus")
+    assert len({c.body for c in (crop, cabb, isus, both)}) == 1
+    assert configure("mvd", "full").sample.crop is None
+    assert configure("mvd", "full").sample.shortest < crop.sample.shortest
+    assert configure("streets", "crop+clipped").matching == "clipped"
+    assert configure("streets", "seamless+crop").body.kind == "resnet"
+    assert configure("streets", "seamless+crop").semantic.kind == "minidl"
+
+
+def edited(change):
+    data = json.loads(to_json(STREETS))
+    change(data)
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["rpn"].update(anchor_size=8), r"rpn\.anchor_size"),
+        (lambda d: d.update(arm="crop"), "unknown key arm"),
+        (lambda d: d["roi"].update(pool="14"), r"roi\.pool is '14'"),
+        (lambda d: d["roi"].update(pool=True), r"roi\.pool is True"),
+        (lambda d: d["body"].update(kind="vgg"), r"body\.kind is 'vgg': must be one of hrnet, resnet"),
+        (lambda d: d["body"].update(modules=[1, 1]), r"body\.modules .* must be a list of 3"),
+        (lambda d: d["sample"].update(sampling="random"), r"sample\.sampling is 'random'"),
+        (lambda d: d["rpn"].update(anchor_ratios=[1, "2"]), r"rpn\.anchor_ratios\[1\] is '2'"),
+        (lambda d: d.update(rpn=3), "rpn is 3: must be an object"),
+    ],
+)
+def test_a_wrong_value_is_named(change, message):
+    with pytest.raises(ConfigError, match=message):
+        from_json(edited(change))
+
+
+def test_text_that_is_not_json_is_an_error():
+    with pytest.raises(ConfigError, match="not JSON"):
+        from_json("{")
+
+
+def test_an_absent_key_takes_its_default():
+    assert from_json("{}").schedule.batch == 8
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(ValueError, match="mvd, idd, cityscapes, streets"):
+        configure("coco", "crop")
+    with pytest.raises(ValueError, match="full, crop, "):
+        configure("mvd", "crops")
