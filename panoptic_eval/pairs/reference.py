@@ -1,4 +1,4 @@
-"""From two label images to their joint histogram, with Pillow and NumPy: short, and the fallback for every PNG that exists.
+"""From two label images to their joint histogram, with Pillow and NumPy: short, and the fallback for any PNG.
 
 Runs first: a label image has far fewer runs of equal ids than pixels, so that sorting runs is cheap where sorting
 pixels is not.
@@ -99,7 +99,8 @@ def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"])
     pairs, inverse = np.unique(at_gt * np.int64(len(pred_ids.id)) + at_pred, return_inverse=True)
     pixels = np.bincount(inverse, weights=length).astype(np.int64)  # exact: float64 holds integers to 2**53
     pair_gt, pair_pred = np.divmod(pairs, len(pred_ids.id))
-    return IdCounts(*gt.shape, gt_ids, pred_ids, pair_gt.astype(np.int32), pair_pred.astype(np.int32), pixels)
+    height, width = gt.shape
+    return IdCounts(height, width, gt_ids, pred_ids, pair_gt.astype(np.int32), pair_pred.astype(np.int32), pixels)
 
 
 def count_pair(gt: bytes, pred: bytes) -> IdCounts:

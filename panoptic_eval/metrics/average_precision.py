@@ -1,0 +1,146 @@
+"""Box and mask average precision with COCO's rules (Lin et al., "Microsoft COCO", ECCV 2014), equal to pycocotools.
+
+Whatever the masks come from, matching needs only the pairs of one image and category that overlap enough to match;
+`mask_overlaps` and `box_overlaps` list them from the pair table, `average_precision` matches and accumulates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from panoptic_eval.pairs.table import PairTable
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0.0, 1.0, 101)
+MAX_DETECTIONS = 100
+"""Detections that count, the best of each image and category."""
+COCO_RANGES = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
+"""Areas in pixels, both ends included: an object of exactly 1024 pixels is small and medium."""
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Detections and gt instances of one image and category that could match: IoU at least 0.5."""
+
+    pred: Int[np.ndarray, " k"]
+    """Index into the table's pred."""
+    gt: Int[np.ndarray, " k"]
+    """Index into the table's gt."""
+    iou: Float[np.ndarray, " k"]
+    """With a crowd: intersection over the detection's area."""
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """Precision at 10 thresholds of IoU, 101 of recall, of each category and range; NaN where gt has no instance."""
+
+    precision: Float[np.ndarray, "10 101 c a"]
+    instances: Int[np.ndarray, "a c"]
+    """Gt instances that count."""
+
+    def mean(self, range_: int, *, threshold: float | None = None) -> float:
+        """AP over categories and thresholds, 0 to 1, or at one threshold of IoU; NaN where no category is defined."""
+        rows = slice(None) if threshold is None else np.isclose(IOU_THRESHOLDS, threshold)
+        values = self.precision[rows, :, :, range_]
+        defined = values[~np.isnan(values)]
+        return float(defined.mean()) if defined.size else float("nan")
+
+    def by_category(self, range_: int) -> Float[np.ndarray, " c"]:
+        """AP of each category, 0 to 1; NaN where gt has no instance of it."""
+        values: Float[np.ndarray, " c"] = self.precision[:, :, :, range_].mean((0, 1))
+        return values
+
+
+def mask_overlaps(table: PairTable) -> Overlaps:
+    """Overlaps by the pixels that a detection and an instance share."""
+    solid = (table.pair_gt >= 0) & (table.pair_pred >= 0)
+    g, p = table.pair_gt[solid], table.pair_pred[solid]
+    same = table.gt.category[g] == table.pred.category[p]
+    g, p, shared = g[same], p[same], table.pair_pixels[solid][same]
+    area = table.pred.area[p]
+    union = np.where(table.gt.crowd[g], area, area + table.gt.area[g] - shared)
+    return _enough(table, p, g, shared / union)
+
+
+def box_overlaps(table: PairTable) -> Overlaps:
+    """Overlaps by the boxes of all detections and instances of one image and category; their masks need not touch."""
+    gt, pred = table.gt, table.pred
+    key_gt, key_pred = (s.image * np.int64(len(table.catalogue)) + s.category for s in (gt, pred))
+    order = np.argsort(key_gt, kind="stable")
+    first, last = (np.searchsorted(key_gt[order], key_pred, side=side) for side in ("left", "right"))
+    count = last - first
+    p = np.repeat(np.arange(len(pred)), count)
+    g = order[np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)]
+    (ax, ay, aw, ah), (bx, by, bw, bh) = pred.box[p].T, gt.box[g].T
+    w = np.minimum(ax + aw, bx + bw) - np.maximum(ax, bx)
+    h = np.minimum(ay + ah, by + bh) - np.maximum(ay, by)
+    inter = np.where((w > 0) & (h > 0), w * h, 0.0)
+    union = np.where(gt.crowd[g], aw * ah, aw * ah + bw * bh - inter)
+    iou = np.divide(inter, union, out=np.zeros_like(inter), where=inter > 0)
+    return _enough(table, p, g, iou)
+
+
+def outside(area: Float[np.ndarray, " n"], ranges: Sequence[tuple[float, float]]) -> Bool[np.ndarray, "a n"]:
+    """Whether an area lies outside each of the ranges, whose ends are inside."""
+    return np.stack([(area < low) | (area > high) for low, high in ranges])
+
+
+def average_precision(
+    table: PairTable,
+    overlaps: Overlaps,
+    *,
+    gt_outside: Bool[np.ndarray, "a g"],
+    pred_outside: Bool[np.ndarray, "a p"],
+    max_detections: int = MAX_DETECTIONS,
+) -> AveragePrecision:
+    """Match detections to instances, best score first, and accumulate precision over recall.
+
+    Equal scores are matched in the order of the table; detections without score have 1. Stuff does not take part.
+
+    Args:
+        table: of label maps or of detections.
+        overlaps: of that table, by mask or by box.
+        gt_outside: instances that each of `a` ranges leaves out: what matches them does not count.
+        pred_outside: detections that do not count in a range unless they match an instance inside.
+        max_detections: of each image and category.
+    """
+    from panoptic_eval.metrics import matching  # compiled: imported when there is something to match
+
+    gt, pred, c = table.gt, table.pred, len(table.catalogue)
+    score = np.where(np.isnan(pred.score), 1.0, pred.score)
+    detection = np.flatnonzero(table.catalogue.isthing[pred.category])
+    detection = detection[np.lexsort((-score[detection], pred.image[detection], pred.category[detection]))]
+    group = pred.category[detection] * np.int64(len(table)) + pred.image[detection]
+    rank = np.arange(len(group)) - np.searchsorted(group, group)
+    detection = detection[rank < max_detections]
+
+    position = np.full(len(pred), -1)
+    position[detection] = np.arange(len(detection))
+    at = position[overlaps.pred]
+    order = np.lexsort((overlaps.gt, at))
+    order = order[at[order] >= 0]
+    start = np.searchsorted(at[order], np.arange(len(detection) + 1))
+
+    ignored = gt_outside | gt.crowd
+    matched, skipped = matching.match(
+        start, overlaps.gt[order], overlaps.iou[order], ignored, gt.crowd, pred_outside[:, detection], IOU_THRESHOLDS
+    )
+    instances = np.stack(
+        [np.bincount(gt.category[~i & table.catalogue.isthing[gt.category]], minlength=c) for i in ignored]
+    )
+    category = pred.category[detection]
+    by_score = np.lexsort((-score[detection], category))
+    first = np.searchsorted(category, np.arange(c + 1))
+    precision = matching.accumulate(by_score, first, matched, skipped, instances, RECALLS)
+    return AveragePrecision(precision, instances)
+
+
+def _enough(
+    table: PairTable, p: Int[np.ndarray, " k"], g: Int[np.ndarray, " k"], iou: Float[np.ndarray, " k"]
+) -> Overlaps:
+    kept = (iou >= IOU_THRESHOLDS[0]) & table.catalogue.isthing[table.gt.category[g]]
+    return Overlaps(p[kept], g[kept], iou[kept])

@@ -1,0 +1,166 @@
+"""Panoptic quality: PQ, SQ and RQ (Kirillov et al., "Panoptic Segmentation", CVPR 2019, Eq. 1), and PQ† (Porzi et
+al., "Seamless Scene Segmentation", CVPR 2019).
+
+Matching is that of panopticapi: void leaves a prediction's area, crowd does not, and a prediction that lies for more
+than half of its area in void and crowds of its own category is not counted at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from panoptic_eval.pairs.table import PairTable
+
+
+@dataclass(frozen=True)
+class PQCounts:
+    """What images say about each of C categories; counts of different images add. Leading axes are free."""
+
+    iou: Float[np.ndarray, "*b c"]
+    """Summed over matched pairs."""
+    tp: Int[np.ndarray, "*b c"]
+    fp: Int[np.ndarray, "*b c"]
+    fn: Int[np.ndarray, "*b c"]
+
+    def sum(self) -> PQCounts:
+        """Counts of all images together: the sum over the first axis."""
+        return PQCounts(self.iou.sum(0), self.tp.sum(0), self.fp.sum(0), self.fn.sum(0))
+
+
+def panoptic_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
+    """PQ of each category, 0 to 1; NaN where neither side has a segment of that category.
+
+    >>> one = np.array([1])
+    >>> panoptic_quality(PQCounts(iou=np.array([0.8]), tp=one, fp=one, fn=one))
+    array([0.4])
+    """
+    return divide(counts.iou, counts.tp + counts.fp / 2 + counts.fn / 2)
+
+
+def segmentation_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
+    """SQ, the mean IoU of matched pairs; 0 where there is a segment but no match, NaN where there is no segment."""
+    present = counts.tp + counts.fp + counts.fn > 0
+    return np.where(present, counts.iou / np.maximum(counts.tp, 1), np.nan)
+
+
+def recognition_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
+    """RQ, the F1 score of matching; NaN where neither side has a segment of that category."""
+    return divide(counts.tp, counts.tp + counts.fp / 2 + counts.fn / 2)
+
+
+def divide(a: Float[np.ndarray, ...], b: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
+    """a / b, and NaN where b is 0: the category, or the group, is absent."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(b == 0, np.nan, np.asarray(a) / b)
+
+
+def pq_counts(table: PairTable, *, last_crowd_only: bool = False, stated_areas: bool = False) -> PQCounts:
+    """Matches, unmatched segments and summed IoU of each image and category, shape (images, categories).
+
+    Args:
+        table: of label maps.
+        last_crowd_only: panopticapi's quirk: of several crowds of one category in an image only the last counts.
+        stated_areas: panopticapi's quirk: gt areas are those of the JSON, where it states them.
+    """
+    gt, pred = table.gt, table.pred
+    crowd = gt.crowd
+    area = np.where(stated_areas & ~np.isnan(gt.stated_area), gt.stated_area, gt.area)
+    g, p, shared = _pairs(table)
+    same = gt.category[g] == pred.category[p]
+    void = void_overlap(table)
+
+    candidate = same & ~crowd[g]
+    iou = shared / (area[g] + (pred.area - void)[p] - shared)
+    match = candidate & (iou > 0.5)  # more than half of the union: at most one partner on either side
+    tp = _histogram(table, gt.image[g[match]], gt.category[g[match]])
+    iou_sum = _histogram(table, gt.image[g[match]], gt.category[g[match]], weights=iou[match])
+
+    missed = ~crowd
+    missed[g[match]] = False
+    fn = _histogram(table, gt.image[missed], gt.category[missed])
+
+    counts_as_crowd = crowd & _last_of_category(table) if last_crowd_only else crowd
+    in_crowd = same & counts_as_crowd[g]
+    ignored = void + np.bincount(p[in_crowd], weights=shared[in_crowd], minlength=len(pred))
+    false = ignored / pred.area <= 0.5
+    false[p[match]] = False
+    fp = _histogram(table, pred.image[false], pred.category[false])
+    return PQCounts(iou_sum, tp.astype(np.int64), fp.astype(np.int64), fn.astype(np.int64))
+
+
+def stuff_dagger(table: PairTable) -> tuple[Float[np.ndarray, "i c"], Int[np.ndarray, "i c"]]:
+    """Of each image and category: the IoU of its region (all segments as one), and whether gt has it (0 or 1).
+
+    Crowds are no region; void leaves the prediction, as in PQ. Summed over images, their quotient is PQ† of a stuff
+    category: a category predicted where gt has none costs nothing.
+    """
+    gt, pred = table.gt, table.pred
+    g, p, shared = _pairs(table)
+    overlap = (gt.category[g] == pred.category[p]) & ~gt.crowd[g]
+    inter = _histogram(table, gt.image[g[overlap]], gt.category[g[overlap]], weights=shared[overlap])
+    solid = ~gt.crowd
+    gt_area = _histogram(table, gt.image[solid], gt.category[solid], weights=gt.area[solid])
+    pred_area = _histogram(table, pred.image, pred.category, weights=pred.area - void_overlap(table))
+    union = np.where(gt_area > 0, gt_area + pred_area - inter, 1)
+    return inter / union, (gt_area > 0).astype(np.int64)
+
+
+def pq_dagger(table: PairTable, counts: PQCounts) -> Float[np.ndarray, " c"]:
+    """PQ† of each category: PQ of things; of stuff the mean IoU of the category's region over the images that have it.
+
+    Args:
+        table: of label maps.
+        counts: of all its images together.
+
+    Returns:
+        0 to 1; NaN for a thing category that neither side has and for stuff that gt does not have.
+    """
+    iou, present = stuff_dagger(table)
+    return np.where(table.catalogue.isthing, panoptic_quality(counts), divide(iou.sum(0), present.sum(0)))
+
+
+def void_overlap(table: PairTable) -> Float[np.ndarray, " n"]:
+    """Pixels of each predicted segment that gt leaves void."""
+    in_void = (table.pair_gt < 0) & (table.pair_pred >= 0)
+    return np.bincount(table.pair_pred[in_void], weights=table.pair_pixels[in_void], minlength=len(table.pred))
+
+
+def split_stuff(table: PairTable) -> Int[np.ndarray, " i"]:
+    """Indices of the images where a side has several segments of one stuff category, which PQ† takes as one."""
+    found = []
+    for side in (table.gt, table.pred):
+        stuff = ~table.catalogue.isthing[side.category] & ~side.crowd
+        many = _histogram(table, side.image[stuff], side.category[stuff]) > 1
+        found.append(np.flatnonzero(many.any(1)))
+    return np.union1d(*found)
+
+
+def _pairs(table: PairTable) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """Pairs without void: gt index, pred index, shared pixels."""
+    solid = (table.pair_gt >= 0) & (table.pair_pred >= 0)
+    return table.pair_gt[solid], table.pair_pred[solid], table.pair_pixels[solid]
+
+
+def _histogram(
+    table: PairTable,
+    image: Int[np.ndarray, " n"],
+    category: Int[np.ndarray, " n"],
+    *,
+    weights: Float[np.ndarray, " n"] | None = None,
+) -> Float[np.ndarray, "i c"]:
+    shape = len(table), len(table.catalogue)
+    return np.bincount(image * np.int64(shape[1]) + category, weights, shape[0] * shape[1]).reshape(shape)
+
+
+def _last_of_category(table: PairTable) -> Bool[np.ndarray, " n"]:
+    """Of the gt crowds: whether it is the last one of its image and category in the order of the JSON."""
+    gt = table.gt
+    rows = np.flatnonzero(gt.crowd)
+    key = gt.image[rows] * np.int64(len(table.catalogue)) + gt.category[rows]
+    _, last = np.unique(key[::-1], return_index=True)
+    is_last = np.zeros(len(gt), bool)
+    is_last[rows[len(rows) - 1 - last]] = True
+    return is_last

@@ -1,0 +1,30 @@
+"""Size percentiles of instances, the axis of Fig. 5 (Porzi et al., CVPR 2021, Sec. 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float
+
+from panoptic_eval.pairs.table import PairTable
+
+PERCENT = (0.0, 25.0, 50.0, 75.0, 99.0, 100.0)
+"""Assumed: the paper names the 99th percentile alone, and shows five bins."""
+
+
+def area_edges(table: PairTable, percent: Sequence[float] = PERCENT) -> Float[np.ndarray, " e"]:
+    """Areas, in pixels, at percentiles of all gt things but crowds, linearly interpolated; NaN where there is none."""
+    gt = table.gt
+    area = gt.area[table.catalogue.isthing[gt.category] & ~gt.crowd]
+    return np.percentile(area, percent) if len(area) else np.full(len(percent), np.nan)
+
+
+def bins(edges: Sequence[float] | Float[np.ndarray, " e"]) -> list[tuple[float, float]]:
+    """Ranges between neighbouring edges, both ends included as COCO's are.
+
+    >>> bins([1, 4, 9])
+    [(1.0, 4.0), (4.0, 9.0)]
+    """
+    return [(float(low), float(high)) for low, high in pairwise(edges)]

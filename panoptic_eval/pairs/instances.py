@@ -1,0 +1,190 @@
+"""Pair tables of detections that may overlap: masks as COCO's run-length encodings, or boxes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt32
+
+from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.errors import InputError, PngError
+from panoptic_eval.labels import LabelMaps
+from panoptic_eval.pairs.table import PairTable, Segments
+from panoptic_eval.predictions import Detections
+
+Rle = Mapping[str, Any]
+"""COCO's: size (height, width) and counts."""
+
+
+def detections_table(table: PairTable, gt: LabelMaps, detections: Detections) -> Iterator[PairTable]:
+    """Tables, image by image, of a label map's instances and the detections in instances.json.
+
+    Args:
+        table: of the panoptic predictions, whose gt segments are taken over.
+        gt: its ground truth: the masks come from its PNGs.
+        detections: of any of gt's images.
+
+    Raises:
+        InputError: a gt PNG that cannot be read any more.
+    """
+    from panoptic_eval.pairs.reference import decode
+    from panoptic_eval.pairs.table import take
+
+    at = {m.image_id: k for k, m in enumerate(gt.maps)}
+    for k, image_id in enumerate(table.image_id):
+        one = take(table, np.array([k]))
+        label_map = gt.maps[at[image_id]]
+        rows = np.flatnonzero(detections.image == at[image_id])
+        rles = None if detections.rle is None else [detections.rle[r] for r in rows.tolist()]
+        gt_rles: list[Rle] | None = None
+        if rles:
+            try:
+                labels = decode(label_map.png.read_bytes())
+            except (OSError, PngError) as error:
+                raise InputError(f"{label_map.png}: {error}") from error
+            gt_rles = [
+                encode_segment(labels, int(i), box) if thing else empty_rle(labels.shape)
+                for i, box, thing in zip(
+                    one.gt.id, one.gt.box.astype(int), table.catalogue.isthing[one.gt.category], strict=True
+                )
+            ]
+        pred = _detected(
+            np.zeros(len(rows), np.int64), detections.category[rows], detections.score[rows], detections.box[rows], rles
+        )
+        yield _with_pairs(replace(one, pred=pred), [gt_rles], [rles])
+
+
+def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> PairTable:
+    """The table of a COCO instance annotation and of COCO results, as `json.load` gives them, for AP alone.
+
+    Images go by ascending id, as pycocotools has them. Ranges of size are to be taken from `stated_area`, as there.
+
+    Raises:
+        InputError: results of an image or category that the annotation does not have.
+    """
+    images = sorted(gt["images"], key=lambda image: image["id"])
+    catalogue = Catalogue(tuple(Category(c["id"], c["name"], True) for c in gt["categories"]))
+    at = {image["id"]: k for k, image in enumerate(images)}
+    unknown = sorted({str(r["image_id"]) for r in results if r["image_id"] not in at})
+    if unknown:
+        raise InputError([f"results: image {i} is none of the annotation's images" for i in unknown])
+    sides: dict[str, Segments] = {}
+    rles: dict[str, list[list[Rle] | None]] = {}
+    for side, entries in (("gt", gt["annotations"]), ("pred", results)):
+        ordered = sorted(entries, key=lambda e: at[e["image_id"]])  # stable: within an image, the order of the file
+        image = np.array([at[e["image_id"]] for e in ordered], np.int64)
+        category = catalogue.index([e["category_id"] for e in ordered])
+        if (category < 0).any():
+            wrong = sorted({int(e["category_id"]) for e, c in zip(ordered, category, strict=True) if c < 0})
+            raise InputError(f"{side}: category ids {wrong} are none of the annotation's categories")
+        masks = (
+            [_rle(e["segmentation"], images[k]) for e, k in zip(ordered, image.tolist(), strict=True)]
+            if all(e.get("segmentation") for e in ordered)
+            else None
+        )
+        box = np.array([e.get("bbox") or [np.nan] * 4 for e in ordered], float).reshape(-1, 4)
+        segments = _detected(image, category, np.array([e.get("score", np.nan) for e in ordered], float), box, masks)
+        if side == "gt":
+            crowd = np.array([bool(e.get("iscrowd", 0)) for e in ordered], bool)
+            stated = np.array([e["area"] for e in ordered], float)
+            segments = replace(segments, crowd=crowd, stated_area=stated)
+        sides[side] = segments
+        split = np.searchsorted(image, np.arange(len(images) + 1)).tolist()
+        rles[side] = [masks and masks[a:b] for a, b in pairwise(split)]
+    none = np.empty(0, np.int64)
+    size = np.array([(i["height"], i["width"]) for i in images], np.int64).reshape(-1, 2)
+    table = PairTable(catalogue, tuple(at), size, sides["gt"], sides["pred"], none, none, none)
+    return _with_pairs(table, rles["gt"], rles["pred"])
+
+
+def encode_segment(labels: UInt32[np.ndarray, "h w"], segment: int, box: Int[np.ndarray, " 4"]) -> Rle:
+    """Run-length encoding of the pixels with one id, looking only into their box (x, y, width, height)."""
+    from pycocotools import mask
+
+    x, y, w, h = box.tolist()
+    inside = np.zeros((w, h + 2), bool)  # transposed, as COCO's runs go down the columns; padded, so that all runs end
+    inside[:, 1:-1] = (labels[y : y + h, x : x + w] == segment).T
+    column, row = np.nonzero(inside[:, 1:] != inside[:, :-1])
+    edges = (x + column) * labels.shape[0] + y + row
+    counts = np.diff(edges, prepend=0, append=labels.size)
+    rle: Rle = mask.frPyObjects({"size": list(labels.shape), "counts": counts.tolist()}, *labels.shape)
+    return rle
+
+
+def empty_rle(shape: tuple[int, ...]) -> Rle:
+    """Run-length encoding without a pixel."""
+    from pycocotools import mask
+
+    rle: Rle = mask.frPyObjects({"size": list(shape), "counts": [shape[0] * shape[1]]}, *shape)
+    return rle
+
+
+def _rle(segmentation: Any, image: Mapping[str, Any]) -> Rle:
+    """One encoding of polygons, or of compressed or uncompressed runs."""
+    from pycocotools import mask
+
+    height, width = image["height"], image["width"]
+    if isinstance(segmentation, list):
+        rle: Rle = mask.merge(mask.frPyObjects(segmentation, height, width))
+        return rle
+    if isinstance(segmentation["counts"], list):
+        rle = mask.frPyObjects(segmentation, height, width)
+        return rle
+    return segmentation  # type: ignore[no-any-return]
+
+
+def _detected(
+    image: Int[np.ndarray, " n"],
+    category: Int[np.ndarray, " n"],
+    score: Float[np.ndarray, " n"],
+    box: Float[np.ndarray, "n 4"],
+    rles: Sequence[Rle] | None,
+) -> Segments:
+    """Segments of COCO results: boxes that are missing come from the masks, areas from the masks where there are any.
+
+    `stated_area` is the box's where the file gives one: pycocotools then ranges even masks by it.
+    """
+    from pycocotools import mask
+
+    box_area = box[:, 2] * box[:, 3]
+    given = ~np.isnan(box_area)
+    area = np.where(given, box_area, 0)
+    if rles is not None:
+        area = np.array(mask.area(list(rles)), np.int64).reshape(-1)
+        drawn = np.array(mask.toBbox(list(rles)), float).reshape(-1, 4)
+        box = np.where(given[:, None], box, drawn)
+    return Segments(
+        image=image,
+        id=np.arange(len(image)),
+        category=category,
+        area=area,
+        stated_area=box_area,
+        box=box,
+        crowd=np.zeros(len(image), bool),
+        score=score,
+    )
+
+
+def _with_pairs(
+    table: PairTable, gt_rles: Sequence[Sequence[Rle] | None], pred_rles: Sequence[Sequence[Rle] | None]
+) -> PairTable:
+    """The table with the shared pixels of all gt and predicted masks, given image by image."""
+    from pycocotools import mask
+
+    found: list[tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]] = []
+    for k, (gts, preds) in enumerate(zip(gt_rles, pred_rles, strict=True)):
+        if not gts or not preds:
+            continue
+        first_gt, first_pred = np.searchsorted(table.gt.image, k), np.searchsorted(table.pred.image, k)
+        # As if all gt were crowds, the IoU is the intersection over the detection's area: an exact way to get it.
+        share = np.asarray(mask.iou(list(preds), list(gts), [1] * len(gts)))
+        p, g = np.nonzero(share)
+        area = table.pred.area[first_pred + p]
+        found.append((first_gt + g, first_pred + p, np.rint(share[p, g] * area).astype(np.int64)))
+    none = np.empty(0, np.int64)
+    gt, pred, pixels = (np.concatenate([none, *part]) for part in (zip(*found, strict=True) if found else ((),) * 3))
+    return replace(table, pair_gt=gt, pair_pred=pred, pair_pixels=pixels)
