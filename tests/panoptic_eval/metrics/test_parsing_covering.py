@@ -1,0 +1,47 @@
+import by_mask
+import numpy as np
+import pytest
+import random_maps
+from drawings import CAR, INDEX, SKY, table
+
+from panoptic_eval.metrics.parsing_covering import parsing_covering, pc_counts
+from panoptic_eval.pairs.table import concatenate
+
+
+def pc(drawing, **options):
+    return parsing_covering(pc_counts(drawing, **options).sum())
+
+
+def test_one_prediction_covers_several_segments():
+    assert pc(table("ccdd", "aaaa", c=CAR, d=CAR, a=CAR))[INDEX[CAR]] == 0.5
+
+
+def test_large_segments_weigh_more():
+    value = pc(table("cccd", "aaa.", c=CAR, d=CAR, a=CAR))
+    assert value[INDEX[CAR]] == 0.75
+
+
+def test_void_and_crowds_of_any_category_leave_the_prediction():
+    assert pc(table("cc.k", "aaaa", c=CAR, a=CAR, k=SKY, crowds="k"))[INDEX[CAR]] == 1
+
+
+def test_by_image_size_is_the_default():
+    small, large = table("c", "c", c=CAR, image_id=1), table("cccc....", "........", c=CAR, image_id=2)
+    both = concatenate([small, large])
+    assert pc(both)[INDEX[CAR]] == 1 / 1.5
+    assert pc(both, by_image_size=False)[INDEX[CAR]] == 1 / 5
+
+
+def test_a_category_that_is_only_predicted_is_left_out():
+    np.testing.assert_array_equal(pc(table("..", "cc", c=CAR)), [np.nan] * 4)
+
+
+@pytest.mark.parametrize("by_image_size", [True, False])
+@pytest.mark.parametrize("seed", range(15))
+def test_agrees_with_masks(seed, by_image_size):
+    rng = np.random.default_rng(seed)
+    categories = random_maps.catalogue(rng)
+    images = random_maps.pairs(rng, categories, images=5)
+    index = {i: k for k, i in enumerate(categories.ids.tolist())}
+    value = pc(random_maps.table(categories, images), by_image_size=by_image_size)
+    np.testing.assert_allclose(value, by_mask.covering(images, index, by_image_size), atol=1e-12)
