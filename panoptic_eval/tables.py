@@ -86,7 +86,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(name: str, value: Any) -> str:
     if isinstance(value, float) and math.isnan(value):
         return "–"
-    if name in _SCORES:
+    if name in _SCORES and isinstance(value, float):
         return f"{100 * value:.1f}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 

@@ -78,7 +78,10 @@ def build(
         return found
 
     pair_gt, pair_pred = pair_rows("gt"), pair_rows("pred")
-    seen = (pair_gt >= 0) | (pair_pred >= 0)
+    image = np.repeat(np.arange(len(counts)), [len(c.pair_pixels) for c in counts])
+    # By segment, not by id: sums then have one order, and one last bit, whatever the ids are.
+    order = np.lexsort((pair_pred, pair_gt, image))
+    seen = order[(pair_gt[order] >= 0) | (pair_pred[order] >= 0)]
     table = PairTable(
         catalogue=gt.catalogue,
         image_id=tuple(gt.maps[i].image_id for i in gt_at.tolist()),
