@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,14 +40,14 @@ class Listed:
     """Index into the catalogue."""
     crowd: Bool[np.ndarray, " n"]
     score: Float[np.ndarray, " n"]
-    """0 to 1; NaN where none is given."""
+    """Finite, larger is surer; NaN where none is given."""
     area: Int[np.ndarray, " n"]
     """As stated, for comparison with what the PNG holds; -1 where not stated."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Ids that carry their category: `id // divisor` and, below the divisor if `bare`, the id itself; or two channels."""
+    """Ids that carry their category: `id // divisor` (if `bare` the id itself when below the divisor), or a channel."""
 
     layout: Literal["divided", "two_channel"]
     """divided: category * divisor + instance; two_channel: red is the category, green the instance, blue 0."""
@@ -102,4 +103,115 @@ def resolve(
         The meaning, and the faults: an id without JSON entry, a JSON entry without pixels (of an image that `image`
         names), an encoded category that does not exist; each names the file, the image and the id.
     """
-    raise NotImplementedError
+    image, ids = np.asarray(image, np.int64), np.asarray(ids, np.int64)
+    if isinstance(maps.meaning, Listed):
+        return _resolve_listed(maps, maps.meaning, image, ids)
+    return _resolve_encoded(maps, maps.meaning, image, ids)
+
+
+def _resolve_listed(
+    maps: LabelMaps, listed: Listed, image: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
+) -> tuple[Meaning, tuple[str, ...]]:
+    """Looks each (image, id) up in the JSON's entries, both as one integer that sorts like the two."""
+    rows = np.flatnonzero(np.isin(listed.image, image))
+    key, wanted = _key(listed.image[rows], listed.id[rows]), _key(image, ids)
+    order = np.argsort(key)
+    at = np.searchsorted(key[order], wanted)
+    found = (ids != 0) & (np.append(key[order], -1)[at] == wanted)
+    row = np.where(found, np.append(rows[order], -1)[at], -1)
+
+    unlisted = ~found & (ids != 0)
+    seen = np.zeros(len(listed.id), bool)
+    seen[row[found]] = True
+    unseen = rows[~seen[rows]]
+    faults = [
+        _fault(maps, i, f"has pixels of id {id_}, which the JSON does not list; expected it in segments_info, or 0")
+        for i, id_ in zip(image[unlisted], ids[unlisted], strict=True)
+    ] + [
+        _fault(maps, i, f"has no pixel of id {id_}, which the JSON lists; expected at least one, or no such entry")
+        for i, id_ in zip(listed.image[unseen], listed.id[unseen], strict=True)
+    ]
+    meaning = Meaning(  # row -1 is the value appended for void
+        segment=np.where(found, ids, -1),
+        category=np.append(listed.category, -1)[row].astype(np.int32),
+        crowd=np.append(listed.crowd, False)[row],
+        score=np.append(listed.score, np.nan)[row],
+        stated_area=np.append(listed.area, -1)[row],
+        rank=np.where(found, row - np.searchsorted(listed.image, image), -1),
+    )
+    return meaning, tuple(faults)
+
+
+def _resolve_encoded(
+    maps: LabelMaps, encoded: Encoded, image: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
+) -> tuple[Meaning, tuple[str, ...]]:
+    """Takes each id apart into category and instance number."""
+    code, bare = split_ids(encoded, ids)
+    table = np.append(encoded.category, -2)
+    category = table[np.minimum(code, len(table) - 1)]
+    if encoded.layout == "two_channel":
+        category = np.where(ids >= 1 << 16, -2, category)
+    unknown = category == -2
+    faults = tuple(
+        _fault(maps, i, f"has pixels of id {id_}, which says category {c}; expected one of {_known(encoded)}")
+        for i, id_, c in zip(image[unknown], ids[unknown], code[unknown], strict=True)
+    )
+    category = np.maximum(category, -1)
+
+    isthing = np.append(maps.catalogue.isthing, False)[category]
+    # Stuff is one segment whatever its instance number: it goes by the id that names the category alone.
+    alone = code * encoded.divisor if encoded.layout == "divided" and not encoded.bare else code
+    segment = np.where(category < 0, -1, np.where(isthing, ids, alone))
+    key = _key(image, segment + 1)
+    distinct, position = np.unique(key, return_inverse=True)
+    meaning = Meaning(
+        segment=segment,
+        category=category.astype(np.int32),
+        crowd=isthing & bare & encoded.crowd_groups,
+        score=np.full(len(ids), np.nan),
+        stated_area=np.full(len(ids), -1),
+        rank=position - np.searchsorted(distinct, _key(image, 1)),  # the image's void sorts just before: -1
+    )
+    return meaning, faults
+
+
+def split_ids(encoded: Encoded, ids: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    """The category number that each id carries, and whether it carries no instance number.
+
+    >>> cityscapes = Encoded("divided", 1000, True, np.arange(34), True)
+    >>> [part.tolist() for part in split_ids(cityscapes, np.array([23, 26, 26004]))]
+    [[23, 26, 26], [True, True, False]]
+    """
+    if encoded.layout == "two_channel":
+        return ids & 0xFF, ids < 256
+    quotient = ids // encoded.divisor
+    bare = (quotient == 0) & encoded.bare
+    return np.where(bare, ids, quotient), bare
+
+
+def _key(image: Int[np.ndarray, " n"], value: Int[np.ndarray, " n"] | int) -> Int[np.ndarray, " n"]:
+    """Image and value (0 to 2**32) as one integer that sorts like the two."""
+    return (image.astype(np.int64) << 33) + value
+
+
+def _known(encoded: Encoded) -> str:
+    """The category numbers that an encoded id may carry, for people."""
+    return ", ".join(map(str, np.flatnonzero(encoded.category >= 0)))
+
+
+def _fault(maps: LabelMaps, image: int, what: str) -> str:
+    where = maps.maps[image]
+    return f"{where.png}: image {where.image_id!r} {what}"
+
+
+def other_type(image_id: ImageId, known: Container[ImageId]) -> str:
+    """Says so if an unknown image id is known with the other type; else empty.
+
+    >>> other_type("7", {7})
+    'the image id is the string "7", which elsewhere is the integer 7'
+    """
+    if isinstance(image_id, str) and image_id.isdecimal() and int(image_id) in known:
+        return f'the image id is the string "{image_id}", which elsewhere is the integer {int(image_id)}'
+    if isinstance(image_id, int) and str(image_id) in known:
+        return f'the image id is the integer {image_id}, which elsewhere is the string "{image_id}"'
+    return ""

@@ -1,0 +1,139 @@
+"""Cityscapes. Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016.
+
+Its panoptic JSON where somebody has made one, else straight from the instance ids that it is distributed with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.datasets import panoptic_json
+from panoptic_eval.datasets.folders import choose_split, images_below, spellings
+from panoptic_eval.errors import InputError
+from panoptic_eval.labels import Encoded, LabelMap, LabelMaps
+
+Coding = Literal["id", "trainId"]
+"""Two numberings of the same 19 categories; the official evaluation uses id."""
+
+CATEGORIES = (  # id, trainId, thing, colour, name; every other label is void. cityscapesscripts/helpers/labels.py
+    (7, 0, False, (128, 64, 128), "road"),
+    (8, 1, False, (244, 35, 232), "sidewalk"),
+    (11, 2, False, (70, 70, 70), "building"),
+    (12, 3, False, (102, 102, 156), "wall"),
+    (13, 4, False, (190, 153, 153), "fence"),
+    (17, 5, False, (153, 153, 153), "pole"),
+    (19, 6, False, (250, 170, 30), "traffic light"),
+    (20, 7, False, (220, 220, 0), "traffic sign"),
+    (21, 8, False, (107, 142, 35), "vegetation"),
+    (22, 9, False, (152, 251, 152), "terrain"),
+    (23, 10, False, (70, 130, 180), "sky"),
+    (24, 11, True, (220, 20, 60), "person"),
+    (25, 12, True, (255, 0, 0), "rider"),
+    (26, 13, True, (0, 0, 142), "car"),
+    (27, 14, True, (0, 0, 70), "truck"),
+    (28, 15, True, (0, 60, 100), "bus"),
+    (31, 16, True, (0, 80, 100), "train"),
+    (32, 17, True, (0, 0, 230), "motorcycle"),
+    (33, 18, True, (119, 11, 32), "bicycle"),
+)
+LABELS = 34
+"""Ids 0 to 33 occur in PNGs; 15 of them are void, among them caravan and trailer, which have instances."""
+DIVISOR = 1000
+SUFFIX = "_gtFine_instanceIds.png"
+
+
+def recognised(folder: Path) -> bool:
+    """Whether a folder is this data set, or its gtFine/."""
+    gt_fine = _gt_fine(folder)
+    return any(gt_fine.glob("cityscapes_panoptic_*.json")) or any(gt_fine.glob(f"*/*/*{SUFFIX}"))
+
+
+def read(root: Path, *, split: str | None = None) -> LabelMaps:
+    """A split by id, from its panoptic JSON if there is one, else from the instance files.
+
+    An image's id is <city>_<sequence>_<frame>. A thing without instance number is a crowd.
+
+    Raises:
+        InputError: what was not found, or everything that is wrong with the files.
+    """
+    gt_fine = _gt_fine(root)
+    jsons = [gt_fine / f"cityscapes_panoptic_{name}.json" for name in spellings(split or "val")]
+    json = next((path for path in jsons if path.is_file()), None)
+    if json is not None:
+        name = json.stem.removeprefix("cityscapes_panoptic_")
+        photographs = images_below(gt_fine.parent / "leftImg8bit" / name)
+        return panoptic_json.ground_truth(
+            json,
+            json.with_suffix(""),
+            source=f"Cityscapes, {name}, {json}",
+            photograph=lambda image_id, _: photographs.get(_photograph(str(image_id))),
+            catalogue=catalogue(),
+        )
+    folder = choose_split(gt_fine, split)
+    pngs = sorted(folder.glob(f"*/*{SUFFIX}"))
+    if not pngs:
+        raise InputError(f"{folder}: has no */*{SUFFIX} and there is no {jsons[-1]}; expected one of them")
+    photographs = images_below(gt_fine.parent / "leftImg8bit" / folder.name)
+    ids = [png.name.removesuffix(SUFFIX) for png in pngs]
+    maps = (
+        LabelMap(id_, png, photograph=photographs.get(_photograph(id_))) for id_, png in zip(ids, pngs, strict=True)
+    )
+    category = np.full(LABELS, -1)
+    category[[id_ for id_, *_ in CATEGORIES]] = np.arange(len(CATEGORIES))
+    meaning = Encoded("divided", DIVISOR, bare=True, category=category, crowd_groups=True)
+    return LabelMaps(f"Cityscapes, {folder.name}, {folder}", catalogue(), tuple(maps), meaning)
+
+
+def _photograph(image_id: str) -> str:
+    return f"{image_id.partition('_')[0]}/{image_id}_leftImg8bit"
+
+
+def _gt_fine(folder: Path) -> Path:
+    return folder if folder.name == "gtFine" else folder / "gtFine"
+
+
+def catalogue(coding: Coding = "id") -> Catalogue:
+    """The 19 evaluated categories, numbered by id (7 to 33) or by trainId (0 to 18); both in the same order."""
+    return Catalogue(
+        tuple(
+            Category(id_ if coding == "id" else train_id, name, thing, color)
+            for id_, train_id, thing, color, name in CATEGORIES
+        )
+    )
+
+
+def coding_of(found: Catalogue) -> Coding | None:
+    """How a catalogue numbers the Cityscapes categories; None if it is another data set's."""
+    things = {(c.id, c.isthing) for c in found.categories}
+    codings: tuple[Coding, ...] = ("id", "trainId")
+    return next((c for c in codings if things == {(k.id, k.isthing) for k in catalogue(c).categories}), None)
+
+
+def renumber(found: Catalogue, coding: Coding) -> Catalogue:
+    """The same categories in the same order, numbered by `coding`.
+
+    Raises:
+        ValueError: not a catalogue of Cityscapes.
+
+    >>> renumber(catalogue("id"), "trainId").ids.tolist() == list(range(19))
+    True
+    """
+    now = coding_of(found)
+    if now is None:
+        raise ValueError("only a catalogue of Cityscapes can be renumbered")
+    number = dict(zip(catalogue(now).ids.tolist(), catalogue(coding).ids.tolist(), strict=True))
+    return Catalogue(tuple(replace(c, id=number[c.id]) for c in found.categories))
+
+
+def coding_by_name(declared: Sequence[Category]) -> Coding | None:
+    """How a file that lists its categories numbers those of Cityscapes; None if it has none of them."""
+    by_name = {name: (id_, train_id) for id_, train_id, _, _, name in CATEGORIES}
+    pairs = [(c.id, by_name[c.name.lower()]) for c in declared if c.name.lower() in by_name]
+    as_id, as_train_id = (sum(number == numbers[k] for number, numbers in pairs) for k in (0, 1))
+    return None if as_id == as_train_id else "id" if as_id > as_train_id else "trainId"

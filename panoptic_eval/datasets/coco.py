@@ -1,0 +1,82 @@
+"""COCO panoptic ground truths: the data set, and any other in its format.
+
+Kirillov et al., "Panoptic Segmentation", CVPR 2019.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from panoptic_eval.datasets import cityscapes, panoptic_json
+from panoptic_eval.datasets.folders import only, spellings
+from panoptic_eval.errors import InputError
+from panoptic_eval.labels import LabelMaps
+
+
+def recognised(folder: Path) -> bool:
+    """Whether a folder holds such a JSON and its PNGs in a usual layout."""
+    return bool(_jsons(folder))
+
+
+def choose(folder: Path, split: str | None = None) -> Path:
+    """The JSON of a split: of the validation split, or else the only one there is, if none is asked for.
+
+    Raises:
+        InputError: it is not there, or there are several.
+    """
+    jsons = _jsons(folder)
+    if split is None and len(jsons) > 1:
+        gt = [path for path in jsons if path.stem.startswith("gt")]  # beside a prediction
+        jsons = gt or [path for path in jsons if path.stem.startswith("panoptic_val")] or jsons
+    elif split is not None:
+        names = tuple(f"panoptic_{name}" for name in spellings(split))
+        jsons = [path for path in jsons if path.stem.startswith(names)]
+    found = only(jsons, f"ground truths in {folder}")
+    if found is None:
+        raise InputError(
+            f"{folder}: has no panoptic JSON of the split {split}; expected annotations/panoptic_{split}….json"
+        )
+    return found
+
+
+def _jsons(folder: Path) -> list[Path]:
+    """panoptic_*.json here or in annotations/, or else any JSON with a folder of its name."""
+    named = sorted([*folder.glob("panoptic_*.json"), *folder.glob("annotations/panoptic_*.json")])
+    return named or sorted(path for path in folder.glob("*.json") if path.with_suffix("").is_dir())
+
+
+def read(path: Path, folder: Path | None = None) -> LabelMaps:
+    """A panoptic JSON and its PNGs.
+
+    Args:
+        folder: of the PNGs; by default the one named like the JSON, beside it or beside the `annotations` it is in.
+
+    Raises:
+        InputError: everything that is wrong with it.
+    """
+    folders = [path.with_suffix("")] if folder is None else [folder]
+    if folder is None and path.parent.name == "annotations":
+        folders.append(path.parent.parent / path.stem)
+    found = next((f for f in folders if f.is_dir()), None)
+    if found is None and path.is_file():
+        raise InputError(
+            f"{path}: its PNGs were looked for in {' and '.join(map(str, folders))}; expected such a folder"
+        )
+    table = None  # Some converters leave the categories of Cityscapes out; the file's name tells which numbers it has.
+    if "cityscapes" in path.name:
+        table = cityscapes.catalogue("trainId" if "trainId" in path.name else "id")
+    photographs = _photographs(path)
+    return panoptic_json.ground_truth(
+        path,
+        found or folders[0],
+        source=f"COCO panoptic format, {path}",
+        photograph=lambda _, name: photographs / name if photographs and name else None,
+        catalogue=table,
+    )
+
+
+def _photographs(path: Path) -> Path | None:
+    """Folder of the photographs: val2017/ or images/val2017/ for annotations/panoptic_val2017.json."""
+    name = path.stem.removeprefix("panoptic_")
+    places = [path.parent.parent / name, path.parent.parent / "images" / name, path.parent / "images"]
+    return next((place for place in places if name != path.stem and place.is_dir()), None)

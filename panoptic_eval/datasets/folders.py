@@ -1,0 +1,55 @@
+"""Folders of data sets: splits by any of their names, and files of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from panoptic_eval.errors import InputError
+
+SPLITS = (("validation", "val"), ("training", "train"), ("testing", "test"))
+"""Both words for each split, the one to take by default first."""
+
+
+def spellings(split: str) -> tuple[str, ...]:
+    """A split's names in different data sets.
+
+    >>> spellings("val")
+    ('validation', 'val')
+    """
+    return next((names for names in SPLITS if split in names), (split,))
+
+
+def choose_split(folder: Path, split: str | None) -> Path:
+    """The folder of a split; of the validation split, or else the only one there is, if none is asked for.
+
+    Raises:
+        InputError: it is not there.
+    """
+    there = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+    wanted = spellings(split or "validation")
+    found = [name for name in there if name in wanted]
+    known = [name for name in there if any(name in names for names in SPLITS)]
+    if not found and split is None and len(known) == 1:
+        found = known
+    if not found:
+        choice = ", ".join(there) or "none"
+        raise InputError(f"{folder}: has no split {' or '.join(wanted)}; expected one of the folders there: {choice}")
+    return folder / found[0]
+
+
+def only(paths: Sequence[Path], what: str) -> Path | None:
+    """The one path there is, or None.
+
+    Raises:
+        InputError: there are several.
+    """
+    if len(paths) > 1:
+        names = ", ".join(str(path) for path in paths)
+        raise InputError(f"several {what} ({names}); expected the path of one of them")
+    return paths[0] if paths else None
+
+
+def images_below(folder: Path) -> dict[str, Path]:
+    """Photographs two levels deep, by <folder>/<stem>; empty if there is no such folder."""
+    return {f"{path.parent.name}/{path.stem}": path for path in folder.glob("*/*") if path.suffix in (".png", ".jpg")}
