@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
-from panoptic_eval import tables
-from panoptic_eval.errors import InputError
-from panoptic_eval.evaluate import evaluate, load, rescore, store
-from panoptic_eval.score import Protocol
+from panoptic_eval.errors import SHOWN, InputError
+from panoptic_eval.evaluate import count, load, merge, rescore, store, store_tables
+from panoptic_eval.score import Protocol, Tables
+from panoptic_eval.tables import markdown
 
 
 @dataclass(frozen=True)
 class Score(Protocol):
-    """Score a directory of panoptic predictions: PQ, PQ†, PC, mIoU, box and mask AP, and AP per size percentile."""
+    """Score a directory of panoptic predictions: PQ, PQ†, PC, mIoU, box and mask AP, and AP per size percentile.
+
+    The tables of several shards are joined by:  panoptic-eval merge SHARD SHARD ... --out DIR
+    """
 
     pred: Path | None = None
     """Holds panoptic.json and panoptic/*.png; other layouts are recognised."""
@@ -41,37 +46,66 @@ class Score(Protocol):
     """What an image without prediction is: an error, all void, or left out."""
     workers: int | None = None
     """Threads; as many as cores if not given."""
+    dask: str | None = None
+    """Address of a Dask scheduler whose workers see the same paths, instead of threads."""
+    shard: str | None = None
+    """i/n, from 1/n to n/n: count only this part of the images, and store its tables in --out for merge."""
     per_category: bool = False
     """Print a row for each category."""
     quiet: bool = False
     """No progress bar."""
 
 
+@dataclass(frozen=True)
+class Merge(Protocol):
+    """Join the tables of all shards of a run, and score them."""
+
+    shards: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """The folders that --shard wrote, in any order."""
+    out: Path | None = None
+    """Gets report.json, CSV files and the pair tables."""
+    per_category: bool = False
+    """Print a row for each category."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; exits with 1 and a list of faults if the input cannot be scored."""
-    options = tyro.cli(Score, args=arguments, prog="panoptic-eval")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    run: Score | Merge
+    if arguments[:1] == ["merge"]:
+        run = tyro.cli(Merge, args=arguments[1:], prog="panoptic-eval merge")
+    else:
+        run = tyro.cli(Score, args=arguments, prog="panoptic-eval")
     try:
-        print(_score(options))
+        print(_merge(run) if isinstance(run, Merge) else _score(run))
     except InputError as error:
         sys.exit(f"panoptic-eval: {error}")
     except KeyboardInterrupt:
-        again = "; the same command goes on where it stopped" if options.out else ""
-        sys.exit(f"panoptic-eval: interrupted{again}")
+        again = "; the same command goes on where it stopped" if run.out else ""
+        print(f"panoptic-eval: interrupted{again}", file=sys.stderr)
+        sys.exit(130)
+
+
+def _protocol(options: Protocol) -> Protocol:
+    return Protocol(**{name: getattr(options, name) for name in Protocol.__dataclass_fields__})
+
+
+def _merge(options: Merge) -> str:
+    tables = merge([load(folder) for folder in options.shards])
+    return _finish(tables, options)
 
 
 def _score(options: Score) -> str:
-    protocol = Protocol(**{name: getattr(options, name) for name in Protocol.__dataclass_fields__})
     if options.pairs is not None:
         if options.pred is not None or options.gt is not None:
             raise InputError("--pairs takes the place of --pred and --gt; give the one or the others")
-        stored = load(options.pairs)
-        report = rescore(stored, protocol)
-        if options.out is not None:
-            store(report, stored, options.out)
-    else:
-        if options.pred is None or options.gt is None:
-            raise InputError("--pred and --gt are needed (or --pairs, to score again)")
-        report = evaluate(
+        return _finish(load(options.pairs), options)
+    if options.pred is None or options.gt is None:
+        raise InputError("--pred and --gt are needed (or --pairs, to score again)")
+    if options.shard is not None and options.out is None:
+        raise InputError("--shard needs --out, where its tables are stored for merge")
+    with ExitStack() as stack:
+        tables = count(
             options.pred,
             options.gt,
             root=options.root,
@@ -80,13 +114,49 @@ def _score(options: Score) -> str:
             divisor=options.divisor,
             category_ids=options.category_ids,
             missing=options.missing,
-            protocol=protocol,
+            shard=_shard(options.shard),
             out=options.out,
+            executor=None if options.dask is None else _dask(options.dask, stack),
             workers=options.workers,
             progress=not options.quiet,
         )
+    if options.shard is not None and options.out is not None:
+        store_tables(tables, options.out)
+        return f"shard {options.shard}: {len(tables.panoptic)} images, stored in {options.out} for panoptic-eval merge"
+    return _finish(tables, options)
+
+
+def _finish(tables: Tables, options: Score | Merge) -> str:
+    """Score tables, store them if asked to, and say what to print."""
+    report = rescore(tables, _protocol(options))
+    if options.out is not None:
+        store(report, tables, options.out)
     about = report.provenance
-    head = [f"gt:   {about.get('gt')}", f"pred: {about.get('pred')}", f"{report.images} images, scores in per cent"]
-    notes = [f"warning: {w}" for w in report.warnings]
+    head = [f"gt:   {about['gt']}", f"pred: {about['pred']}", f"{report.images} images, scores in per cent"]
+    notes = [f"warning: {w}" for w in report.warnings[:SHOWN]]
+    if len(report.warnings) > SHOWN:
+        notes.append(f"… and {len(report.warnings) - SHOWN} more warnings; report.json has them all")
     notes += [f"undefined (–): {name}: {why}" for name, why in report.undefined.items()]
-    return "\n".join([*head, "", tables.markdown(report, per_category=options.per_category), "", *notes]).rstrip()
+    return "\n".join([*head, "", markdown(report, per_category=options.per_category), "", *notes]).rstrip()
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 1
+    part, slash, total = text.partition("/")
+    if not (slash and part.isdecimal() and total.isdecimal()):
+        raise InputError(f"--shard {text} is no part; expected i/n, such as 1/4")
+    return int(part), int(total)
+
+
+def _dask(address: str, stack: ExitStack) -> Executor:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise InputError("--dask needs the extra:  pip install 'panoptic-eval[dask]'") from error
+    try:
+        client = stack.enter_context(Client(address, timeout=10))
+    except OSError as error:
+        raise InputError(f"--dask {address}: no scheduler answers there ({error})") from error
+    executor: Executor = client.get_executor()
+    return executor

@@ -8,11 +8,12 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +33,10 @@ from panoptic_eval.report import write as write_report
 from panoptic_eval.score import Protocol, Tables, score
 
 Missing = Literal["error", "empty", "skip"]
+Shard = tuple[int, int]
+"""Which part of how many, from 1: the images of a data set in equal runs."""
+IN_FLIGHT = 256
+"""Jobs handed to the executor at a time: enough for a cluster, few enough to take back."""
 
 
 def evaluate(
@@ -70,7 +75,7 @@ def evaluate(
     Raises:
         InputError: every fault that was found in the input.
     """
-    tables, warnings = count(
+    tables = count(
         pred,
         gt,
         root=root,
@@ -84,33 +89,49 @@ def evaluate(
         workers=workers,
         progress=progress,
     )
-    report = rescore(tables, protocol, warnings=warnings)
+    report = rescore(tables, protocol)
     if out is not None:
         store(report, tables, out)
     return report
 
 
-def rescore(tables: Tables, protocol: Protocol, *, warnings: Sequence[str] = ()) -> Report:
-    """The report of tables that were counted before, perhaps with other choices."""
-    about = tables.panoptic.about
+def rescore(tables: Tables, protocol: Protocol = Protocol()) -> Report:  # noqa: B008 (frozen)
+    """The report of tables that were counted before, perhaps with other choices.
+
+    Raises:
+        InputError: the tables hold no image.
+    """
+    table = tables.panoptic
+    if not len(table):
+        raise InputError("none of the images has a prediction: nothing is left to score")
+    files = "\n".join(f"{i!r} {d}" for i, d in zip(table.image_id, table.digest, strict=True))
     provenance = {
         **_environment(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": sys.argv,
-        **{key: about[key] for key in ("gt", "pred", "fingerprint") if key in about},
+        "gt": table.about.get("gt"),
+        "pred": table.about.get("pred"),
+        "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
-    return score(tables, protocol, provenance=provenance, warnings=[*about.get("warnings", ()), *warnings])
+    warnings = [w for t in vars(tables).values() if t is not None for w in t.about.get("warnings", ())]
+    return score(tables, protocol, provenance=provenance, warnings=warnings)
 
 
 def store(report: Report, tables: Tables, out: Path) -> None:
-    """Write report.json, the CSV files and the pair tables; report.json last, so that it says that all is there."""
+    """Write the pair tables, the CSV files, and report.json last, so that it says that all is there."""
+    store_tables(tables, out)
+    output.write_csv(report, out)
+    write_report(report, out / "report.json")
+
+
+def store_tables(tables: Tables, out: Path) -> None:
+    """Write the pair tables alone, as a shard's run does; a report of other tables is removed first."""
+    (out / "report.json").unlink(missing_ok=True)
     for name, table in vars(tables).items():
         if table is not None:
             pair_table.save(table, out / "pairs" / name)
         else:
             shutil.rmtree(out / "pairs" / name, ignore_errors=True)  # of an earlier run with other inputs
-    output.write_csv(report, out)
-    write_report(report, out / "report.json")
     (out / "pairs.journal").unlink(missing_ok=True)
 
 
@@ -125,27 +146,70 @@ def load(out: Path) -> Tables:
     return Tables(pair_table.load(folder / "panoptic"), **optional)
 
 
+def merge(shards: Sequence[Tables]) -> Tables:
+    """The tables of all shards as one run would have made them, whatever the order they are given in.
+
+    Raises:
+        InputError: a shard is missing, there twice, or of another run.
+    """
+    shards = sorted(shards, key=lambda tables: tables.panoptic.about["shard"][0])
+    parts = [tuple(tables.panoptic.about["shard"]) for tables in shards]
+    total = parts[0][1] if parts else 0
+    faults = [
+        f"shard {k}/{total} is given {count} times; expected every shard of {total} once"
+        for k in range(1, total + 1)
+        if (count := parts.count((k, total))) != 1
+    ]
+    faults += [f"shard {k}/{n} is of another run; expected shards of {total}" for k, n in parts if n != total]
+    for key in ("gt", "pred", "missing"):
+        values = sorted({str(tables.panoptic.about[key]) for tables in shards})
+        if len(values) > 1:
+            faults.append(f"the shards differ in {key}: {', '.join(values)}; expected those of one run")
+    if faults or not shards:
+        raise InputError(faults or "there is no shard to merge; expected the folders that --shard wrote")
+    merged = {}
+    for name in vars(shards[0]):
+        found = [t for tables in shards if (t := getattr(tables, name)) is not None]
+        if found and len(found) < len(shards):
+            raise InputError(f"{len(found)} of {len(shards)} shards have {name} predictions; expected all or none")
+        if found:
+            about = {
+                **found[0].about,
+                "shard": [1, 1],
+                "missing_images": sum(t.about["missing_images"] for t in found),
+                "warnings": [w for t in found for w in t.about["warnings"]],
+            }
+            merged[name] = replace(pair_table.concatenate(found), about=about)
+    return Tables(**merged)
+
+
 def count(
     pred: Path | str | Predictions,
     gt: Path | str | LabelMaps,
     *,
-    root: Path | None,
-    split: str | None,
-    version: str | None,
-    divisor: int,
-    category_ids: Literal["auto", "id", "trainId"],
-    missing: Missing,
-    out: Path | None,
-    executor: Executor | None,
-    workers: int | None,
-    progress: bool,
-) -> tuple[Tables, list[str]]:
-    """The pair tables of predictions, and warnings; arguments as for `evaluate`."""
+    root: Path | None = None,
+    split: str | None = None,
+    version: str | None = None,
+    divisor: int = 1000,
+    category_ids: Literal["auto", "id", "trainId"] = "auto",
+    missing: Missing = "error",
+    shard: Shard = (1, 1),
+    out: Path | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Tables:
+    """The pair tables of predictions, or of one shard of them; other arguments as for `evaluate`.
+
+    Raises:
+        InputError: every fault that was found in the input.
+    """
+    if not 1 <= shard[0] <= shard[1]:
+        raise InputError(f"shard {shard[0]}/{shard[1]} does not exist; expected 1/n to n/n")
     gt_maps = gt if isinstance(gt, LabelMaps) else find(gt, root=root, split=split, version=version)
     predictions = (
         pred if isinstance(pred, Predictions) else read(Path(pred), gt_maps, divisor=divisor, category_ids=category_ids)
     )
-    warnings = list(predictions.warnings)
     with ExitStack() as stack:
         if executor is None:
             executor = ThreadPoolExecutor(workers or os.cpu_count() or 1)
@@ -153,22 +217,32 @@ def count(
         journal = None if out is None else stack.enter_context(Journal(out / "pairs.journal"))
 
         def walk(side: LabelMaps, what: str) -> PairTable:
-            table, found = _count_side(
-                gt_maps, side, what, missing=missing, executor=executor, journal=journal, progress=progress
+            return _count_side(
+                gt_maps,
+                side,
+                what,
+                missing=missing,
+                shard=shard,
+                executor=executor,
+                journal=journal,
+                progress=progress,
             )
-            warnings.extend(found)
-            return table
 
         panoptic = walk(predictions.panoptic, "panoptic")
         semantic = None if predictions.semantic is None else walk(predictions.semantic, "semantic")
+    if shard[0] == 1:  # of the whole run: said once
+        warnings = [*predictions.warnings, *panoptic.about["warnings"]]
+        panoptic = replace(panoptic, about={**panoptic.about, "warnings": warnings})
     instances = None
     if predictions.instances is not None:
         from panoptic_eval.pairs.instances import detections_table
 
-        parts = _bar(detections_table(panoptic, gt_maps, predictions.instances), len(panoptic), "instances", progress)
-        masks = predictions.instances.rle is not None
-        instances = replace(pair_table.concatenate(list(parts)), about={**panoptic.about, "masks": masks})
-    return Tables(panoptic, instances, semantic), warnings
+        parts = list(
+            _bar(detections_table(panoptic, gt_maps, predictions.instances), len(panoptic), "instances", progress)
+        )
+        about = {**panoptic.about, "masks": predictions.instances.rle is not None, "warnings": []}
+        instances = replace(pair_table.concatenate(parts or [panoptic]), about=about)
+    return Tables(panoptic, instances, semantic)
 
 
 @dataclass(frozen=True)
@@ -216,15 +290,7 @@ def count_job(job: Job) -> Counted:
         return Counted(None, digest, (f"{side} image {job.gt.image_id!r}: {label_map.png} {what}",))
     if job.pred is None:
         counts = _without_prediction(counts)
-    faults = []
-    for side, label_map in (("gt", job.gt), ("pred", job.pred)):
-        if label_map is not None and label_map.size not in (None, (counts.height, counts.width)):
-            height, width = label_map.size  # type: ignore[misc]
-            faults.append(
-                f"{side} image {label_map.image_id!r}: {label_map.png} has {counts.width} x {counts.height} pixels; "
-                f"expected {width} x {height}, as its JSON says"
-            )
-    return Counted(counts, digest, tuple(faults))
+    return Counted(counts, digest)
 
 
 def _without_prediction(counts: IdCounts) -> IdCounts:
@@ -240,20 +306,20 @@ def _count_side(
     what: str,
     *,
     missing: Missing,
+    shard: Shard,
     executor: Executor,
     journal: Journal | None,
     progress: bool,
-) -> tuple[PairTable, list[str]]:
+) -> PairTable:
     at = {m.image_id: k for k, m in enumerate(pred.maps)}
-    pred_at = np.array([at.get(m.image_id, -1) for m in gt.maps], np.int64)
-    gt_at = np.arange(len(gt.maps))
-    without = [gt.maps[k].image_id for k in np.flatnonzero(pred_at < 0).tolist()]
+    first, last = (len(gt.maps) * k // shard[1] for k in (shard[0] - 1, shard[0]))
+    gt_at = np.arange(first, last)
+    pred_at = np.array([at.get(m.image_id, -1) for m in gt.maps[first:last]], np.int64)
+    without = [gt.maps[k].image_id for k in gt_at[pred_at < 0].tolist()]
     if without and missing == "error":
         raise InputError(
             [f"image {i!r} has no {what} prediction; predict it, or choose --missing empty or skip" for i in without]
         )
-    if len(without) == len(gt.maps) and missing == "skip":
-        raise InputError(f"none of the {len(gt.maps)} images has a {what} prediction: nothing is left to score")
     if missing == "skip":
         gt_at, pred_at = gt_at[pred_at >= 0], pred_at[pred_at >= 0]
     jobs = []
@@ -263,46 +329,67 @@ def _count_side(
         jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, known))
     finished = _bar(_run(executor, jobs, journal), len(jobs), what, progress)
     done = [counted for _, counted in sorted(finished, key=lambda result: result[0])]
-    faults = [fault for c in done for fault in c.faults]
+    faults = [fault for job, counted in zip(jobs, done, strict=True) for fault in _faults(job, counted)]
     if faults:
         raise InputError(faults)
-    fingerprint = hashlib.sha256(
-        "\n".join(f"{j.gt.image_id!r} {c.digest}" for j, c in zip(jobs, done, strict=True)).encode()
-    )
     about = {
         "gt": gt.source,
         "pred": pred.source,
-        "fingerprint": fingerprint.hexdigest(),
-        "choices": {"missing": missing, "missing_images": len(without)},
+        "shard": list(shard),
+        "missing": missing,
+        "missing_images": len(without),
     }
     counts = [c.counts for c in done if c.counts is not None]
-    table, faults, warnings = build(gt, pred, gt_at, pred_at, counts, about=about)
+    digest = [c.digest for c in done]
+    table, faults, warnings = build(gt, pred, gt_at, pred_at, counts, digest=digest, about=about)
     if faults:
         raise InputError(faults)
-    return replace(table, about={**about, "warnings": warnings}), []
+    if without:
+        done_to = {"empty": "count as predicted void", "skip": "are left out"}[missing]
+        warnings.append(f"{len(without)} images without {what} prediction {done_to} (first: {without[0]!r})")
+    return replace(table, about={**about, "warnings": warnings})
+
+
+def _faults(job: Job, counted: Counted) -> list[str]:
+    """What is wrong with an image: what its worker said, and sizes other than those its JSON declares."""
+    found = list(counted.faults)
+    for side, label_map in (("gt", job.gt), ("pred", job.pred)):
+        counts = counted.counts
+        if counts and label_map and label_map.size and label_map.size != (counts.height, counts.width):
+            height, width = label_map.size
+            found.append(
+                f"{side} image {label_map.image_id!r}: {label_map.png} has {counts.width} x {counts.height} pixels; "
+                f"expected {width} x {height}, as its JSON says"
+            )
+    return found
 
 
 def _run(executor: Executor, jobs: Sequence[Job], journal: Journal | None) -> Iterator[tuple[int, Counted]]:
     """Results with their position, as they finish; few jobs are in flight, so that an interrupt is quick."""
     waiting = iter(enumerate(jobs))
     running: dict[Future[Counted], int] = {}
-    in_flight = 8 * (os.cpu_count() or 1)
+    finished: SimpleQueue[Future[Counted]] = SimpleQueue()
+
+    def start() -> None:
+        for k, job in waiting:
+            future = executor.submit(count_job, job)
+            running[future] = k
+            future.add_done_callback(finished.put)
+            return
+
     try:
-        while True:
-            for k, job in waiting:
-                running[executor.submit(count_job, job)] = k
-                if len(running) >= in_flight:
-                    break
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                k, counted = running.pop(future), future.result()
-                if journal is not None and not counted.faults:
-                    if counted.counts is None:
-                        counted = replace(counted, counts=journal.counts(jobs[k].key))
-                    else:
-                        journal.add(jobs[k].key, counted.digest, counted.counts)
-                yield k, counted
+        for _ in range(IN_FLIGHT):
+            start()
+        while running:
+            future = finished.get()
+            k, counted = running.pop(future), future.result()
+            start()
+            if journal is not None and not counted.faults:
+                if counted.counts is None:
+                    counted = replace(counted, counts=journal.counts(jobs[k].key))
+                else:
+                    journal.add(jobs[k].key, counted.digest, counted.counts)
+            yield k, counted
     finally:
         for future in running:
             future.cancel()

@@ -121,7 +121,7 @@ def score(
         protocol={
             **asdict(protocol),
             "quirks": list(PANOPTICAPI_QUIRKS) if quirks else [],
-            **table.about.get("choices", {}),
+            **{key: table.about[key] for key in ("missing", "missing_images") if key in table.about},
         },
         provenance=provenance or {},
         per_image=_per_image(table, by_image, parsing_covering(covering)),

@@ -56,7 +56,7 @@ def pair_table(
         )
         sides.append(LabelMaps("arrays", catalogue, (LabelMap(image_id, Path(f"{side} array")),), listed))
     one = np.zeros(1, np.int64)
-    table, faults, _ = build(sides[0], sides[1], one, one, [counts], about={})
+    table, faults, _ = build(sides[0], sides[1], one, one, [counts], digest=[""], about={})
     if faults:
         raise InputError(faults)
     return table

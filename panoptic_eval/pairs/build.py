@@ -20,6 +20,7 @@ def build(
     pred_at: Int[np.ndarray, " i"],
     counts: Sequence[IdCounts],
     *,
+    digest: Sequence[str],
     about: Mapping[str, Any],
 ) -> tuple[PairTable, list[str], list[str]]:
     """The pair table of images, what is wrong with their segments, and what is only odd about them.
@@ -28,6 +29,7 @@ def build(
         gt, pred: both sides.
         gt_at, pred_at: index of each image in `gt.maps` and in `pred.maps`; -1 where there is no prediction.
         counts: of each image.
+        digest: of each image's files.
         about: stored with the table.
 
     Returns:
@@ -86,6 +88,7 @@ def build(
         catalogue=gt.catalogue,
         image_id=tuple(gt.maps[i].image_id for i in gt_at.tolist()),
         size=np.array([(c.height, c.width) for c in counts], np.int64).reshape(-1, 2),
+        digest=tuple(digest),
         gt=sides["gt"],
         pred=sides["pred"],
         pair_gt=pair_gt[seen],

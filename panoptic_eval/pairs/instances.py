@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float, Int, UInt32
 
 from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.detections import Detections
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.pairs.table import PairTable, Segments
-from panoptic_eval.predictions import Detections
 
 Rle = Mapping[str, Any]
 """COCO's: size (height, width) and counts."""
@@ -97,7 +97,8 @@ def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Pa
         rles[side] = [masks and masks[a:b] for a, b in pairwise(split)]
     none = np.empty(0, np.int64)
     size = np.array([(i["height"], i["width"]) for i in images], np.int64).reshape(-1, 2)
-    table = PairTable(catalogue, tuple(at), size, sides["gt"], sides["pred"], none, none, none)
+    digest = ("",) * len(images)
+    table = PairTable(catalogue, tuple(at), size, digest, sides["gt"], sides["pred"], none, none, none)
     return _with_pairs(table, rles["gt"], rles["pred"])
 
 

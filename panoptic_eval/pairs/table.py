@@ -56,6 +56,8 @@ class PairTable:
     image_id: tuple[ImageId, ...]
     size: Int[np.ndarray, "i 2"]
     """Height, width of each image, pixels."""
+    digest: tuple[str, ...]
+    """What each image's two files contained (SHA-256); empty where the table is not of files."""
     gt: Segments
     pred: Segments
     pair_gt: Int[np.ndarray, " k"]
@@ -96,9 +98,10 @@ def concatenate(tables: Sequence[PairTable]) -> PairTable:
         pairs = [getattr(t, f"pair_{side}") for t in tables]
         sides[side] = Segments(**joined)
         sides[f"pair_{side}"] = np.concatenate([np.where(p < 0, p, p + a) for p, a in zip(pairs, at, strict=False)])
+    digest = tuple(d for t in tables for d in t.digest)
     size = np.concatenate([t.size for t in tables])
     pixels = np.concatenate([t.pair_pixels for t in tables])
-    return replace(first, image_id=image_id, size=size, pair_pixels=pixels, **sides)
+    return replace(first, image_id=image_id, digest=digest, size=size, pair_pixels=pixels, **sides)
 
 
 def take(table: PairTable, images: Int[np.ndarray, " m"]) -> PairTable:
@@ -122,6 +125,7 @@ def take(table: PairTable, images: Int[np.ndarray, " m"]) -> PairTable:
         table,
         image_id=tuple(table.image_id[i] for i in images.tolist()),
         size=table.size[images],
+        digest=tuple(table.digest[i] for i in images.tolist()),
         gt=kept["gt"],
         pred=kept["pred"],
         pair_gt=at["gt"][table.pair_gt[pairs]],
@@ -159,7 +163,12 @@ def save(table: PairTable, folder: Path) -> None:
         }
 
     about = {"format": FORMAT, "catalogue": [_category_json(c) for c in table.catalogue.categories], **table.about}
-    images = {"image_id": list(table.image_id), "height": table.size[:, 0], "width": table.size[:, 1]}
+    images = {
+        "image_id": list(table.image_id),
+        "height": table.size[:, 0],
+        "width": table.size[:, 1],
+        "digest": list(table.digest),
+    }
     both = [segments("gt"), segments("pred")]
     pairs = {
         "gt": table.pair_gt.astype(np.int32),
@@ -215,6 +224,7 @@ def load(folder: Path) -> PairTable:
         catalogue,
         tuple(images["image_id"].to_pylist()),
         size,
+        tuple(images["digest"].to_pylist()),
         segments("gt"),
         segments("pred"),
         pairs["gt"],
