@@ -46,16 +46,12 @@ class ABN(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c *rest"]) -> Float[Tensor, "n c *rest"]:
         """Normalises over all dimensions but the second; keeps type and memory format."""
-        if not self.training:
-            return _forward(x, self.weight, self.bias, self.running_mean, self.running_var, self.eps, self.slope)
-        with torch.no_grad():
-            mean, variance, count = _statistics(x)
+        if self.training:
             self.num_batches_tracked += 1
-            momentum = self.momentum * (count > 0)
-            self.running_mean.lerp_(mean, momentum)
-            self.running_var.lerp_(variance * count / _at_least_one(count - 1), momentum)  # unbiased, as BatchNorm2d
-        out: Tensor = _InPlaceABN.apply(x, self.weight, self.bias, mean, variance, count, self.eps, self.slope)
-        return out
+            out: Tensor = _InPlaceABN.apply(x, self.weight, self.bias, self)
+            return out
+        y = F.batch_norm(x, self.running_mean, self.running_var, _away_from_zero(self.weight), self.bias, eps=self.eps)
+        return y if self.slope == 1 else F.leaky_relu_(y, self.slope)
 
     def extra_repr(self) -> str:
         """Channels and slope, for `print(network)`."""
@@ -63,53 +59,58 @@ class ABN(nn.Module):
 
 
 class _InPlaceABN(torch.autograd.Function):
-    """Training: gradients flow through the statistics, too."""
+    """In training: gradients flow through the statistics, too, and running statistics are updated.
+
+    One rank alone takes torch's fused operators; several exchange sums between the halves of the same computation.
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        mean: Tensor,
-        variance: Tensor,
-        count: int | Tensor,
-        eps: float,
-        slope: float,
-    ) -> Tensor:
-        y = _forward(x, weight, bias, mean, variance, eps, slope)
-        ctx.save_for_backward(y, weight, bias, variance)
-        ctx.constants = count, eps, slope
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: ABN) -> Tensor:
+        scale = _away_from_zero(weight)
+        count: int | Tensor = x.numel() // len(weight)
+        if count and _ranks() == 1:
+            y, _, inverse_std = torch.native_batch_norm(
+                x, scale, bias, norm.running_mean, norm.running_var, True, norm.momentum, norm.eps
+            )
+        else:
+            mean, variance, count = _statistics(x)
+            norm.running_mean.lerp_(mean, norm.momentum * (count > 0))
+            unbiased = variance * count / _at_least_one(count - 1)
+            norm.running_var.lerp_(unbiased, norm.momentum * (count > 0))
+            y = F.batch_norm(x, mean, variance, scale, bias, eps=norm.eps)
+            inverse_std = (variance + norm.eps).rsqrt()
+        if norm.slope != 1:
+            F.leaky_relu_(y, norm.slope)
+        ctx.save_for_backward(y, scale, bias, inverse_std)
+        ctx.count, ctx.slope = count, norm.slope
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        y, weight, bias, variance = ctx.saved_tensors
-        count, eps, slope = ctx.constants
-        scale = _away_from_zero(weight)
-        if slope != 1:
-            grad = torch.ops.aten.leaky_relu_backward(
-                grad, y, slope, True
-            )  # the sign of the output is that of the input
-            y = F.leaky_relu(y, 1 / slope)
-        weight_grad, bias_grad = _sums(grad, y, scale, bias)
-        totals = _sum_over_ranks(torch.stack([weight_grad, bias_grad])) / _at_least_one(count)
-
-        # With x̂ = (y − bias) / scale:  ∂x = scale / σ * (∂y − mean(∂y) − x̂ mean(∂y x̂)) = a ∂y + b y + c.
-        inverse_std = (variance + eps).rsqrt()
-        a = scale * inverse_std
-        b = -totals[0] * inverse_std
-        c = -totals[1] * a - b * bias
-        a, b, c = (v.view(-1, *[1] * (grad.dim() - 2)) for v in (a, b, c))
-        return torch.addcmul(c, y, b).addcmul_(grad, a).to(grad.dtype), weight_grad, bias_grad, *[None] * 5
-
-
-def _forward(
-    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float, slope: float
-) -> Tensor:
-    y = F.batch_norm(x, mean, variance, _away_from_zero(weight), bias, eps=eps)
-    return y if slope == 1 else F.leaky_relu_(y, slope)
+        y, scale, bias, inverse_std = ctx.saved_tensors
+        if ctx.slope != 1:
+            grad = torch.ops.aten.leaky_relu_backward(grad, y, ctx.slope, True)  # y has the sign of what was activated
+            y = F.leaky_relu(y, 1 / ctx.slope)
+        if not y.numel():
+            x_grad, (weight_grad, bias_grad) = torch.zeros_like(y), torch.zeros((2, len(scale)), device=y.device)
+        else:
+            # Batch norm's own backward, given y, whose mean is the bias and whose standard deviation is the scale.
+            alone = _ranks() == 1
+            x_grad, weight_grad, bias_grad = torch.ops.aten.native_batch_norm_backward(
+                grad, y, scale.square() * inverse_std, None, None, bias, 1 / scale, True, 0.0, [alone, True, True]
+            )
+        if _ranks() > 1:
+            sums = torch.stack([weight_grad, bias_grad])
+            distributed.all_reduce(sums)
+            product_mean, grad_mean = sums / _at_least_one(ctx.count)
+            # With x̂ = (y − bias) / scale:  ∂x = scale / σ * (∂y − mean(∂y) − x̂ mean(∂y x̂)) = a ∂y + b y + c.
+            a = scale * inverse_std
+            b = -product_mean * inverse_std
+            c = -grad_mean * a - b * bias
+            a, b, c = (v.view(-1, *[1] * (grad.dim() - 2)) for v in (a, b, c))
+            x_grad = torch.addcmul(c, y, b).addcmul_(grad, a).to(grad.dtype)
+        return x_grad, weight_grad, bias_grad, None
 
 
 def _away_from_zero(weight: Tensor) -> Tensor:
@@ -145,20 +146,3 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor, int | Tensor]:
     mean = (shares * means).sum(0)
     variance = (shares * (variances + (means - mean).square())).sum(0)
     return mean.float(), variance.float(), total.float()
-
-
-def _sums(grad: Tensor, y: Tensor, scale: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Σ ∂y x̂ and Σ ∂y of each channel, with x̂ = (y − bias) / scale: the parameters' gradients."""
-    if not grad.numel():
-        return torch.zeros_like(scale), torch.zeros_like(scale)
-    needed = [False, True, True]
-    _, product, plain = torch.ops.aten.native_batch_norm_backward(
-        grad, y, scale, None, None, bias, 1 / scale, True, 0.0, needed
-    )
-    return product, plain
-
-
-def _sum_over_ranks(sums: Tensor) -> Tensor:
-    if _ranks() > 1:
-        distributed.all_reduce(sums)
-    return sums
