@@ -160,3 +160,7 @@ def _dask(address: str, stack: ExitStack) -> Executor:
         raise InputError(f"--dask {address}: no scheduler answers there ({error})") from error
     executor: Executor = client.get_executor()
     return executor
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,8 @@ from panoptic_eval.errors import PngError
 from panoptic_eval.pairs.counts import IdCounts, Ids
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"IEND\xaeB`\x82"
+"""The last chunk's name and checksum."""
 MAX_PIXELS = 2**28
 """Larger declared sizes are refused before anything is inflated (268 Mpixel; Mapillary's largest have 22)."""
 
@@ -43,6 +45,8 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
         PngError: not a PNG, damaged, or of a mode that holds no ids.
     """
     png_size(png)
+    if PNG_END not in png:  # Pillow does not mind
+        raise PngError("has no end chunk; the file is truncated")
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if image.mode in ("RGB", "RGBA"):
