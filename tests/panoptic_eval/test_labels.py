@@ -1,0 +1,167 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, Listed, other_type, resolve
+
+CATALOGUE = Catalogue((Category(0, "road", False), Category(26, "car", True), Category(3, "bird", True)))
+ROAD, CAR, BIRD = 0, 1, 2
+
+
+def side(meaning, images=2):
+    return LabelMaps("", CATALOGUE, tuple(LabelMap(i, Path(f"{i}.png")) for i in range(images)), meaning)
+
+
+def listed(*rows):
+    """From (image, id, category, crowd, score, area)."""
+    columns = list(zip(*rows, strict=True)) or [()] * 6
+    types = (np.int64, np.int64, np.int64, bool, float, np.int64)
+    return Listed(*(np.array(values, kind) for values, kind in zip(columns, types, strict=True)))
+
+
+def encoded(layout="divided", divisor=1000, bare=True, crowd_groups=False, **codes):
+    """From names to category numbers: road, car and bird to index them, void; others are not to be found."""
+    category = np.full(max(codes.values()) + 1, -2)
+    for name, number in codes.items():
+        category[number] = {"road": ROAD, "car": CAR, "bird": BIRD, "void": -1}[name]
+    return Encoded(layout, divisor, bare, category, crowd_groups)
+
+
+CITYSCAPES = encoded(road=7, car=26, void=0, crowd_groups=True)
+VISTAS = encoded(bird=0, void=1, road=2, car=3, divisor=256, bare=False)
+TWO_CHANNELS = encoded("two_channel", road=7, car=26, void=0)
+
+
+def test_listed_ids_mean_what_the_json_says_and_0_is_void():
+    meaning, faults = resolve(
+        side(listed((0, 9, CAR, True, 0.5, 20), (0, 4, ROAD, False, np.nan, -1), (1, 9, BIRD, False, 0.25, 7))),
+        np.array([0, 0, 0, 1]),
+        np.array([0, 4, 9, 9]),
+    )
+    assert faults == ()
+    assert meaning.segment.tolist() == [-1, 4, 9, 9]
+    assert meaning.category.tolist() == [-1, ROAD, CAR, BIRD]
+    assert meaning.crowd.tolist() == [False, False, True, False]
+    np.testing.assert_array_equal(meaning.score, [np.nan, np.nan, 0.5, 0.25])
+    assert meaning.stated_area.tolist() == [-1, -1, 20, 7]
+    assert meaning.rank.tolist() == [-1, 1, 0, 0]  # the JSON's order, not that of the ids
+
+
+def test_pixels_without_an_entry_and_entries_without_a_pixel_are_named():
+    maps = side(listed((0, 4, ROAD, False, np.nan, -1), (0, 5, CAR, False, np.nan, -1), (1, 6, CAR, False, np.nan, -1)))
+    meaning, faults = resolve(maps, np.array([0, 0]), np.array([4, 8]))
+    assert len(faults) == 2  # image 1 was not counted: nothing is known about its pixels
+    assert all(part in faults[0] for part in ("0.png", "image 0", "pixels of id 8", "expected"))
+    assert all(part in faults[1] for part in ("0.png", "image 0", "no pixel of id 5", "expected"))
+    assert meaning.segment.tolist() == [4, -1]
+    assert meaning.category.tolist() == [ROAD, -1]
+
+
+def test_no_entries_and_no_ids_are_fine():
+    nothing = np.empty(0, np.int64)
+    assert resolve(side(listed()), nothing, nothing)[1] == ()
+    assert resolve(side(CITYSCAPES), nothing, nothing)[1] == ()
+    meaning, faults = resolve(side(listed()), np.array([0, 1]), np.array([0, 3], np.uint32))
+    assert meaning.segment.tolist() == [-1, -1]
+    assert len(faults) == 1
+
+
+@given(st.data())
+def test_listed_ids_are_looked_up_image_by_image(data):
+    entries = data.draw(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 6)), unique=True).map(sorted))
+    order = data.draw(st.permutations(entries))
+    order.sort(key=lambda entry: entry[0])  # any order within an image
+    rows = [(i, id_, data.draw(st.integers(0, 2)), data.draw(st.booleans()), 0.5, 10 * i + id_) for i, id_ in order]
+    asked = data.draw(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), unique=True).map(sorted))
+    image, ids = (np.array(part, np.int64) for part in (zip(*asked, strict=True) if asked else ((), ())))
+    meaning, faults = resolve(side(listed(*rows), images=4), image, ids)
+
+    json = {(i, id_): (category, crowd, score, area) for i, id_, category, crowd, score, area in rows}
+    got = zip(meaning.segment, meaning.category, meaning.crowd, meaning.stated_area, meaning.rank, strict=True)
+    for (i, id_), (segment, category, crowd, area, rank) in zip(asked, got, strict=True):
+        if (i, id_) in json:
+            within = [other for k, other in order if k == i]
+            expected = (id_, json[i, id_][0], json[i, id_][1], json[i, id_][3], within.index(id_))
+        else:
+            expected = (-1, -1, False, -1, -1)
+        assert (segment, category, crowd, area, rank) == expected
+    unlisted = {a for a in asked if a not in json and a[1] != 0}
+    unseen = {key for key in json if key[0] in image.tolist() and key not in asked}
+    assert len(faults) == len(unlisted) + len(unseen)
+
+
+def test_cityscapes_ids_below_the_divisor_are_stuff_or_crowds():
+    meaning, faults = resolve(side(CITYSCAPES), np.zeros(5, int), np.array([0, 7, 26, 26001, 26002]))
+    assert faults == ()
+    assert meaning.category.tolist() == [-1, ROAD, CAR, CAR, CAR]
+    assert meaning.crowd.tolist() == [False, False, True, False, False]
+    assert meaning.segment.tolist() == [-1, 7, 26, 26001, 26002]
+    assert meaning.rank.tolist() == [-1, 0, 1, 2, 3]
+    assert np.isnan(meaning.score).all()
+    assert (meaning.stated_area == -1).all()
+
+
+def test_vistas_value_0_is_the_first_instance_of_label_0():
+    meaning, faults = resolve(side(VISTAS), np.zeros(5, int), np.array([0, 1, 256, 512, 769]))
+    assert faults == ()
+    assert meaning.category.tolist() == [BIRD, BIRD, -1, ROAD, CAR]
+    assert len({0, 1, 512, 769} & set(meaning.segment.tolist())) == 4  # each a segment
+    assert not meaning.crowd.any()
+
+
+def test_two_channels_hold_category_and_instance():
+    ids = np.array([0, 7, 26, 26 + (1 << 8), 26 + (2 << 8)])
+    meaning, faults = resolve(side(TWO_CHANNELS), np.zeros(5, int), ids)
+    assert faults == ()
+    assert meaning.category.tolist() == [-1, ROAD, CAR, CAR, CAR]
+    assert meaning.segment.tolist() == [-1, 7, *ids[2:].tolist()]
+
+
+@pytest.mark.parametrize(
+    ("meaning", "ids"),
+    [(CITYSCAPES, (7, 7001, 7002)), (VISTAS, (512, 513, 767)), (TWO_CHANNELS, (7, 7 + 256, 7 + 512))],
+)
+def test_stuff_of_one_category_is_one_segment_of_its_image(meaning, ids):
+    image, ids = np.repeat([0, 1], 3), np.tile(ids, 2)
+    resolved, faults = resolve(side(meaning), image, ids)
+    assert faults == ()
+    assert len(set(resolved.segment.tolist())) == 1
+    assert (resolved.category == ROAD).all()
+    assert (resolved.rank == 0).all()
+
+
+def test_category_0_is_no_void():
+    idd = encoded(road=0, car=4, void=255)
+    meaning, faults = resolve(side(idd), np.zeros(4, int), np.array([0, 255, 4000, 4]))
+    assert faults == ()
+    assert meaning.category.tolist() == [ROAD, -1, CAR, CAR]
+    assert meaning.segment.tolist() == [0, -1, 4000, 4]
+
+
+@pytest.mark.parametrize(
+    ("meaning", "id_", "category"),
+    [
+        (CITYSCAPES, 8, 8),
+        (CITYSCAPES, 27003, 27),
+        (VISTAS, 4 * 256, 4),
+        (TWO_CHANNELS, 8, 8),
+        (TWO_CHANNELS, 7 + (1 << 16), 7),  # blue is not used
+    ],
+)
+def test_an_encoded_category_that_does_not_exist_is_named(meaning, id_, category):
+    resolved, faults = resolve(side(meaning), np.array([0, 1]), np.array([CITYSCAPES.divisor * 0 + 512, id_]))
+    assert any(
+        all(p in f for p in ("1.png", "image 1", f"id {id_}", f"category {category}", "expected")) for f in faults
+    )
+    assert resolved.segment[1] == resolved.category[1] == -1
+
+
+def test_ids_of_the_other_type_are_pointed_out():
+    assert 'the string "7"' in other_type("7", {7})
+    assert "the integer 7" in other_type(7, {"7"})
+    assert other_type(7, {7, "8"}) == ""
+    assert other_type("x", {7}) == ""
