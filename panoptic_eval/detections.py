@@ -38,6 +38,7 @@ class Detections:
     """A mask each, COCO's compressed run lengths (`size` is height, width; `counts` bytes); None: boxes only."""
 
 
+@json_rows.collector_paused()
 def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: list[str]) -> Detections:
     """COCO results: a list of objects with image_id, category_id, score, and segmentation or bbox or both.
 
@@ -117,7 +118,7 @@ def _masks(
 ) -> tuple[dict[str, Any], ...] | None:
     """Every segmentation as compressed run lengths of its image's size; None where no row has one."""
     values = column(rows, "segmentation", SEGMENTATION, place, faults, default=None, optional=True)
-    if not any(values):
+    if rows and not any(values):
         bare = [i for i, row in enumerate(rows) if not row.get("segmentation") and row.get("bbox") is None]
         faults += [f'{place(i)}: has neither "segmentation" nor "bbox"; expected one of them' for i in bare]
         return None

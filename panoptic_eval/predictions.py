@@ -29,6 +29,9 @@ from panoptic_eval.detections import Detections
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, Listed, other_type, split_ids
 from panoptic_eval.pairs.reference import decode, ids_of
+from panoptic_eval.prediction_writer import PredictionWriter
+
+__all__ = ["Detections", "PredictionWriter", "Predictions", "read"]
 
 CategoryIds = Literal["auto", "id", "trainId"]
 
@@ -140,9 +143,13 @@ def _from_json(
     """Predictions in the COCO panoptic format, gt's catalogue numbered as they are, and warnings."""
     json = panoptic_json.read(path, faults)
     known = {m.image_id: m for m in gt.maps}
-    for i, image_id in enumerate(json.image_id):
-        if image_id not in known and image_id != "":
-            what = other_type(image_id, known) or "the ground truth has no such image"
+    # IDD's converter makes a file's name the image id; predictions of its users have it, too.
+    ids = [
+        _bare(id_.removesuffix(".png")) if id_ not in known and isinstance(id_, str) else id_ for id_ in json.image_id
+    ]
+    for i, id_ in enumerate(ids):
+        if id_ not in known and id_ != "":
+            what = other_type(id_, known) or "the ground truth has no such image"
             faults.append(f"{json.place(i)}: {what}; expected one of its images")
     pngs = panoptic_json.png_paths(json, folder, faults)
     named = {os.path.normpath(png) for png in pngs}
@@ -159,12 +166,12 @@ def _from_json(
 
     maps = tuple(
         LabelMap(
-            image_id,
+            id_,
             png,
-            json.images[image_id].size if image_id in json.images else None,
-            known[image_id].photograph if image_id in known else None,
+            json.images[given].size if given in json.images else None,
+            known[id_].photograph if id_ in known else None,
         )
-        for image_id, png in zip(json.image_id, pngs, strict=True)
+        for id_, given, png in zip(ids, json.image_id, pngs, strict=True)
     )
     listed = Listed(json.annotation, json.id, category, np.zeros(len(json.id), bool), json.score, json.area)
     panoptic = LabelMaps(f"{path}{numbering}", gt.catalogue, maps, listed)

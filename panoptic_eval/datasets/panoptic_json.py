@@ -77,6 +77,7 @@ class PanopticJson:
         return f"{self.place(int(self.annotation[row]))}: segment {self.id[row]}"
 
 
+@json_rows.collector_paused()
 def read(path: Path, faults: list[str]) -> PanopticJson:
     """Parses the file and checks all that can be seen in it alone; what is wrong is added to `faults`.
 
