@@ -155,7 +155,7 @@ def _detected(
     given = ~np.isnan(box_area)
     area = np.where(given, box_area, 0)
     if rles is not None:
-        area = np.array(mask.area(list(rles)), np.int64).reshape(-1)
+        area = np.array([mask.area(rle) for rle in rles], np.int64)  # one by one: pycocotools 2.0.11 takes 255 at most
         drawn = np.array(mask.toBbox(list(rles)), float).reshape(-1, 4)
         box = np.where(given[:, None], box, drawn)
     return Segments(

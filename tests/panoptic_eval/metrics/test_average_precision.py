@@ -1,14 +1,10 @@
-import contextlib
-import copy
-import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import random_maps
+from coco_reference import pycocotools
 from drawings import BUS, CAR, SKY, table
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import matching
@@ -77,21 +73,6 @@ def test_only_the_best_hundred_of_an_image_and_category_count():
     )
     drawing = replace(drawing, pred=many, pair_pred=np.where(drawing.pair_pred == 0, 100, drawing.pair_pred))
     assert evaluate(drawing).mean(0) == 0
-
-
-def pycocotools(gt, results, kind, ranges):
-    """Its precision array, NaN for its -1, (10, 101, categories, ranges)."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = copy.deepcopy(gt)
-        coco.createIndex()
-        run = COCOeval(coco, coco.loadRes(copy.deepcopy(results)), kind)
-        run.params.areaRng = [list(r) for r in ranges]
-        run.params.areaRngLbl = [str(r) for r in ranges]
-        run.evaluate()
-        run.accumulate()
-    precision = run.eval["precision"][..., -1]
-    return np.where(precision < 0, np.nan, precision)
 
 
 @pytest.mark.parametrize("kind", ["mask", "box"])
