@@ -23,7 +23,7 @@ from jaxtyping import Int
 from panoptic_eval import detections
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import cityscapes, panoptic_json
-from panoptic_eval.datasets.json_rows import REPORTED, short
+from panoptic_eval.datasets.json_rows import REPORTED, repeated, short
 from panoptic_eval.datasets.panoptic_json import PanopticJson
 from panoptic_eval.detections import Detections
 from panoptic_eval.errors import InputError, PngError
@@ -73,6 +73,8 @@ def read(pred: Path, gt: LabelMaps, *, divisor: int = 1000, category_ids: Catego
     Raises:
         InputError: every fault, except images without prediction and the contents of PNGs.
     """
+    if divisor < 1:
+        raise InputError(f"divisor is {divisor}; expected 1 or more")
     layout = _locate(pred)
     faults: list[str] = []
     if layout.json is not None:
@@ -81,7 +83,12 @@ def read(pred: Path, gt: LabelMaps, *, divisor: int = 1000, category_ids: Catego
         panoptic, catalogue = _from_pngs(layout.pngs, gt, divisor, category_ids, faults)
         warnings = []
     instances = layout.home / "instances.json"
-    found = detections.read(instances, gt, catalogue, faults) if instances.is_file() else None
+    found = None
+    if instances.is_file():
+        try:
+            found = detections.read(instances, gt, catalogue, faults)
+        except InputError as error:
+            faults += error.faults
     semantic = _semantic(layout.home / "semantic", gt, catalogue, faults)
     if faults:
         raise InputError(faults)
@@ -151,16 +158,19 @@ def _from_json(
         if id_ not in known and id_ != "":
             what = other_type(id_, known) or "the ground truth has no such image"
             faults.append(f"{json.place(i)}: {what}; expected one of its images")
+    faults += [
+        f"{json.place(i)}: is the image {ids[i]}, which has an annotation already; expected one an image"
+        for i in sorted(set(repeated(ids)) - set(repeated(json.image_id)))
+    ]
     pngs = panoptic_json.png_paths(json, folder, faults)
     named = {os.path.normpath(png) for png in pngs}
     faults += [
         f"{png}: no annotation in {path} names this PNG; expected one that does, or no such file"
-        for used in sorted({png.parent for png in pngs if png.parent.is_dir()})
-        for png in sorted(used.glob("*.png"))
+        for png in sorted(png for used in {png.parent for png in pngs} for png in used.glob("*.png"))
         if os.path.normpath(png) not in named
     ]
     observed = {int(id_) for id_ in np.unique(json.category_id) if id_ != REPORTED}
-    catalogue, numbering = _numbering(gt.catalogue, category_ids, path, json.categories, [observed])
+    catalogue, numbering = _numbering(gt.catalogue, category_ids, path, json.categories, [observed], faults)
     category = catalogue.index(json.category_id)
     faults += panoptic_json.category_faults(json, category, catalogue.ids.tolist())
 
@@ -206,15 +216,15 @@ def _from_pngs(
         f"{png}: is {'grey' if coloured[0] else 'coloured'} and {pngs[0]} is not; expected PNGs of one kind"
         for png in odd
     ]
-    void = (0, 255) if 0 in gt.catalogue.ids else (0,)  # as in the files of IDD and of Cityscapes by trainId
 
     def encoded(catalogue: Catalogue) -> Encoded:
-        table = _code_table(catalogue, void)
+        # Where 0 is a category, void is 255, as in the files of IDD and of Cityscapes by trainId.
+        table = _code_table(catalogue, (0, 255) if 0 in catalogue.ids else (0,))
         layout: Literal["two_channel", "divided"] = "two_channel" if coloured[0] else "divided"
         return Encoded(layout, divisor, bare=True, category=table, crowd_groups=False)
 
     observed = (_codes(png, encoded(gt.catalogue)) - {0, 255} for png in pngs)
-    catalogue, numbering = _numbering(gt.catalogue, category_ids, folder, (), observed)
+    catalogue, numbering = _numbering(gt.catalogue, category_ids, folder, (), observed, faults)
     kind = "two-channel PNGs" if coloured[0] else f"PNGs of category * {divisor} + instance"
     maps = _matched(pngs, folder, gt, faults)
     return LabelMaps(f"{folder}, {kind}{numbering}", gt.catalogue, maps, encoded(catalogue)), catalogue
@@ -239,17 +249,20 @@ def _code_table(catalogue: Catalogue, void: tuple[int, ...]) -> Int[np.ndarray, 
 
 
 def _is_coloured(png: Path) -> bool:
-    """Whether a PNG has three channels or more, by its head; False if it has none, which reading it will tell."""
-    with png.open("rb") as file:
-        head = file.read(26)
+    """Whether a PNG has three channels or more, by its head; a file without one is left to those who read it."""
+    try:
+        with png.open("rb") as file:
+            head = file.read(26)
+    except OSError:
+        return False
     return len(head) == 26 and head[25] in (2, 6)
 
 
 def _codes(png: Path, encoded: Encoded) -> set[int]:
-    """Category numbers that occur in a PNG; empty if it cannot be read, which scoring it will tell."""
+    """Category numbers that occur in a PNG; none if it cannot be read, which is left to those who score it."""
     try:
         ids = ids_of(decode(png.read_bytes()))[0].id
-    except PngError:
+    except (OSError, PngError):
         return set()
     return set(split_ids(encoded, ids.astype(np.int64))[0].tolist())
 
@@ -260,42 +273,26 @@ def _numbering(
     where: Path,
     declared: Sequence[Category],
     observed: Iterable[set[int]],
+    faults: list[str],
 ) -> tuple[Catalogue, str]:
     """gt's catalogue numbered as the predictions are, and a note on it: only Cityscapes has two numberings.
 
     Args:
         declared: the prediction's own categories, if it has any.
-        observed: category numbers that occur, looked at only as far as needed.
-
-    Raises:
-        InputError: it cannot be told.
+        observed: category numbers that occur; looked at only as far as needed.
     """
     own = cityscapes.coding_of(catalogue)
     if own is None:
         if wanted != "auto":
-            raise InputError(
-                f"{where}: category_ids is {wanted!r}, but the ground truth is not Cityscapes; expected 'auto'"
-            )
+            faults.append(f"{where}: category_ids is {wanted}, but the ground truth is not Cityscapes; expected auto")
         return catalogue, ""
-    coding = cityscapes.coding_by_name(declared) if wanted == "auto" else wanted
+    if wanted != "auto":
+        coding: cityscapes.Coding | None = wanted
+    else:
+        coding = cityscapes.coding_by_name(declared) or cityscapes.coding_by_number(observed, default=own)
     if coding is None:
-        seen: set[int] = set()
-        for more in observed:
-            seen |= more
-            unknown_id, unknown_train_id = (
-                len(seen - set(cityscapes.catalogue(c).ids.tolist())) for c in ("id", "trainId")
-            )
-            if unknown_id != unknown_train_id:
-                coding = "id" if unknown_id < unknown_train_id else "trainId"
-                break
-        else:
-            if seen:
-                numbers = ", ".join(map(str, sorted(seen)))
-                raise InputError(
-                    f"{where}: category ids {numbers} may be Cityscapes ids or trainIds; say which (category_ids)"
-                )
-            coding = own
-    return cityscapes.renumber(catalogue, coding), f", categories by {coding}"
+        faults.append(f"{where}: its categories may be Cityscapes ids or trainIds; expected category_ids to say which")
+    return cityscapes.renumber(catalogue, coding or own), f", categories by {coding or own}"
 
 
 def _matched(pngs: Sequence[Path], folder: Path, gt: LabelMaps, faults: list[str]) -> tuple[LabelMap, ...]:

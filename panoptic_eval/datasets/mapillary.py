@@ -40,7 +40,10 @@ class _Annotations:
 
 def recognised(folder: Path) -> bool:
     """Whether a folder is this data set."""
-    return any(folder.glob("config*.json")) and any((folder / name).is_dir() for names in SPLITS for name in names)
+    splits = [name for names in SPLITS for name in names]
+    return any(folder.glob("config*.json")) and any(
+        any(folder.glob(f"{split}/{kind}")) for split in splits for kind in ("instances", "panoptic", "v*")
+    )
 
 
 def read(root: Path, *, split: str | None = None, version: str | None = None) -> LabelMaps:

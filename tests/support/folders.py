@@ -36,6 +36,13 @@ def write_grey(path: Path, values: Labels, bits: int = 16) -> Path:
     return path
 
 
+def write_photograph(path: Path, like: Labels) -> Path:
+    """A grey photograph of the size of a label map."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", np.shape(like)[::-1], (128, 128, 128)).save(path)
+    return path
+
+
 def write_json(path: Path, content: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
@@ -97,12 +104,13 @@ def write_mapillary(
     split: str = "validation",
     labels: Sequence[Mapping[str, Any]] = VISTAS_LABELS,
 ) -> Path:
-    """Instance files (label * 256 + instance) and config; in the layout of the v2.0 release if a version is given."""
+    """Instance files (label * 256 + instance), config and photographs; laid out like v2.0 if a version is given."""
     config = {"version": version or "1.2", "labels": list(labels)}
     write_json(root / (f"config_v{version}.json" if version else "config.json"), config)
     folder = root / split / f"v{version}" if version else root / split
     for image_id, values in images.items():
         write_grey(folder / "instances" / f"{image_id}.png", values)
+        write_photograph(root / split / "images" / f"{image_id}.jpg", values)
     return root
 
 
@@ -111,7 +119,7 @@ def write_cityscapes(root: Path, images: Mapping[str, Labels], *, split: str = "
     for image_id, values in images.items():
         city = image_id.partition("_")[0]
         write_grey(root / "gtFine" / split / city / f"{image_id}_gtFine_instanceIds.png", values)
-        write_grey(root / "leftImg8bit" / split / city / f"{image_id}_leftImg8bit.png", values, bits=8)
+        write_photograph(root / "leftImg8bit" / split / city / f"{image_id}_leftImg8bit.png", values)
     return root
 
 
@@ -119,5 +127,5 @@ def write_idd(root: Path, images: Mapping[str, Labels], *, split: str = "val") -
     """Level-3 instance files by <drive>/<image>, and photographs."""
     for name, values in images.items():
         write_grey(root / "gtFine" / split / f"{name}_gtFine_instancelevel3Ids.png", values)
-        write_grey(root / "leftImg8bit" / split / f"{name}_leftImg8bit.jpg", values, bits=8)
+        write_photograph(root / "leftImg8bit" / split / f"{name}_leftImg8bit.jpg", values)
     return root
