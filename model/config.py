@@ -94,7 +94,9 @@ class ROIConfig:
 
     levels: Levels = DEFAULT_LEVELS
     pool: int = 14
-    """Bins a side that a region is pooled to; masks have twice as many, the box head averages 2x2."""
+    """Bins a side that the mask head sees, one sample each. Masks have twice as many, the box head half as many."""
+    box_samples: int = 2
+    """Samples a side of each bin of the box head; 2 is the average of 2x2 of the mask head's bins."""
     box_channels: int = 1024
     mask_channels: int = 256
     mask_convolutions: int = 4
@@ -258,6 +260,7 @@ STREETS = Config(
     ),
     roi=ROIConfig(
         levels=Levels(canonical_size=64.0),
+        box_samples=1,  # regions are at most 8 cells wide, but on the coarsest level
         box_channels=128,
         mask_channels=32,
         mask_convolutions=2,

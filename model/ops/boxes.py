@@ -24,6 +24,11 @@ def clip(boxes: Float[Tensor, "*n 4"], size: tuple[int, int]) -> Float[Tensor, "
     return torch.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], -1)
 
 
+def large_enough(boxes: Float[Tensor, "*n 4"]) -> Bool[Tensor, "*n"]:
+    """Whether both sides are at least one pixel: anything less is no region to look at (and NaN is not large)."""
+    return ((boxes[..., 2:] - boxes[..., :2]) >= 1).all(-1)
+
+
 def _overlap(a: Float[Tensor, "m 4"], b: Float[Tensor, "n 4"], axis: int) -> Float[Tensor, "m n"]:
     """Length of the common part along x (0) or y (1); in place where it can, as m times n is large."""
     upper = torch.minimum(a[:, None, axis + 2], b[None, :, axis + 2])

@@ -1,0 +1,67 @@
+"""Region proposal head: how much each anchor looks like a thing, and which box it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from model.box_coding import decode
+from model.config import RPNConfig
+from model.ops.abn import ABN
+from model.ops.boxes import clip, large_enough
+from model.ops.nms import nms
+
+
+class RPNHead(nn.Module):
+    """One 3x3 convolution shared by all levels, then two linear maps at each cell."""
+
+    def __init__(self, channels: int, config: RPNConfig) -> None:
+        super().__init__()
+        ratios = len(config.anchor_ratios)
+        self.conv = nn.Conv2d(channels, config.channels, 3, padding=1, bias=False)
+        self.norm = ABN(config.channels)
+        self.objectness = nn.Linear(config.channels, ratios)
+        self.deltas = nn.Linear(config.channels, 4 * ratios)
+
+    def forward(
+        self, levels: Sequence[Float[Tensor, "b c _ _"]]
+    ) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m 4"]]:
+        """Logits and deltas of all anchors, in the order of `anchors`, one level after the other.
+
+        All levels are normalised together: the running statistics then fit what training saw, which they would not if
+        they were the average of levels that training normalised one by one.
+        """
+        batch = len(levels[0])
+        cells = torch.cat([self.conv(x).permute(0, 2, 3, 1).flatten(1, 2) for x in levels], 1)
+        hidden = self.norm(cells.flatten(0, 1))
+        return self.objectness(hidden).view(batch, -1), self.deltas(hidden).view(batch, -1, 4)
+
+
+@torch.no_grad()
+def propose(
+    objectness: Float[Tensor, " m"],
+    deltas: Float[Tensor, "m 4"],
+    anchors: Float[Tensor, "m 4"],
+    *,
+    bounds: tuple[int, int] | None,
+    candidates: int,
+    limit: int,
+    nms_iou: float,
+) -> Float[Tensor, "k 4"]:
+    """Proposals of one image, best first: of the best anchors of all levels, those that no better one overlaps.
+
+    Args:
+        bounds: height, width to which boxes are clipped; None: they may reach beyond the image.
+        candidates: anchors that enter non-maximum suppression, at most.
+        limit: proposals that leave it, at most.
+        nms_iou: of two boxes with a larger IoU the worse one is dropped.
+    """
+    scores, best = objectness.float().topk(min(candidates, len(objectness)))
+    boxes = decode(deltas[best], anchors[best])
+    boxes = boxes if bounds is None else clip(boxes, bounds)
+    fits = large_enough(boxes)
+    boxes, scores = boxes[fits], scores[fits]
+    return boxes[nms(boxes, scores, iou_above=nms_iou, limit=limit)]
