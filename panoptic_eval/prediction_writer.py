@@ -25,6 +25,8 @@ from panoptic_eval.pairs.reference import ids_of
 
 COMPRESSION = 1
 """Of PNGs: half the time of zlib's default; label images are small at any level."""
+TEMPORARY = (".*.json.*", ".*.jsonl.*", "panoptic/.*.png.*", "semantic/.*.png.*")
+"""Names of half-written files; see `write_atomically`."""
 
 
 class PredictionWriter:
@@ -61,10 +63,11 @@ class PredictionWriter:
             self._done: set[ImageId] = {record["annotation"]["image_id"] for record in records}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self._records}: is damaged ({error}); expected what a writer has written") from error
-        if resumed:
-            for path in [*directory.glob("panoptic/*"), *directory.glob("semantic/*")]:
-                if path.name not in names:  # written, or half-written, before a kill
-                    path.unlink()
+        for left in (path for pattern in TEMPORARY for path in directory.glob(pattern)):
+            left.unlink()
+        for png in [*directory.glob("panoptic/*.png"), *directory.glob("semantic/*.png")] if resumed else []:
+            if png.name not in names:  # written just before a kill
+                png.unlink()
         self._file = self._records.open("r+b")
         self._file.truncate(len(whole))
         self._file.seek(len(whole))
@@ -109,7 +112,7 @@ class PredictionWriter:
             raise ValueError(f"image {image_id!r} is written already")
         if other_type(image_id, self._done):
             raise ValueError(f"{other_type(image_id, self._done)}; expected ids of one type")
-        name = f"{quote(str(image_id), safe='')}.png"
+        name = png_name(image_id)
         annotation = {
             "image_id": image_id,
             "file_name": name,
@@ -141,13 +144,23 @@ class PredictionWriter:
                 has_instances |= record["instances"] is not None
                 instances += [orjson.Fragment(orjson.dumps(one)) for one in record["instances"] or ()]
         categories = [
-            {"id": c.id, "name": c.name, "isthing": int(c.isthing), "color": c.color} for c in self.catalogue.categories
+            {"id": c.id, "name": c.name, "isthing": int(c.isthing)} | ({"color": c.color} if c.color else {})
+            for c in self.catalogue.categories
         ]
         if has_instances:
             write_atomically(self.directory / "instances.json", orjson.dumps(instances))
         panoptic = {"images": images, "annotations": annotations, "categories": categories}
         write_atomically(self.directory / "panoptic.json", orjson.dumps(panoptic))
         self._records.unlink()
+
+
+def png_name(image_id: ImageId) -> str:
+    """Name of an image's PNGs: its id, where that can be a file's name.
+
+    >>> png_name("city/0001"), png_name(7)
+    ('city%2F0001.png', '7.png')
+    """
+    return f"{quote(str(image_id), safe='')}.png"
 
 
 def _record(image: Any, annotation: Any, instances: Any) -> bytes:

@@ -29,7 +29,7 @@ from panoptic_eval.detections import Detections
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, Listed, other_type, split_ids
 from panoptic_eval.pairs.reference import decode, ids_of
-from panoptic_eval.prediction_writer import PredictionWriter
+from panoptic_eval.prediction_writer import PredictionWriter, png_name
 
 __all__ = ["Detections", "PredictionWriter", "Predictions", "read"]
 
@@ -299,7 +299,8 @@ def _matched(pngs: Sequence[Path], folder: Path, gt: LabelMaps, faults: list[str
     """The image of each PNG, by its name; names that fit none or several are faults."""
     images: dict[str, set[int]] = defaultdict(set)
     for k, m in enumerate(gt.maps):
-        for name in (str(m.image_id), m.png.stem, *([] if m.photograph is None else [m.photograph.stem])):
+        photograph = [] if m.photograph is None else [m.photograph.stem]
+        for name in (str(m.image_id), Path(png_name(m.image_id)).stem, m.png.stem, *photograph):
             images[name].add(k)
             images[_bare(name)].add(k)
     maps: list[LabelMap] = []

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panoptic_eval.categories import Catalogue, Category
@@ -70,6 +70,7 @@ def test_no_entries_and_no_ids_are_fine():
     assert len(faults) == 1
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_listed_ids_are_looked_up_image_by_image(data):
     entries = data.draw(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 6)), unique=True).map(sorted))

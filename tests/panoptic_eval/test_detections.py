@@ -1,0 +1,144 @@
+import folders
+import golden
+import numpy as np
+import pytest
+from folders import CAR, PERSON, SKY
+from pycocotools import mask
+
+from panoptic_eval import detections
+from panoptic_eval.datasets import find
+from panoptic_eval.errors import InputError
+from panoptic_eval.labels import LabelMap, LabelMaps
+
+MASK = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
+RLE = mask.encode(np.asfortranarray(MASK))
+TEXT = {"size": [2, 3], "counts": RLE["counts"].decode()}
+
+
+@pytest.fixture
+def gt(tmp_path):
+    info = folders.segments((1, CAR))
+    return find(folders.write_coco(tmp_path / "gt.json", {7: (MASK, info), 12: (MASK, info)}))
+
+
+def result(**changes):
+    values = {"image_id": 7, "category_id": CAR, "score": 0.5, "segmentation": TEXT, **changes}
+    return {key: value for key, value in values.items() if value is not ...}
+
+
+def read(tmp_path, gt, *results):
+    """What the file says, and its faults."""
+    faults = []
+    found = detections.read(folders.write_json(tmp_path / "instances.json", list(results)), gt, gt.catalogue, faults)
+    return found, faults
+
+
+def test_results_stay_in_the_order_of_the_file(tmp_path, gt):
+    found, faults = read(
+        tmp_path, gt, result(image_id=12, category_id=PERSON, bbox=[1, 0.5, 2, 2]), result(score=1), result(image_id=12)
+    )
+    assert faults == []
+    assert found.image.tolist() == [1, 0, 1]
+    assert gt.catalogue.ids[found.category].tolist() == [PERSON, CAR, CAR]
+    assert found.score.tolist() == [0.5, 1, 0.5]
+    np.testing.assert_array_equal(found.box, [[1, 0.5, 2, 2], [np.nan] * 4, [np.nan] * 4])
+    assert [m["counts"] for m in found.rle] == [RLE["counts"]] * 3
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        pytest.param(TEXT, id="compressed"),
+        pytest.param({"size": [2, 3], "counts": [2, 1, 1, 2]}, id="uncompressed"),
+        pytest.param([[1, 0, 3, 0, 3, 1, 1, 1], [2, 1, 3, 1, 3, 2, 2, 2]], id="polygons"),
+    ],
+)
+def test_masks_come_compressed_whatever_they_were(tmp_path, gt, segmentation):
+    found, faults = read(tmp_path, gt, result(segmentation=segmentation))
+    assert faults == []
+    np.testing.assert_array_equal(mask.decode(found.rle[0]), MASK)
+
+
+def test_boxes_alone(tmp_path, gt):
+    found, faults = read(tmp_path, gt, result(segmentation=..., bbox=[0, 0, 1, 1]))
+    assert faults == []
+    assert found.rle is None
+
+
+def test_no_detections_at_all(tmp_path, gt):
+    found, faults = read(tmp_path, gt)
+    assert faults == []
+    assert (found.box.shape, found.rle) == ((0, 4), ())
+
+
+def test_where_nothing_declares_a_size_the_png_does(tmp_path, gt):
+    bare = LabelMaps("", gt.catalogue, tuple(LabelMap(m.image_id, m.png) for m in gt.maps), gt.meaning)
+    assert read(tmp_path, bare, result())[1] == []
+    wrong = {"size": [3, 2], "counts": TEXT["counts"]}
+    assert "[2, 3]" in read(tmp_path, bare, result(segmentation=wrong))[1][0]
+    gt.maps[0].png.write_bytes(b"no PNG")
+    assert str(gt.maps[0].png) in read(tmp_path, bare, result())[1][0]
+    gt.maps[0].png.unlink()
+    assert str(gt.maps[0].png) in read(tmp_path, bare, result())[1][0]
+
+
+FAULTS = {
+    "unknown image": ({"image_id": 8}, ("image 8", "no such image")),
+    "image id of the other type": ({"image_id": "7"}, ('string "7"', "integer 7")),
+    "no image": ({"image_id": ...}, ("image_id",)),
+    "unknown category": ({"category_id": 1}, ("category_id 1", "no category", f"{CAR}, {PERSON}")),
+    "stuff": ({"category_id": SKY}, (f"category_id {SKY}", "stuff", f"{CAR}, {PERSON}")),
+    "no category": ({"category_id": ...}, ("category_id",)),
+    "no score": ({"score": ...}, ("score", "finite")),
+    "score is no number": ({"score": float("nan")}, ("score", "NaN", "finite")),
+    "score is null": ({"score": None}, ("score", "null", "finite")),
+    "box of three": ({"bbox": [0, 0, 1]}, ("bbox", "[0, 0, 1]")),
+    "box of text": ({"bbox": [0, 0, 1, "1"]}, ("bbox",)),
+    "box of nothing": ({"bbox": [0, 0, None, 1]}, ("bbox",)),
+    "box without end": ({"bbox": [0, 0, float("inf"), 1]}, ("bbox", "finite")),
+    "box inside out": ({"bbox": [0, 0, -1, 1]}, ("bbox", "not negative")),
+    "box of a kind": ({"bbox": 3}, ("bbox",)),
+    "mask of another size": ({"segmentation": {**TEXT, "size": [3, 2]}}, ("size [3, 2]", "[2, 3]")),
+    "mask without size": ({"segmentation": {"counts": "13"}}, ("size null", "[2, 3]")),
+    "runs that do not add up": ({"segmentation": {"size": [2, 3], "counts": "13"}}, ("4 pixels", "= 6")),
+    "runs cut short": ({"segmentation": {"size": [2, 3], "counts": "P"}}, ("malformed",)),
+    "runs not added up": ({"segmentation": {"size": [2, 3], "counts": [1, 2]}}, ("3 pixels", "= 6")),
+    "negative runs": ({"segmentation": {"size": [2, 3], "counts": [7, -1]}}, ("counts", "[7, -1]")),
+    "runs of a kind": ({"segmentation": {"size": [2, 3], "counts": 6}}, ("counts", "6")),
+    "mask of a kind": ({"segmentation": "13"}, ("segmentation", '"13"')),
+    "polygon of two points": ({"segmentation": [[0, 0, 1, 1]]}, ("polygon", "three points")),
+    "polygon of an odd number": ({"segmentation": [[0, 0, 1, 1, 2, 2, 3]]}, ("polygon",)),
+    "polygon far outside": ({"segmentation": [[0, 0, 1, 1, 1e9, 0]]}, ("polygon", "leaves the image")),
+    "neither mask nor box": ({"segmentation": ...}, ("segmentation",)),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_has_its_message(tmp_path, gt, name):
+    changes, parts = FAULTS[name]
+    _, faults = read(tmp_path, gt, result(), result(**changes))
+    assert len(faults) == 1
+    assert all(part in faults[0] for part in ("instances.json", "detection 1", "expected", *parts)), faults
+
+
+def test_neither_masks_nor_boxes(tmp_path, gt):
+    _, faults = read(tmp_path, gt, result(segmentation=..., bbox=[0, 0, 1, 1]), result(segmentation=...))
+    assert len(faults) == 1
+    assert "neither" in faults[0]
+
+
+def test_an_annotation_file_is_not_results(tmp_path, gt):
+    path = folders.write_json(tmp_path / "instances.json", {"annotations": []})
+    with pytest.raises(InputError, match="list of detections"):
+        detections.read(path, gt, gt.catalogue, [])
+
+
+def test_results_that_another_tool_made():
+    folder = golden.folder("deeplab2") / "coco"
+    gt = find(folder / "gt.json")
+    faults = []
+    found = detections.read(folder / "coco_dt.json", gt, gt.catalogue, faults)
+    assert faults == []
+    assert len(found.image) == 8
+    np.testing.assert_array_equal(found.box[0], [68, 129, 90, 102])
+    np.testing.assert_array_equal(mask.toBbox(list(found.rle)), found.box)
