@@ -111,6 +111,7 @@ def rescore(tables: Tables, protocol: Protocol = Protocol()) -> Report:  # noqa:
         "command": sys.argv,
         "gt": table.about.get("gt"),
         "pred": table.about.get("pred"),
+        "reference_images": table.about.get("reference_images"),
         "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
     warnings = [w for t in vars(tables).values() if t is not None for w in t.about.get("warnings", ())]
@@ -176,7 +177,7 @@ def merge(shards: Sequence[Tables]) -> Tables:
             about = {
                 **found[0].about,
                 "shard": [1, 1],
-                "missing_images": sum(t.about["missing_images"] for t in found),
+                **{key: sum(t.about[key] for t in found) for key in ("missing_images", "reference_images")},
                 "warnings": [w for t in found for w in t.about["warnings"]],
             }
             merged[name] = replace(pair_table.concatenate(found), about=about)
@@ -262,12 +263,14 @@ class Counted:
 
     counts: IdCounts | None
     digest: str
+    fast: bool = True
+    """Whether the fast path takes such files; the reference counts the others."""
     faults: tuple[str, ...] = ()
 
 
 def count_job(job: Job) -> Counted:
     """Read and count the two files of one image; never raises for bad files."""
-    from panoptic_eval.pairs import count_pair
+    from panoptic_eval.pairs import count_pair, supported
 
     contents = []
     for side, label_map in (("gt", job.gt), ("pred", job.pred)):
@@ -277,20 +280,20 @@ def count_job(job: Job) -> Counted:
             contents.append(label_map.png.read_bytes())
         except OSError as error:
             return Counted(
-                None, "", (f"{side} image {label_map.image_id!r}: {label_map.png} cannot be read ({error})",)
+                None, "", faults=(f"{side} image {label_map.image_id!r}: {label_map.png} cannot be read ({error})",)
             )
     digest = "-".join(hashlib.sha256(c).hexdigest() for c in contents)
     if digest == job.known:
-        return Counted(None, digest)
+        return Counted(None, digest, all(map(supported, contents)))
     try:
         counts = count_pair(contents[0], contents[-1])
     except PngError as error:
         side, _, what = str(error).partition(": ")
         label_map = job.gt if side == "gt" or job.pred is None else job.pred
-        return Counted(None, digest, (f"{side} image {job.gt.image_id!r}: {label_map.png} {what}",))
+        return Counted(None, digest, faults=(f"{side} image {job.gt.image_id!r}: {label_map.png} {what}",))
     if job.pred is None:
         counts = _without_prediction(counts)
-    return Counted(counts, digest)
+    return Counted(counts, digest, all(map(supported, contents)))
 
 
 def _without_prediction(counts: IdCounts) -> IdCounts:
@@ -344,6 +347,7 @@ def _count_side(
     table, faults, warnings = build(gt, pred, gt_at, pred_at, counts, digest=digest, about=about)
     if faults:
         raise InputError(faults)
+    about["reference_images"] = sum(not c.fast for c in done)
     if without:
         done_to = {"empty": "count as predicted void", "skip": "are left out"}[missing]
         warnings.append(f"{len(without)} images without {what} prediction {done_to} (first: {without[0]!r})")
