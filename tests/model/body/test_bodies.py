@@ -1,0 +1,66 @@
+import hashlib
+
+import pytest
+import torch
+
+from model.body.hrnet import HRNet
+from model.body.resnet import ResNet
+from model.config import HRNetConfig, ResNetConfig
+
+SMALL = {
+    HRNet: HRNetConfig(stem=6, bottleneck=2, bottlenecks=2, width=3, modules=(1, 2, 1), blocks=1),
+    ResNet: ResNetConfig(width=4, depths=(1, 2, 1, 1)),
+}
+
+
+def parameters(body):
+    return sum(p.numel() for p in body.parameters())
+
+
+def test_parameter_counts_are_the_published_ones():
+    assert parameters(HRNet(HRNetConfig())) == 65_325_120  # timm's hrnet_w48 as features, without increase modules
+    classifier = 2048 * 1000 + 1000
+    assert parameters(ResNet(ResNetConfig())) + classifier == 25_557_032
+
+
+@pytest.mark.parametrize(
+    ("body", "config", "digest"),
+    [
+        (HRNet, HRNetConfig(), "a15582e4b1c873d8"),
+        (HRNet, HRNetConfig(bottleneck=32, bottlenecks=1, width=16, modules=(1, 1, 1), blocks=2), "3dc8980516c8b07d"),
+        (ResNet, ResNetConfig(), "c1f7fd3808aa49e7"),
+    ],
+    ids=["hrnet_w48", "hrnet_w18_small", "resnet50"],
+)
+def test_names_and_shapes_are_those_of_timm(body, config, digest):
+    """Digests of timm 1.0's state dicts without their heads, so that its files (and the official ones) load."""
+    with torch.device("meta"):
+        state = body(config).state_dict()
+    lines = sorted(f"{name} {tuple(tensor.shape)}" for name, tensor in state.items())
+    assert hashlib.sha256("\n".join(lines).encode()).hexdigest().startswith(digest)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 97)])
+@pytest.mark.parametrize("body", SMALL)
+def test_features_have_strides_4_to_32_and_reach_every_parameter(body, size):
+    network = body(SMALL[body])
+    images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    features = network(images)
+    assert [tuple(x.shape[2:]) for x in features] == [(-(-size[0] // s), -(-size[1] // s)) for s in (4, 8, 16, 32)]
+    assert tuple(x.shape[1] for x in features) == network.channels
+    sum(x.square().sum() for x in features).backward()
+    assert images.grad.abs().sum() > 0
+    assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def test_branches_exchange_what_they_found():
+    """The coarsest pixel of the input's far corner reaches the finest features of the near one."""
+    network = HRNet(SMALL[HRNet]).eval()
+    images = torch.zeros(1, 3, 128, 128)
+    marked = images.clone()
+    marked[..., -8:, -8:] = 10
+    with torch.no_grad():
+        change = [(a - b).abs() for a, b in zip(network(images), network(marked), strict=True)]
+    for finest in change:
+        assert finest.sum() > 0
+    assert change[0][..., 16, 16].sum() > 0  # 64 pixels away: only coarse branches see that far
