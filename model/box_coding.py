@@ -54,7 +54,7 @@ def encode(
 def decode(
     deltas: Float[Tensor, "*n 4"], proposals: Float[Tensor, "*n 4"], weights: Weights = UNIT_WEIGHTS
 ) -> Float[Tensor, "*n 4"]:
-    """Boxes x0, y0, x1, y1 that deltas describe, in the frame of the proposals; undoes `encode`. They are not clipped."""
+    """Boxes x0, y0, x1, y1 that deltas describe, in the frame of the proposals, not clipped; undoes `encode`."""
     deltas = deltas.to(torch.promote_types(deltas.dtype, torch.float32))
     reference_centre, reference_size = centre_size(proposals)
     centre = reference_centre + deltas[..., :2] / weights.centre * reference_size
