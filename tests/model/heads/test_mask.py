@@ -1,0 +1,21 @@
+import torch
+
+from model.config import ROIConfig
+from model.heads.mask import MaskHead
+
+
+def test_masks_have_twice_the_resolution_and_use_every_parameter():
+    head = MaskHead(3, 4, ROIConfig(mask_channels=5, mask_convolutions=2))
+    masks = head(torch.randn(6, 3, 14, 14, generator=torch.Generator().manual_seed(0)))
+    assert masks.shape == (6, 4, 28, 28)
+    masks.square().sum().backward()
+    assert all(p.grad.any() for p in head.parameters())
+
+
+def test_no_regions_still_reach_every_parameter():
+    """Other ranks wait for the gradient of a crop without instances."""
+    head = MaskHead(3, 4, ROIConfig(mask_channels=5, mask_convolutions=2))
+    masks = head(torch.zeros(0, 3, 14, 14))
+    assert masks.shape == (0, 4, 28, 28)
+    masks.sum().backward()
+    assert all((p.grad == 0).all() for p in head.parameters())

@@ -1,0 +1,57 @@
+import math
+
+import pytest
+import torch
+from boxes_on_canvas import targets_of
+
+from model.losses.roi import category_loss, mask_loss, mask_targets
+
+
+def test_category_loss_weights_rows():
+    logits = torch.log(torch.tensor([[0.2, 0.8], [0.5, 0.5]]))
+    loss = category_loss(logits, torch.tensor([1, 0]), torch.tensor([0.25, 0.5]))
+    assert loss.item() == pytest.approx(-0.25 * math.log(0.8) - 0.5 * math.log(0.5))
+
+
+def draw(mask):
+    return ["".join(".#"[int(v)] for v in row) for row in mask]
+
+
+def test_mask_targets_read_the_pixel_that_each_sample_falls_on():
+    """Two instances; the first is seen through a box that it half fills, at twice and at half its resolution."""
+    target = targets_of([(2, 0, 4, 4), (4, 0, 8, 2)], [1, 2], (8, 8))
+    box = torch.tensor([[0.0, 0, 8, 8]])
+    masks, known = mask_targets(box, torch.tensor([0]), target, 8)
+    assert draw(masks[0]) == ["..##....", "..##....", "..##....", "..##....", *["........"] * 4]
+    assert known.all()
+    masks, _ = mask_targets(box / 2, torch.tensor([0]), target, 8)
+    assert draw(masks[0]) == ["....####"] * 8
+    masks, _ = mask_targets(box, torch.tensor([1]), target, 4)
+    assert draw(masks[0]) == ["..##", "....", "....", "...."]
+
+
+def test_nothing_is_known_beyond_the_crop_or_on_ignored_pixels():
+    target = targets_of([(4, 0, 8, 4)], [1], (8, 8), full=[(4, 0, 20, 4)], ignore=[(0, 0, 8, 1)])
+    masks, known = mask_targets(torch.tensor([[4.0, 0, 12, 4]]), torch.tensor([0]), target, 4)
+    assert draw(known[0]) == ["....", "##..", "##..", "##.."]
+    assert draw(masks[0] & known[0]) == ["....", "##..", "##..", "##.."]
+
+
+def test_mask_loss_is_the_mean_over_images_of_the_mean_over_known_samples():
+    logits = torch.zeros(3, 2, 2)
+    logits[0, 0, 0] = 100  # known, right
+    logits[1] = 2.0
+    masks = torch.ones(3, 2, 2, dtype=torch.bool)
+    known = torch.tensor([[[1, 0], [0, 0]], [[1, 1], [0, 0]], [[1, 1], [1, 1]]]).bool()
+    image = torch.tensor([0, 0, 2])
+    first = 2 * math.log1p(math.exp(-2)) / 3  # three known samples, one of which costs nothing
+    third = math.log(2)
+    assert mask_loss(logits, masks, known, image, 3).item() == pytest.approx((first + third) / 3)
+
+
+def test_no_masks_cost_nothing_and_still_have_a_gradient():
+    logits = torch.zeros(0, 2, 2, requires_grad=True)
+    none = torch.zeros(0, 2, 2, dtype=torch.bool)
+    loss = mask_loss(logits, none, none, torch.zeros(0, dtype=torch.int64), 2)
+    loss.backward()
+    assert loss == 0
