@@ -36,22 +36,22 @@ class Overlaps:
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """Precision at 10 thresholds of IoU, 101 of recall, of each category and range; NaN where gt has no instance."""
+    """Precision of each range and category at 10 thresholds of IoU, 101 of recall; NaN where gt has no instance."""
 
-    precision: Float[np.ndarray, "10 101 c a"]
+    precision: Float[np.ndarray, "a c 10 101"]
     instances: Int[np.ndarray, "a c"]
     """Gt instances that count."""
 
     def mean(self, range_: int, *, threshold: float | None = None) -> float:
         """AP over categories and thresholds, 0 to 1, or at one threshold of IoU; NaN where no category is defined."""
-        rows = slice(None) if threshold is None else np.isclose(IOU_THRESHOLDS, threshold)
-        values = self.precision[rows, :, :, range_]
-        defined = values[~np.isnan(values)]
-        return float(defined.mean()) if defined.size else float("nan")
+        values = self.precision[range_, self.instances[range_] > 0]
+        if threshold is not None:
+            values = values[:, np.isclose(IOU_THRESHOLDS, threshold)]
+        return float(values.mean()) if values.size else float("nan")
 
     def by_category(self, range_: int) -> Float[np.ndarray, " c"]:
         """AP of each category, 0 to 1; NaN where gt has no instance of it."""
-        values: Float[np.ndarray, " c"] = self.precision[:, :, :, range_].mean((0, 1))
+        values: Float[np.ndarray, " c"] = self.precision[range_].mean((1, 2))
         return values
 
 

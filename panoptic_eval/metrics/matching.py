@@ -66,7 +66,7 @@ def accumulate(
     skipped: Bool[np.ndarray, "a t d"],
     instances: Int[np.ndarray, "a c"],
     recalls: Float[np.ndarray, " r"],
-) -> Float[np.ndarray, "t r c a"]:
+) -> Float[np.ndarray, "a c t r"]:
     """Highest precision at each recall or beyond; NaN for a category without instances.
 
     Args:
@@ -78,7 +78,7 @@ def accumulate(
     """
     ranges, thresholds, detections = matched.shape
     categories = instances.shape[1]
-    result = np.full((thresholds, len(recalls), categories, ranges), np.nan)
+    result = np.full((ranges, categories, thresholds, len(recalls)), np.nan)
     recall = np.empty(detections)
     precision = np.empty(detections)
     for a in range(ranges):
@@ -104,5 +104,5 @@ def accumulate(
                 for r in range(len(recalls)):
                     while i < n and recall[i] < recalls[r]:
                         i += 1
-                    result[t, r, c, a] = precision[i] if i < n else 0.0
+                    result[a, c, t, r] = precision[i] if i < n else 0.0
     return result

@@ -10,7 +10,7 @@ from pycocotools.cocoeval import COCOeval
 
 
 def pycocotools(gt, results, kind, ranges):
-    """Its precision array, NaN for its -1, (10, 101, categories, ranges)."""
+    """Its precision array, NaN for its -1, as (ranges, categories, 10, 101)."""
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = copy.deepcopy(gt)
@@ -21,4 +21,4 @@ def pycocotools(gt, results, kind, ranges):
         run.evaluate()
         run.accumulate()
     precision = run.eval["precision"][..., -1]
-    return np.where(precision < 0, np.nan, precision)
+    return np.where(precision < 0, np.nan, precision).transpose(3, 2, 0, 1)
