@@ -19,6 +19,8 @@ from panoptic_eval.pairs.counts import IdCounts, Ids
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"IEND\xaeB`\x82"
 """The last chunk's name and checksum."""
+BIT_DEPTH = 24
+"""Where in a PNG it stands."""
 BAND = 128
 """Rows that are taken over from Pillow at a time: their bytes stay in the processor's cache."""
 MAX_PIXELS = 2**28
@@ -51,14 +53,17 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
         raise PngError("has no end chunk; the file is truncated")
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-            if image.mode in ("RGB", "RGBA"):
+            if image.mode in ("RGB", "RGBA") and png[BIT_DEPTH] == 8:  # of 16 bits Pillow would drop the lower ones
                 return _colour_ids(image)
             if image.mode in ("1", "L", "P", "I", "I;16", "I;16B"):
-                return np.asarray(image).astype(np.uint32)
+                stretched = {2: 85, 4: 17}.get(png[BIT_DEPTH], 1) if image.mode == "L" else 1  # by Pillow, to 0..255
+                return np.asarray(image).astype(np.uint32) // np.uint32(stretched)
             mode = image.mode
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PngError(f"cannot be decoded ({error}); the file is truncated or damaged") from error
-    raise PngError(f"has mode {mode}; expected RGB (panoptic ids), 8- or 16-bit grey, or a palette")
+    raise PngError(
+        f"has mode {mode} of {png[BIT_DEPTH]} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit grey, or a palette"
+    )
 
 
 def _colour_ids(image: Image.Image) -> UInt32[np.ndarray, "h w"]:

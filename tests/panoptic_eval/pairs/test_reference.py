@@ -1,0 +1,118 @@
+import io
+import struct
+from collections import Counter
+
+import numpy as np
+import png
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from panoptic_eval.errors import PngError
+from panoptic_eval.pairs.reference import count_labels, count_pair, decode, png_size
+
+
+@st.composite
+def two_maps(draw):
+    shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    ids = st.sampled_from([0, 1, 2, 255, 256, 65536, 2**24 - 1])
+    return draw(arrays(np.uint32, shape, elements=ids)), draw(arrays(np.uint32, shape, elements=ids))
+
+
+@given(two_maps())
+def test_counts_are_those_of_a_dictionary_of_pixels(maps):
+    gt, pred = maps
+    height, width = gt.shape
+    pairs = Counter(zip(gt.ravel().tolist(), pred.ravel().tolist(), strict=True))
+    counts = count_labels(gt, pred)
+    assert (counts.height, counts.width) == (height, width)
+    found = zip(counts.gt.id[counts.pair_gt].tolist(), counts.pred.id[counts.pair_pred].tolist(), strict=True)
+    assert dict(zip(found, counts.pair_pixels.tolist(), strict=True)) == dict(pairs)
+    order = list(zip(counts.pair_gt.tolist(), counts.pair_pred.tolist(), strict=True))
+    assert order == sorted(set(order))
+    for side, labels in ((counts.gt, gt), (counts.pred, pred)):
+        assert side.id.tolist() == sorted(set(labels.ravel().tolist()))
+        for one, area, box in zip(side.id.tolist(), side.area.tolist(), side.box.tolist(), strict=True):
+            ys, xs = [y for y in range(height) if one in labels[y]], [x for x in range(width) if one in labels[:, x]]
+            assert area == sum(row.count(one) for row in labels.tolist())
+            assert box == [min(xs), min(ys), max(xs) + 1, max(ys) + 1]
+
+
+def test_types_are_those_that_are_promised():
+    counts = count_labels(np.array([[1, 2]]), np.array([[0, 0]]))
+    assert [a.dtype for a in (counts.gt.area, counts.gt.box)] == [np.int64, np.int32]
+    assert [a.dtype for a in (counts.pair_gt, counts.pair_pred, counts.pair_pixels)] == [np.int32, np.int32, np.int64]
+
+
+GREY_DEPTHS = [(d, png.GREY) for d in (1, 2, 4, 8, 16)]
+PALETTE_DEPTHS = [(d, png.PALETTE) for d in (1, 2, 4, 8)]
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(("depth", "colour_type"), [*GREY_DEPTHS, *PALETTE_DEPTHS, (8, png.RGB), (8, png.RGBA)])
+def test_ids_are_read_from_every_kind_of_png(depth, colour_type, interlaced):
+    top = 2**24 if colour_type in (png.RGB, png.RGBA) else 2**depth
+    ids = np.random.default_rng(1).integers(0, top, (9, 13))
+    ids[0, 0], ids[-1, -1] = top - 1, 0
+    palette = png.chunk(b"PLTE", bytes(3 * 2**depth)) if colour_type == png.PALETTE else b""
+    written = png.write(
+        png.samples(ids, colour_type, alpha=ids % 256),
+        depth=depth,
+        colour_type=colour_type,
+        filters=(0, 1, 2, 3, 4),
+        interlaced=interlaced,
+        before=palette,
+    )
+    assert decode(written).tolist() == ids.tolist()
+    assert decode(written).dtype == np.uint32
+
+
+@pytest.mark.parametrize(("depth", "colour_type"), [(8, png.GREY_ALPHA), (16, png.RGB), (16, png.RGBA)])
+def test_kinds_that_hold_no_ids_are_refused(depth, colour_type):
+    values = np.zeros((2, 2, png.CHANNELS[colour_type]), int)
+    with pytest.raises(PngError, match="expected 8-bit RGB"):
+        decode(png.write(values, depth=depth, colour_type=colour_type))
+
+
+def test_transparent_colours_are_ids_all_the_same():
+    ids = np.arange(6).reshape(2, 3)
+    written = png.write(png.samples(ids, png.RGB), before=png.chunk(b"tRNS", bytes([0, 1, 0, 0, 0, 0])))
+    assert decode(written).tolist() == ids.tolist()
+
+
+def test_what_is_no_png_is_said_to_be_none():
+    jpeg = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(jpeg, "JPEG")
+    whole = png.write(np.zeros((2, 2, 3), int))
+    for data, what in ((b"", "is empty"), (jpeg.getvalue(), "does not start like a PNG"), (whole[:20], "is truncated")):
+        with pytest.raises(PngError, match=what):
+            png_size(data)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (2**14, 2**14 + 1), (2**31 - 1, 2**31 - 1)])
+def test_impossible_sizes_are_refused_before_anything_is_read(size):
+    with pytest.raises(PngError, match="pixels; expected"):
+        decode(png.assemble(png.header(*size), b""))
+
+
+def test_size_is_height_then_width():
+    assert png_size(png.write(np.zeros((3, 7, 3), int))) == (3, 7)
+
+
+def test_errors_say_which_side_is_damaged():
+    whole = png.write(np.zeros((40, 40, 3), int) + np.arange(40)[:, None, None])
+    cut = whole[:-30]
+    with pytest.raises(PngError, match=r"^gt: .*truncated"):
+        count_pair(cut, whole)
+    with pytest.raises(PngError, match=r"^pred: .*truncated"):
+        count_pair(whole, cut)
+    with pytest.raises(PngError, match=r"^pred: has 3 x 2 pixels; expected 40 x 40"):
+        count_pair(whole, png.write(np.zeros((2, 3, 3), int)))
+
+
+def test_a_header_with_other_than_two_integers_for_the_size_is_no_surprise():
+    broken = png.SIGNATURE + png.chunk(b"IHDR", struct.pack(">II", 2, 2)) + png.chunk(b"IEND")
+    with pytest.raises(PngError):
+        decode(broken)

@@ -1,0 +1,448 @@
+import importlib.util
+import io
+import subprocess
+import sys
+import tracemalloc
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import golden
+import numpy as np
+import png
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from panoptic_eval import pairs
+from panoptic_eval.errors import PngError
+from panoptic_eval.pairs import png as container
+from panoptic_eval.pairs import reference, runs
+from panoptic_eval.pairs.counts import IdCounts
+
+KINDS = {"grey": (8, png.GREY), "grey16": (16, png.GREY), "rgb": (8, png.RGB), "rgba": (8, png.RGBA)}
+TOP = {"grey": 2**8, "grey16": 2**16, "rgb": 2**24, "rgba": 2**24}
+FILTERS = {
+    "none": (0,),
+    "sub": (1,),
+    "up": (2,),
+    "average": (3,),
+    "paeth": (4,),
+    "mixed": (4, 0, 3, 2, 1, 1, 3, 0, 4, 2),
+}
+
+
+def bits(counts: IdCounts) -> list[object]:
+    arrays = [getattr(side, name) for side in (counts.gt, counts.pred) for name in ("id", "area", "box")]
+    arrays += [counts.pair_gt, counts.pair_pred, counts.pair_pixels]
+    return [counts.height, counts.width, *((a.dtype, a.shape, a.tobytes()) for a in arrays)]
+
+
+def assert_equals_reference(gt: bytes, pred: bytes) -> None:
+    assert container.supported(gt)
+    assert container.supported(pred)
+    assert bits(runs.count_pair(gt, pred)) == bits(reference.count_pair(gt, pred))
+
+
+def write(ids, kind="rgb", **options):
+    depth, colour_type = KINDS[kind]
+    alpha = options.pop("alpha", 255)
+    return png.write(png.samples(ids, colour_type, alpha), depth=depth, colour_type=colour_type, **options)
+
+
+def blobs(rng, height, width, *, top=2**24, count=12):
+    """Overlapping rectangles, some a pixel wide: a label image in which runs of a row start anywhere."""
+    ids = np.full((height, width), rng.integers(top))
+    for _ in range(count):
+        y, x = rng.integers(height), rng.integers(width)
+        tall, wide = rng.integers(1, height + 1), rng.integers(1, 2 + width // rng.integers(1, 9))
+        ids[y : y + tall, x : x + wide] = rng.integers(top)
+    return ids
+
+
+@st.composite
+def written_maps(draw):
+    shape = draw(st.tuples(st.integers(1, 20), st.integers(1, 40)))
+    files = []
+    for _ in range(2):
+        kind = draw(st.sampled_from(list(KINDS)))
+        rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        ids = blobs(rng, *shape, top=TOP[kind], count=draw(st.integers(0, 12)))
+        files.append(
+            write(
+                ids,
+                kind,
+                filters=tuple(draw(st.lists(st.integers(0, 4), min_size=1, max_size=shape[0]))),
+                level=draw(st.integers(0, 9)),
+                idat_bytes=draw(st.sampled_from([1, 7, 100, 2**20])),
+                alpha=rng.integers(0, 256, shape) if draw(st.booleans()) else 255,
+            )
+        )
+    return files
+
+
+@settings(max_examples=200, deadline=None)
+@given(written_maps())
+def test_any_two_maps_however_written(files):
+    assert_equals_reference(*files)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
+def test_every_filter_of_every_kind(kind, filters):
+    rng = np.random.default_rng(7)
+    gt, pred = (blobs(rng, 57, 83, top=TOP[kind], count=40) for _ in range(2))
+    assert_equals_reference(write(gt, kind, filters=filters), write(pred, kind, filters=filters[::-1]))
+
+
+@pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (2, 3), (3, 2), (9, 8)])
+def test_thin_and_tiny_images(shape, filters):
+    rng = np.random.default_rng(3)
+    gt, pred = (blobs(rng, *shape) for _ in range(2))
+    assert_equals_reference(write(gt, filters=filters), write(pred, "rgba", filters=filters))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
+def test_noise(kind, filters):
+    rng = np.random.default_rng(5)
+    gt, pred = (rng.integers(0, TOP[kind], (40, 61)) for _ in range(2))
+    assert_equals_reference(write(gt, kind, filters=filters, alpha=gt % 251), write(pred, kind, filters=filters))
+
+
+@pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
+def test_one_colour(filters):
+    gt, pred = np.full((70, 90), 2**24 - 1), np.zeros((70, 90), int)
+    assert_equals_reference(write(gt, filters=filters), write(pred, filters=filters))
+
+
+def test_gradients_which_average_and_paeth_predict_pixel_by_pixel():
+    y, x = np.mgrid[:60, :90]
+    gt, pred = (3 * y + 2 * x) % 256, (y * x // 7) % 65536
+    for filters in FILTERS.values():
+        assert_equals_reference(write(gt, "grey", filters=filters), write(pred, "grey16", filters=filters))
+
+
+def test_more_ids_than_16_bits_can_number():
+    ids = np.arange(300 * 300).reshape(300, 300) * 186 + (2**24 - 1 - 186 * (300 * 300 - 1))
+    assert ids[-1, -1] == 2**24 - 1
+    counts = runs.count_pair(write(ids, filters=(4,)), write(ids[::-1], filters=(2,)))
+    assert len(counts.pair_pixels) == 90_000
+    assert_equals_reference(write(ids, filters=(4,)), write(ids[::-1], filters=(2,)))
+
+
+@pytest.mark.parametrize("shape", [(1500, 700), (40, 30_000), (2100, 2)])
+def test_images_of_many_bands(shape):
+    rng = np.random.default_rng(11)
+    gt, pred = (blobs(rng, *shape, count=30) for _ in range(2))
+    assert shape[0] * shape[1] * 3 > runs.BAND_BYTES or shape[1] == 2
+    assert_equals_reference(write(gt, filters=FILTERS["mixed"]), write(pred, "rgba", filters=FILTERS["mixed"]))
+
+
+@pytest.mark.parametrize("level", range(10))
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "I;16"])
+def test_files_that_pillow_writes(mode, level):
+    rng = np.random.default_rng(level)
+    files = []
+    for _ in range(2):
+        ids = blobs(rng, 90, 120, top={"L": 2**8, "I;16": 2**16}.get(mode, 2**24))
+        if mode in ("RGB", "RGBA"):
+            image = Image.fromarray(png.samples(ids, png.RGB).astype(np.uint8)).convert(mode)
+        else:
+            image = Image.fromarray(ids.astype(np.uint8 if mode == "L" else np.uint16))
+        file = io.BytesIO()
+        image.save(file, "PNG", compress_level=level)
+        files.append(file.getvalue())
+    assert_equals_reference(*files)
+
+
+@pytest.mark.parametrize("strategy", [zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED])
+def test_every_strategy_of_the_compressor(strategy):
+    rng = np.random.default_rng(strategy)
+    gt, pred = (blobs(rng, 90, 120) for _ in range(2))
+    assert_equals_reference(
+        write(gt, filters=(4, 1), strategy=strategy), write(pred, filters=(2, 3), strategy=strategy)
+    )
+
+
+@pytest.mark.parametrize("name", ["panopticapi", "deeplab2", "deeplab2_cityscapes_format"])
+def test_golden_files(name):
+    files = sorted(golden.folder(name).rglob("*.png"))
+    assert files
+    for file in files:
+        data = file.read_bytes()
+        for other in files:
+            if container.parse(other.read_bytes()).width == container.parse(data).width:
+                expected = reference.count_pair(data, other.read_bytes())
+                assert bits(runs.count_pair(data, other.read_bytes())) == bits(expected)
+
+
+def test_chunks_that_have_no_bearing_on_ids():
+    ids = blobs(np.random.default_rng(1), 9, 9)
+    before = png.chunk(b"gAMA", b"\0\0\xb1\x8f") + png.chunk(b"tRNS", bytes(6)) + png.chunk(b"tEXt", b"a\0b")
+    assert_equals_reference(write(ids, before=before), write(ids) + b"what follows the end is not read")
+
+
+UNSUPPORTED = {
+    "interlaced": {"interlaced": True},
+    "palette": {"colour_type": png.PALETTE, "before": png.chunk(b"PLTE", bytes(768))},
+    "one bit": {"colour_type": png.GREY, "depth": 1},
+    "four bits": {"colour_type": png.GREY, "depth": 4},
+}
+
+
+@pytest.mark.parametrize("options", UNSUPPORTED.values(), ids=UNSUPPORTED)
+def test_what_is_not_supported_is_left_to_the_reference(options):
+    ids = np.random.default_rng(0).integers(0, 2, (9, 13))
+    other = write(ids)
+    file = png.write(png.samples(ids, options.get("colour_type", png.RGB)), **options)
+    assert not container.supported(file)
+    assert container.supported(other)
+    assert bits(pairs.count_pair(file, other)) == bits(reference.count_pair(file, other))
+    assert bits(pairs.count_pair(other, file)) == bits(reference.count_pair(other, file))
+
+
+def test_a_very_wide_image_is_left_to_the_reference():
+    ids = blobs(np.random.default_rng(0), 1, container.MAX_ROW_BYTES // 3 + 1)
+    file = write(ids)
+    assert not container.supported(file)
+    assert container.supported(write(ids[:, :-1]))
+    assert bits(pairs.count_pair(file, file)) == bits(reference.count_pair(file, file))
+
+
+def test_what_is_no_png_is_not_supported():
+    assert not container.supported(b"")
+    assert not container.supported(b"GIF89a")
+
+
+# Damage: an error that says which side, never a number.
+
+
+def fails(gt: bytes, pred: bytes, side: str, what: str = "") -> None:
+    with pytest.raises(PngError, match=rf"^{side}: .*{what}"):
+        runs.count_pair(gt, pred)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return write(blobs(np.random.default_rng(2), 20, 20), filters=FILTERS["mixed"], idat_bytes=60)
+
+
+def test_truncated_anywhere(whole):
+    for length in range(len(whole)):
+        fails(whole[:length], whole, "gt")
+        fails(whole, whole[:length], "pred")
+
+
+def test_a_flipped_bit_anywhere(whole):
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit >> 3] ^= 1 << (bit & 7)
+        fails(bytes(flipped), whole, "gt")
+
+
+def stream(rows: bytes) -> bytes:
+    return png.assemble(png.header(3, 2), png.compress(rows))
+
+
+ROWS = [bytes([kind, 1, 2, 3, 4, 5, 6]) for kind in (1, 2, 4)]
+
+
+@pytest.mark.parametrize("row", range(3))
+@pytest.mark.parametrize("kind", [5, 6, 128, 255])
+def test_a_filter_that_does_not_exist(row, kind):
+    rows = list(ROWS)
+    rows[row] = bytes([kind]) + rows[row][1:]
+    fails(stream(b"".join(ROWS)), stream(b"".join(rows)), "pred", "filter type")
+
+
+def test_too_little_and_too_much_data():
+    right = b"".join(ROWS)
+    runs.count_pair(stream(right), stream(right))
+    fails(stream(right[:-1]), stream(right), "gt", "end too early")
+    fails(stream(b""), stream(right), "gt", "end too early")
+    fails(stream(right), stream(right + b"\0"), "pred", "more data")
+    fails(stream(right), stream(right + right), "pred", "more data")
+    twice = png.assemble(png.header(3, 2), 2 * png.compress(right))
+    fails(stream(right), twice, "pred", "more data")
+
+
+def test_a_compressed_stream_that_is_broken():
+    right = png.compress(b"".join(ROWS))
+    good = png.assemble(png.header(3, 2), right)
+    dictionary = zlib.compressobj(zdict=b"".join(ROWS))
+    broken = {
+        "checksum": right[:-1] + bytes([right[-1] ^ 1]),
+        "no checksum": right[:-4],
+        "no zlib": b"\0" + right[1:],
+        "dictionary": dictionary.compress(b"".join(ROWS)) + dictionary.flush(),
+        "nothing": b"",
+        "half a header": right[:1],
+    }
+    for data in broken.values():
+        fails(png.assemble(png.header(3, 2), data), good, "gt")
+
+
+def test_chunks_out_of_place():
+    head, data, end = png.header(3, 2), png.chunk(b"IDAT", png.compress(b"".join(ROWS))), png.chunk(b"IEND")
+    good = png.SIGNATURE + head + data + end
+    text = png.chunk(b"tEXt", b"a\0b")
+    runs.count_pair(png.SIGNATURE + head + text + data + text + end, good)
+    for chunks in (
+        head + end,
+        head + head + data + end,
+        text + head + data + end,
+        head + data,
+        head + data + text + data + end,
+        head + png.chunk(b"t\0xt") + data + end,
+    ):
+        fails(png.SIGNATURE + chunks, good, "gt")
+
+
+def test_sizes_that_differ():
+    a, b = (write(np.zeros(shape, int)) for shape in ((4, 6), (6, 4)))
+    fails(a, b, "pred", "has 4 x 6 pixels; expected 6 x 4")
+
+
+def test_errors_of_the_two_paths_name_the_same_side(whole):
+    fails(whole, b"", "pred", "empty")
+    fails(b"GIF89a", whole, "gt", "does not start like a PNG")
+
+
+@pytest.mark.parametrize("mend", [False, True], ids=["as it comes", "checksums mended"])
+def test_mutated_files_give_an_error_or_what_the_reference_gives(mend):
+    rng = np.random.default_rng(int(mend))
+    for kind in KINDS:
+        ids = blobs(rng, 12, 15, top=TOP[kind])
+        good = write(ids, kind)
+        for _ in range(150):
+            bad = mutate(rng, write(ids, kind, filters=FILTERS["mixed"], idat_bytes=40), mend=mend)
+            try:
+                counts = runs.count_pair(bad, good)
+            except PngError as error:
+                assert str(error).startswith(("gt: ", "pred: "))  # noqa: PT017 (no error is fine, too)
+            else:
+                assert bits(counts) == bits(reference.count_pair(bad, good))
+
+
+def mutate(rng: np.random.Generator, file: bytes, *, mend: bool) -> bytes:
+    """A few bytes changed, dropped, doubled or cut off; in the chunks' data alone if their checksums are mended."""
+    if not mend:
+        return _mutate(rng, file)
+    parts = container.parse(file)
+    data = zlib.decompress(parts.stream)
+    data = png.compress(_mutate(rng, data)) if rng.random() < 0.5 else _mutate(rng, parts.stream)
+    return file[:33] + png.assemble(b"", data, 40)[8:]
+
+
+def _mutate(rng: np.random.Generator, data: bytes) -> bytes:
+    out = bytearray(data)
+    for _ in range(rng.integers(1, 4)):
+        at = int(rng.integers(len(out)))
+        match rng.integers(5):
+            case 0:
+                out[at] ^= 1 << rng.integers(8)
+            case 1:
+                out[at] = rng.integers(256)
+            case 2:
+                del out[at : at + rng.integers(1, 9)]
+            case 3:
+                out[at:at] = out[at : at + rng.integers(1, 9)]
+            case 4:
+                del out[max(1, at) :]
+    return bytes(out)
+
+
+# Memory, threads, and what is installed.
+
+
+@pytest.mark.parametrize("kind", ["grey", "rgb"])
+def test_nothing_of_the_size_of_the_image_is_in_memory(kind):
+    depth, colour_type = KINDS[kind]
+    row = bytes(1 + 6000 * container.PIXEL_BYTES[depth, colour_type])
+    compressor = zlib.compressobj(1)
+    data = b"".join(compressor.compress(row) for _ in range(6000)) + compressor.flush()
+    file = png.assemble(png.header(6000, 6000, depth=depth, colour_type=colour_type), data)
+    small = write(np.zeros((2, 2), int), kind)
+    runs.count_pair(small, small)  # compiles
+    tracemalloc.start()
+    try:
+        counts = runs.count_pair(file, file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert counts.pair_pixels.tolist() == [36_000_000]
+    assert peak < 16e6
+
+
+def test_a_stream_that_inflates_to_more_than_the_size_says_is_not_inflated():
+    bomb = png.assemble(png.header(2, 2), png.compress(bytes(10**8), 9))
+    good = write(np.zeros((2, 2), int))
+    tracemalloc.start()
+    try:
+        fails(good, bomb, "pred", "more data")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4e6
+
+
+def test_threads_do_not_disturb_each_other():
+    rng = np.random.default_rng(9)
+    files = [write(blobs(rng, 300, 400), filters=FILTERS["mixed"]) for _ in range(6)]
+    jobs = [(a, b) for a in files for b in files]
+    alone = [bits(runs.count_pair(*job)) for job in jobs]
+    with ThreadPoolExecutor(8) as executor:
+        together = list(executor.map(lambda job: bits(runs.count_pair(*job)), jobs))
+    assert together == alone
+
+
+def without_zlib_ng():
+    spec = importlib.util.spec_from_file_location("png_without_zlib_ng", container.__file__)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("level", [0, 9])
+def test_the_standard_library_serves_where_zlib_ng_is_missing(monkeypatch, level):
+    monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)
+    monkeypatch.setitem(sys.modules, "zlib_ng", None)
+    plain = without_zlib_ng()
+    monkeypatch.setattr(runs, "parse", plain.parse)
+    monkeypatch.setattr(runs, "Rows", plain.Rows)
+    assert plain.Rows.__module__ != container.Rows.__module__
+    assert not plain.Inflate.__module__.startswith("zlib_ng")
+    file = write(blobs(np.random.default_rng(4), 700, 300), filters=FILTERS["mixed"], level=level)
+    assert_equals_reference(file, file)
+    for cut in range(40, len(file), len(file) // 20):
+        fails(file[:cut], file, "gt")
+    right = png.compress(b"".join(ROWS))
+    good = png.assemble(png.header(3, 2), right)
+    for wrong in (right[:-1], right[:-4], right + b"\0", right + bytes(99), right[:9], b"", b"\0" + right):
+        fails(png.assemble(png.header(3, 2), wrong), good, "gt")
+
+
+def test_without_numba_the_reference_counts(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    pairs._implementation.cache_clear()
+    try:
+        file = write(blobs(np.random.default_rng(4), 9, 9))
+        assert pairs._implementation() is reference.count_pair
+        assert not pairs.supported(file)
+        assert bits(pairs.count_pair(file, file)) == bits(reference.count_pair(file, file))
+    finally:
+        pairs._implementation.cache_clear()
+
+
+def test_with_numba_the_runs_are_counted():
+    assert pairs._implementation() is runs.count_pair
+    assert pairs.supported(write(np.zeros((2, 2), int)))
+
+
+def test_numba_is_imported_with_the_first_count_only():
+    script = "import sys, panoptic_eval.pairs, panoptic_eval.pairs.png; sys.exit('numba' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3])
