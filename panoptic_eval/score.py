@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import panoptic_quality as pq
 from panoptic_eval.metrics import sizes
-from panoptic_eval.metrics.parsing_covering import parsing_covering, pc_counts
-from panoptic_eval.metrics.semantic import category_iou, confusion
+from panoptic_eval.metrics.counts import Counts, by_category, count_images, weighted
+from panoptic_eval.metrics.semantic import SemanticCounts, category_iou, semantic_counts
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.report import Report
 
@@ -62,22 +62,14 @@ def score(
     table = tables.panoptic
     catalogue = table.catalogue
     quirks = protocol.protocol == "panopticapi"
-    by_image = pq.pq_counts(table, last_crowd_only=quirks, stated_areas=quirks)
-    counts = by_image.sum()
-    covering = pc_counts(table, by_image_size=protocol.pc_weight == "image")
-    matrix = confusion(table)
-    per_category: dict[str, Float[np.ndarray, " c"]] = {
-        "PQ": pq.panoptic_quality(counts),
-        "SQ": pq.segmentation_quality(counts),
-        "RQ": pq.recognition_quality(counts),
-        "PQ_dagger": pq.pq_dagger(table, counts),
-        "PC": parsing_covering(covering.sum()),
-        "IoU": _iou(matrix, protocol),
-    }
+    by_image = count_images(table, panopticapi_quirks=quirks, pc_by_image_size=protocol.pc_weight == "image")
+    total: Counts = weighted(by_image)
+    per_category = by_category(total, isthing=catalogue.isthing)
+    per_category["IoU"] = _iou(total.semantic, protocol)
     names = {"PQ": "PQ", "SQ": "SQ", "RQ": "RQ", "PQ_dagger": "PQ_dagger", "PC": "PC", "mIoU": "IoU"}
     scores = {name: _groups(per_category[column], catalogue.isthing) for name, column in names.items()}
     if tables.semantic is not None:
-        scores["mIoU_semantic"] = _groups(_iou(confusion(tables.semantic), protocol), catalogue.isthing)
+        scores["mIoU_semantic"] = _groups(_iou(weighted(semantic_counts(tables.semantic)), protocol), catalogue.isthing)
 
     edges = np.asarray(protocol.area_edges or sizes.area_edges(table, protocol.percentiles), float)
     percent = [float("nan")] * len(edges) if protocol.area_edges else list(protocol.percentiles)
@@ -105,6 +97,7 @@ def score(
                 percentiles.setdefault("categories", (result.instances[bins] > 0).sum(1).tolist())
             percentiles[name] = [result.mean(b) for b in bins]
 
+    counts = total.pq
     columns = {**{k: per_category[k] for k in ("PQ", "SQ", "RQ")}, "TP": counts.tp, "FP": counts.fp, "FN": counts.fn}
     columns |= {"iou_sum": counts.iou} | {k: v for k, v in per_category.items() if k not in columns}
     categories = [
@@ -124,13 +117,13 @@ def score(
             **{key: table.about[key] for key in ("missing", "missing_images") if key in table.about},
         },
         provenance=provenance or {},
-        per_image=_per_image(table, by_image, parsing_covering(covering)),
+        per_image=_per_image(table, by_image),
     )
 
 
-def _iou(matrix: Any, protocol: Protocol) -> Float[np.ndarray, " c"]:
-    iou = category_iou(matrix)
-    return np.where(matrix.sum(1) > 0, iou, np.nan) if protocol.miou_over == "gt" else iou
+def _iou(counts: SemanticCounts, protocol: Protocol) -> Float[np.ndarray, " c"]:
+    iou = category_iou(counts)
+    return np.where(counts.gt > 0, iou, np.nan) if protocol.miou_over == "gt" else iou
 
 
 def _mean(values: Float[np.ndarray, " n"]) -> float:
@@ -202,10 +195,10 @@ def _warnings(tables: Tables, edges: Float[np.ndarray, " e"]) -> list[str]:
     return found
 
 
-def _per_image(table: PairTable, counts: pq.PQCounts, covering: Float[np.ndarray, "i c"]) -> list[dict[str, Any]]:
-    quality = {"PQ": pq.panoptic_quality(counts), "SQ": pq.segmentation_quality(counts)}
-    quality |= {"RQ": pq.recognition_quality(counts), "PC": covering}
-    isthing = table.catalogue.isthing
+def _per_image(table: PairTable, by_image: Counts) -> list[dict[str, Any]]:
+    isthing, counts = table.catalogue.isthing, by_image.pq
+    scores = by_category(by_image, isthing=isthing)
+    quality = {name: scores[name] for name in ("PQ", "SQ", "RQ", "PC")}
     columns: dict[str, Any] = {"image_id": table.image_id, "height": table.size[:, 0], "width": table.size[:, 1]}
     for name, values in quality.items():
         columns[name] = _means(values)

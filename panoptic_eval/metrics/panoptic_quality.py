@@ -25,10 +25,6 @@ class PQCounts:
     fp: Int[np.ndarray, "*b c"]
     fn: Int[np.ndarray, "*b c"]
 
-    def sum(self) -> PQCounts:
-        """Counts of all images together: the sum over the first axis."""
-        return PQCounts(self.iou.sum(0), self.tp.sum(0), self.fp.sum(0), self.fn.sum(0))
-
 
 def panoptic_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
     """PQ of each category, 0 to 1; NaN where neither side has a segment of that category.
@@ -75,51 +71,55 @@ def pq_counts(table: PairTable, *, last_crowd_only: bool = False, stated_areas: 
     candidate = same & ~crowd[g]
     iou = shared / (area[g] + (pred.area - void)[p] - shared)
     match = candidate & (iou > 0.5)  # more than half of the union: at most one partner on either side
-    tp = _histogram(table, gt.image[g[match]], gt.category[g[match]])
-    iou_sum = _histogram(table, gt.image[g[match]], gt.category[g[match]], weights=iou[match])
+    tp = histogram(table, gt.image[g[match]], gt.category[g[match]])
+    iou_sum = histogram(table, gt.image[g[match]], gt.category[g[match]], weights=iou[match])
 
     missed = ~crowd
     missed[g[match]] = False
-    fn = _histogram(table, gt.image[missed], gt.category[missed])
+    fn = histogram(table, gt.image[missed], gt.category[missed])
 
     counts_as_crowd = crowd & _last_of_category(table) if last_crowd_only else crowd
     in_crowd = same & counts_as_crowd[g]
     ignored = void + np.bincount(p[in_crowd], weights=shared[in_crowd], minlength=len(pred))
     false = ignored / pred.area <= 0.5
     false[p[match]] = False
-    fp = _histogram(table, pred.image[false], pred.category[false])
+    fp = histogram(table, pred.image[false], pred.category[false])
     return PQCounts(iou_sum, tp.astype(np.int64), fp.astype(np.int64), fn.astype(np.int64))
 
 
-def stuff_dagger(table: PairTable) -> tuple[Float[np.ndarray, "i c"], Int[np.ndarray, "i c"]]:
-    """Of each image and category: the IoU of its region (all segments as one), and whether gt has it (0 or 1).
+@dataclass(frozen=True)
+class DaggerCounts:
+    """What images say about the regions of each category, all segments as one; counts of different images add."""
 
-    Crowds are no region; void leaves the prediction, as in PQ. Summed over images, their quotient is PQ† of a stuff
-    category: a category predicted where gt has none costs nothing.
+    iou: Float[np.ndarray, "*b c"]
+    """Summed over the images whose gt has the category."""
+    present: Int[np.ndarray, "*b c"]
+    """Number of those images."""
+
+
+def dagger_counts(table: PairTable) -> DaggerCounts:
+    """IoU of each image's and category's region, shape (images, categories).
+
+    Crowds are no region; void leaves the prediction, as in PQ. A category predicted where gt has none costs nothing.
     """
     gt, pred = table.gt, table.pred
     g, p, shared = _pairs(table)
     overlap = (gt.category[g] == pred.category[p]) & ~gt.crowd[g]
-    inter = _histogram(table, gt.image[g[overlap]], gt.category[g[overlap]], weights=shared[overlap])
+    inter = histogram(table, gt.image[g[overlap]], gt.category[g[overlap]], weights=shared[overlap])
     solid = ~gt.crowd
-    gt_area = _histogram(table, gt.image[solid], gt.category[solid], weights=gt.area[solid])
-    pred_area = _histogram(table, pred.image, pred.category, weights=pred.area - void_overlap(table))
+    gt_area = histogram(table, gt.image[solid], gt.category[solid], weights=gt.area[solid])
+    pred_area = histogram(table, pred.image, pred.category, weights=pred.area - void_overlap(table))
     union = np.where(gt_area > 0, gt_area + pred_area - inter, 1)
-    return inter / union, (gt_area > 0).astype(np.int64)
+    return DaggerCounts(inter / union, (gt_area > 0).astype(np.int64))
 
 
-def pq_dagger(table: PairTable, counts: PQCounts) -> Float[np.ndarray, " c"]:
+def pq_dagger(counts: PQCounts, regions: DaggerCounts, *, isthing: Bool[np.ndarray, " c"]) -> Float[np.ndarray, "*b c"]:
     """PQ† of each category: PQ of things; of stuff the mean IoU of the category's region over the images that have it.
-
-    Args:
-        table: of label maps.
-        counts: of all its images together.
 
     Returns:
         0 to 1; NaN for a thing category that neither side has and for stuff that gt does not have.
     """
-    iou, present = stuff_dagger(table)
-    return np.where(table.catalogue.isthing, panoptic_quality(counts), divide(iou.sum(0), present.sum(0)))
+    return np.where(isthing, panoptic_quality(counts), divide(regions.iou, regions.present))
 
 
 def void_overlap(table: PairTable) -> Float[np.ndarray, " n"]:
@@ -133,7 +133,7 @@ def split_stuff(table: PairTable) -> Int[np.ndarray, " i"]:
     found = []
     for side in (table.gt, table.pred):
         stuff = ~table.catalogue.isthing[side.category] & ~side.crowd
-        many = _histogram(table, side.image[stuff], side.category[stuff]) > 1
+        many = histogram(table, side.image[stuff], side.category[stuff]) > 1
         found.append(np.flatnonzero(many.any(1)))
     return np.union1d(*found)
 
@@ -144,13 +144,14 @@ def _pairs(table: PairTable) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k
     return table.pair_gt[solid], table.pair_pred[solid], table.pair_pixels[solid]
 
 
-def _histogram(
+def histogram(
     table: PairTable,
     image: Int[np.ndarray, " n"],
     category: Int[np.ndarray, " n"],
     *,
     weights: Float[np.ndarray, " n"] | None = None,
 ) -> Float[np.ndarray, "i c"]:
+    """Number, or summed weight, of segments of each image and category."""
     shape = len(table), len(table.catalogue)
     return np.bincount(image * np.int64(shape[1]) + category, weights, shape[0] * shape[1]).reshape(shape)
 

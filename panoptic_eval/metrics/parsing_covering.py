@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from panoptic_eval.metrics.panoptic_quality import divide
+from panoptic_eval.metrics.panoptic_quality import divide, histogram
 from panoptic_eval.pairs.table import PairTable
 
 
@@ -19,10 +19,6 @@ class PCCounts:
     """Sum over gt segments of weight times the best IoU with a predicted segment of the category."""
     weight: Float[np.ndarray, "*b c"]
     """Sum of the weights: area in pixels, or as a share of the image."""
-
-    def sum(self) -> PCCounts:
-        """Counts of all images together: the sum over the first axis."""
-        return PCCounts(self.covered.sum(0), self.weight.sum(0))
 
 
 def pc_counts(table: PairTable, *, by_image_size: bool = True) -> PCCounts:
@@ -46,11 +42,9 @@ def pc_counts(table: PairTable, *, by_image_size: bool = True) -> PCCounts:
     np.maximum.at(best, g, shared / (gt.area[g] + kept_area[p] - shared))
     weight = gt.area / table.size.prod(1)[gt.image] if by_image_size else gt.area.astype(float)
     weight = np.where(gt.crowd, 0.0, weight)
-    shape = len(table), len(table.catalogue)
-    bins = gt.image * np.int64(shape[1]) + gt.category
-    size = shape[0] * shape[1]
     return PCCounts(
-        np.bincount(bins, weight * best, size).reshape(shape), np.bincount(bins, weight, size).reshape(shape)
+        covered=histogram(table, gt.image, gt.category, weights=weight * best),
+        weight=histogram(table, gt.image, gt.category, weights=weight),
     )
 
 

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from panoptic_eval.metrics.panoptic_quality import divide
+from panoptic_eval.metrics.panoptic_quality import divide, histogram
 from panoptic_eval.pairs.table import PairTable
 
 
-def confusion(table: PairTable) -> Int[np.ndarray, "c c1"]:
-    """Pixels by gt category (row) and predicted category (column; the last one is void).
+@dataclass(frozen=True)
+class SemanticCounts:
+    """Pixels of each image and category, where gt is not void. Sums over images add."""
 
-    Pixels without gt count nowhere; crowds keep their category.
-    """
-    annotated = table.pair_gt >= 0
-    rows = table.gt.category[table.pair_gt[annotated]]
-    n = len(table.catalogue)
-    columns = np.append(table.pred.category, n)[table.pair_pred[annotated]]  # void, index -1, takes the last entry
-    pixels = np.bincount(rows * np.int64(n + 1) + columns, table.pair_pixels[annotated], n * (n + 1))
-    return cast("Int[np.ndarray, 'c c1']", pixels.astype(np.int64).reshape(n, n + 1))
+    both: Float[np.ndarray, "*b c"]
+    """Of the category on both sides."""
+    gt: Float[np.ndarray, "*b c"]
+    pred: Float[np.ndarray, "*b c"]
 
 
-def category_iou(matrix: Int[np.ndarray, "c c1"]) -> Float[np.ndarray, " c"]:
+def semantic_counts(table: PairTable) -> SemanticCounts:
+    """Pixels by category, shape (images, categories). Pixels without gt count nowhere; crowds keep their category."""
+    gt, pred = table.gt, table.pred
+    solid = (table.pair_gt >= 0) & (table.pair_pred >= 0)
+    g, p, shared = table.pair_gt[solid], table.pair_pred[solid], table.pair_pixels[solid]
+    same = gt.category[g] == pred.category[p]
+    return SemanticCounts(
+        both=histogram(table, gt.image[g[same]], gt.category[g[same]], weights=shared[same]),
+        gt=histogram(table, gt.image, gt.category, weights=gt.area),
+        pred=histogram(table, pred.image[p], pred.category[p], weights=shared),
+    )
+
+
+def category_iou(counts: SemanticCounts) -> Float[np.ndarray, "*b c"]:
     """IoU of each category, 0 to 1: TP / (TP + FP + FN); NaN where neither side has a pixel of it.
 
     A predicted void is an error (FN); a category that is only predicted has IoU 0.
 
-    >>> category_iou(np.array([[3, 1, 0], [0, 2, 2]])).tolist()
-    [0.75, 0.4]
+    >>> category_iou(SemanticCounts(both=np.array([3, 0]), gt=np.array([4, 0]), pred=np.array([3, 2]))).tolist()
+    [0.75, 0.0]
     """
-    tp = np.diagonal(matrix)
-    union = matrix.sum(1) + matrix[:, :-1].sum(0) - tp
-    return divide(tp, union)
+    return divide(counts.both, counts.gt + counts.pred - counts.both)

@@ -7,10 +7,10 @@ import random_maps
 from drawings import BUS, CAR, CATALOGUE, INDEX, ROAD, SKY, table
 from panopticapi.evaluation import pq_compute_single_core
 
+from panoptic_eval.metrics.counts import by_category, count_images, weighted
 from panoptic_eval.metrics.panoptic_quality import (
     panoptic_quality,
     pq_counts,
-    pq_dagger,
     recognition_quality,
     segmentation_quality,
     split_stuff,
@@ -20,8 +20,12 @@ from panoptic_eval.pairs.table import concatenate
 
 def row(counts, category):
     k = INDEX[category]
-    total = counts.sum()
+    total = weighted(counts)
     return total.iou[k], total.tp[k], total.fp[k], total.fn[k]
+
+
+def dagger(drawing):
+    return by_category(weighted(count_images(drawing)), isthing=drawing.catalogue.isthing)["PQ_dagger"]
 
 
 def test_a_match_needs_more_than_half_the_union():
@@ -49,7 +53,7 @@ def test_crowd_does_not_leave_the_prediction():
     ],
 )
 def test_a_prediction_in_void_and_its_own_crowd_does_not_count(gt, pred, false):
-    counts = pq_counts(table(gt, pred, c=CAR, b=BUS, k=CAR, s=SKY, crowds="k")).sum()
+    counts = weighted(pq_counts(table(gt, pred, c=CAR, b=BUS, k=CAR, s=SKY, crowds="k")))
     assert counts.fp.sum() == false
     assert counts.tp.sum() == 0
 
@@ -70,7 +74,7 @@ def test_stated_areas_are_a_quirk():
 
 
 def test_absent_is_nan_and_unmatched_is_zero():
-    counts = pq_counts(table("cc", "bb", c=CAR, b=BUS)).sum()
+    counts = weighted(pq_counts(table("cc", "bb", c=CAR, b=BUS)))
     for metric in (panoptic_quality, segmentation_quality, recognition_quality):
         np.testing.assert_array_equal(metric(counts), [0, 0, np.nan, np.nan])
 
@@ -79,18 +83,18 @@ def test_dagger_averages_stuff_over_the_images_that_have_it():
     one = table("ssss", "sss.", s=SKY, image_id=1)
     two = table("ssrr", "rrrr", s=SKY, r=ROAD, image_id=2)
     both = concatenate([one, two])
-    value = pq_dagger(both, pq_counts(both).sum())
+    value = dagger(both)
     np.testing.assert_array_equal(value, [np.nan, np.nan, (0.75 + 0) / 2, 0.5])  # no threshold: one half counts
 
 
 def test_dagger_does_not_punish_stuff_where_gt_has_none():
     drawing = table("cc", "ss", c=CAR, s=SKY)
-    np.testing.assert_array_equal(pq_dagger(drawing, pq_counts(drawing).sum()), [0, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(dagger(drawing), [0, np.nan, np.nan, np.nan])
 
 
 def test_dagger_takes_the_segments_of_a_stuff_category_as_one():
     drawing = table("sssstt", "uuvvvv", s=SKY, t=SKY, u=SKY, v=SKY)
-    assert pq_dagger(drawing, pq_counts(drawing).sum())[INDEX[SKY]] == 1
+    assert dagger(drawing)[INDEX[SKY]] == 1
     assert split_stuff(drawing).tolist() == [0]
     assert split_stuff(table("sscc", "ssdd", s=SKY, c=CAR, d=CAR)).tolist() == []
 
@@ -123,7 +127,7 @@ def test_agrees_with_panopticapi(tmp_path, seed):
 
     stated = np.array([s["area"] for p in images for s in p.gt_segments], float)
     tables = replace(tables, gt=replace(tables.gt, stated_area=stated))
-    counts = pq_counts(tables, last_crowd_only=True, stated_areas=True).sum()
+    counts = weighted(pq_counts(tables, last_crowd_only=True, stated_areas=True))
     for k, category in enumerate(categories.ids.tolist()):
         assert counts.iou[k] == pytest.approx(expected[category][0], abs=1e-12)
         assert (counts.tp[k], counts.fp[k], counts.fn[k]) == expected[category][1:]

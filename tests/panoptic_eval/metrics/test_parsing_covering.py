@@ -4,12 +4,13 @@ import pytest
 import random_maps
 from drawings import CAR, INDEX, SKY, table
 
+from panoptic_eval.metrics.counts import weighted
 from panoptic_eval.metrics.parsing_covering import parsing_covering, pc_counts
 from panoptic_eval.pairs.table import concatenate
 
 
 def pc(drawing, **options):
-    return parsing_covering(pc_counts(drawing, **options).sum())
+    return parsing_covering(weighted(pc_counts(drawing, **options)))
 
 
 def test_one_prediction_covers_several_segments():
