@@ -47,7 +47,7 @@ class ABN(nn.Module):
     def forward(self, x: Float[Tensor, "n c *rest"]) -> Float[Tensor, "n c *rest"]:
         """Normalises over all dimensions but the second; keeps type and memory format."""
         if self.training:
-            self.num_batches_tracked += 1
+            self.num_batches_tracked.add_(1)
             out: Tensor = _InPlaceABN.apply(x, self.weight, self.bias, self)
             return out
         y = F.batch_norm(x, self.running_mean, self.running_var, _away_from_zero(self.weight), self.bias, eps=self.eps)
@@ -132,7 +132,8 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor, int | Tensor]:
     """
     channels = x.shape[1]
     count = x.numel() // channels
-    mean, variance = torch.zeros((2, channels), dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
+    kind = torch.promote_types(x.dtype, torch.float32)
+    mean, variance = torch.zeros((2, channels), dtype=kind, device=x.device)
     if count:  # the two running averages are only there for their type, which the result takes
         mean, variance = torch.batch_norm_update_stats(x, mean, variance, 0.0)
     if _ranks() == 1:
@@ -145,4 +146,4 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor, int | Tensor]:
     shares = counts / _at_least_one(total)
     mean = (shares * means).sum(0)
     variance = (shares * (variances + (means - mean).square())).sum(0)
-    return mean.float(), variance.float(), total.float()
+    return mean.to(kind), variance.to(kind), total.to(kind)

@@ -1,0 +1,280 @@
+import socket
+from dataclasses import replace
+
+import pytest
+import torch
+from boxes_on_canvas import targets_of
+from safetensors.torch import save
+from tiny import BOX, ISTHING, TINY, TINY_SEAMLESS, batch, rectangles
+from torch import distributed, nn
+
+from model.config import PRESETS, configure
+from model.fusion import fuse
+from model.network import PanopticNet, build_network, gather
+from model.targets import IGNORE
+
+LOSSES = {"objectness", "anchor_box", "category", "proposal_box", "mask", "semantic"}
+
+
+def built(config=TINY, seed=0):
+    return build_network(config, ISTHING, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_SEAMLESS], ids=["ours", "seamless"])
+def test_losses_are_finite_and_reach_every_parameter(config):
+    network = built(config)
+    losses, counts = network(*batch(range(4)))
+    assert set(losses) == LOSSES
+    assert all(loss.shape == () and loss.isfinite() and loss > 0 for loss in losses.values())
+    assert counts["instances"] == 12
+    assert counts["positive_anchors"].shape == (5,)
+    assert counts["positive_proposals"].shape == (4,)
+    assert counts["positive_anchors"].sum() >= 12
+    assert counts["positive_proposals"].sum() >= 12
+    sum(losses.values()).backward()
+    assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def test_fresh_losses_are_those_of_not_knowing():
+    losses, _ = built()(*batch(range(4)))
+    assert losses["objectness"].item() == pytest.approx(0.693, abs=0.02)
+    assert losses["mask"].item() == pytest.approx(0.693, abs=0.02)
+    assert losses["category"].item() == pytest.approx(1.0986, abs=0.02)  # background and two things
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_SEAMLESS], ids=["ours", "seamless"])
+def test_a_crop_without_instances_trains_on(config):
+    network = built(config)
+    empty = targets_of([], [], (64, 64))
+    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    losses, counts = network(images, [empty, empty], [torch.Generator() for _ in range(2)])
+    assert counts["instances"] == 0
+    assert losses["mask"] == losses["anchor_box"] == losses["proposal_box"] == 0
+    assert all(loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_everything_ignored_costs_nothing():
+    target = targets_of([], [], (64, 64), ignore=[(0, 0, 64, 64)])
+    losses, _ = built()(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), [target], [torch.Generator()])
+    inside = losses["semantic"] + losses["category"] + losses["mask"]
+    assert inside == 0
+
+
+def train_steps(seed, steps=2):
+    network = built(seed=seed)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.01)
+    history = []
+    for step in range(steps):
+        losses, _ = network(*batch(range(3 * step, 3 * step + 3)))
+        optimiser.zero_grad()
+        sum(losses.values()).backward()
+        optimiser.step()
+        history.append({name: loss.item() for name, loss in losses.items()})
+    return history
+
+
+def test_the_same_seed_gives_the_same_bits():
+    assert train_steps(0) == train_steps(0)
+    assert train_steps(0) != train_steps(1)
+
+
+def test_arms_of_one_seed_start_from_the_same_weights():
+    states = [
+        built(replace(TINY, box_loss=loss, matching=m)).state_dict()
+        for loss in ("standard", "crop_aware")
+        for m in ("visible", "clipped")
+    ]
+    for state in states[1:]:
+        assert all(torch.equal(state[name], tensor) for name, tensor in states[0].items())
+
+
+def cut_bus():
+    """A bus that goes on to the right of the crop, and one that ends at its border."""
+    image, _ = rectangles(0)
+    boxes, categories = [(20, 10, 64, 30), (30, 40, 64, 60)], [BOX, BOX]
+    return image[None], targets_of(boxes, categories, (64, 64), full=[(20, 10, 150, 30), (30, 40, 64, 60)])
+
+
+def test_the_crop_aware_loss_is_the_smaller_one_and_only_where_something_is_cut():
+    def box_losses(box_loss, targets):
+        network = built(replace(TINY, box_loss=box_loss))
+        losses, _ = network(image, [targets], [torch.Generator().manual_seed(0)])
+        return losses["anchor_box"].item(), losses["proposal_box"].item()
+
+    image, cut = cut_bus()
+    standard, aware = box_losses("standard", cut), box_losses("crop_aware", cut)
+    assert aware[0] < standard[0]
+    assert aware[1] <= standard[1]
+    whole = replace(cut, open_sides=torch.zeros_like(cut.open_sides))
+    assert box_losses("standard", whole) == box_losses("crop_aware", whole) == standard
+
+
+def test_clipped_matching_gives_the_largest_anchors_something_to_learn():
+    """A bus that fills the crop and goes on to both sides: 180x38, as an anchor of the coarsest levels."""
+    image, _ = rectangles(0)
+    bus = targets_of([(0, 2, 64, 40)], [BOX], (64, 64), full=[(-60, 2, 120, 40)])
+
+    def positives(matching):
+        network = built(replace(TINY, matching=matching))
+        _, counts = network(image[None], [bus], [torch.Generator().manual_seed(0)])
+        return counts["positive_anchors"].tolist()
+
+    assert positives("visible")[3:] == [0, 0]
+    assert sum(positives("clipped")[3:]) > 0
+
+
+def test_proposals_may_reach_beyond_the_crop_only_if_not_clipped(monkeypatch):
+    seen = []
+    pool = PanopticNet._pool_rows
+
+    def spy(self, levels, boxes, image, *, mask):
+        seen.append(boxes)
+        return pool(self, levels, boxes, image, mask=mask)
+
+    monkeypatch.setattr(PanopticNet, "_pool_rows", spy)
+    image, cut = cut_bus()
+    for clip in (True, False):
+        seen.clear()
+        built(replace(TINY, clip_proposals=clip))(image, [cut], [torch.Generator().manual_seed(0)])
+        beyond = (seen[0] < 0) | (seen[0] > 64)
+        assert bool(beyond.any()) != clip
+
+
+def test_what_is_sampled_does_not_depend_on_the_rest_of_the_batch():
+    """In evaluation mode, where normalisation does not either, the losses of a batch are the mean of its images'."""
+    network = built().eval()
+    images, targets, _ = batch(range(4))
+
+    def losses(rows):
+        chosen = [torch.Generator().manual_seed(i) for i in rows]
+        return network(images[rows], [targets[i] for i in rows], chosen)[0]
+
+    together = losses([0, 1, 2, 3])
+    alone = [losses([i]) for i in range(4)]
+    for name, loss in together.items():
+        torch.testing.assert_close(loss, sum(one[name] for one in alone) / 4, msg=name)
+
+
+def test_an_untrained_network_predicts_something_valid():
+    network = built().eval()
+    images, _, _ = batch([0, 1], size=(70, 90))  # no multiples of 32
+    predictions = network.predict(images)
+    assert len(predictions) == 2
+    for prediction in predictions:
+        found = prediction.detections
+        assert found.mask_logits.shape == (len(found.boxes), 28, 28)
+        assert (found.boxes >= 0).all()
+        assert (found.boxes[:, 0::2] <= 90).all()
+        assert (found.boxes[:, 1::2] <= 70).all()
+        assert {ISTHING[c] for c in found.categories.tolist()} <= {True}
+        assert prediction.semantic_logits.shape == (4, 24, 24)
+        fused = fuse(prediction, network.isthing, (70, 90), (70, 90), network.config.fusion)
+        assert fused.ids.shape == (70, 90)
+
+
+def test_padding_changes_nothing_inside():
+    """Images are padded to what strides ask for; boxes stay inside the image as it was."""
+    network = built().eval()
+    images, _, _ = batch([0], size=(64, 64))
+    padded = torch.nn.functional.pad(images, (0, 20))
+    assert network.predict(padded)[0].semantic_logits.shape == (4, 16, 24)
+
+
+def test_a_catalogue_without_things_is_refused():
+    with pytest.raises(ValueError, match="no category is a thing"):
+        PanopticNet(TINY, [False, False])
+
+
+def test_rows_are_gathered_across_images():
+    per_image = [torch.tensor([[1, 2]]), torch.zeros(0, 2, dtype=torch.int64), torch.tensor([[3, 4], [5, 6]])]
+    got = gather(per_image, torch.tensor([2, 0, 2]), torch.tensor([1, 0, 0]))
+    assert got.tolist() == [[5, 6], [1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_can_be_built(preset):
+    with torch.device("meta"):
+        for arm in ("crop", "seamless"):
+            network = PanopticNet(configure(preset, arm), ISTHING)
+            assert sum(p.numel() for p in network.parameters()) > 1e6
+
+
+def test_streets_is_small_enough_to_ship():
+    """In half precision, at most 4 MB a checkpoint."""
+    for arm in ("crop", "seamless+crop"):
+        state = PanopticNet(configure("streets", arm), [False] * 6 + [True] * 8).half().state_dict()
+        assert len(save(state)) < 4e6
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def run(network, images, targets, generators, optimiser):
+    losses, _ = network(images, targets, generators)
+    optimiser.zero_grad()
+    sum(losses.values()).backward()
+    optimiser.step()
+    return torch.stack([losses[name] for name in sorted(losses)]).detach()
+
+
+def one_of_two_ranks(rank, port, out):
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    network = nn.parallel.DistributedDataParallel(built())
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.01)
+    history = []
+    for step in range(3):
+        images, targets, generators = batch(range(4 * step, 4 * step + 4))
+        if rank == 0 and step == 1:
+            targets[:2] = [targets_of([], [], (64, 64))] * 2  # a rank without instances must not keep the other waiting
+        mine = slice(2 * rank, 2 * rank + 2)
+        history.append(run(network, images[mine], targets[mine], generators[mine], optimiser))
+    out[rank] = torch.stack(history)
+    distributed.destroy_process_group()
+
+
+def test_two_ranks_of_two_images_are_one_of_four():
+    with torch.multiprocessing.Manager() as manager:
+        out = manager.dict()
+        torch.multiprocessing.spawn(one_of_two_ranks, (free_port(), out), nprocs=2)
+        spread = (out[0] + out[1]) / 2
+    network = built()
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.01)
+    for step in range(3):
+        images, targets, generators = batch(range(4 * step, 4 * step + 4))
+        if step == 1:
+            targets[:2] = [targets_of([], [], (64, 64))] * 2
+        torch.testing.assert_close(
+            run(network, images, targets, generators, optimiser), spread[step], atol=1e-4, rtol=1e-4
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [TINY, TINY_SEAMLESS], ids=["ours", "seamless"])
+def test_a_few_images_are_learnt_by_heart(config):
+    """Every object is found, where it is, as what it is."""
+    network = built(config)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [150, 180])
+    images, targets, _ = batch(range(2))
+    for step in range(200):
+        run(network, images, targets, [torch.Generator().manual_seed(2 * step + i) for i in range(2)], optimiser)
+        schedule.step()
+    network.eval()
+    for prediction, target in zip(network.predict(images), targets, strict=True):
+        result = fuse(prediction, network.isthing, (64, 64), (64, 64), network.config.fusion)
+        for row, category in enumerate(target.categories.tolist()):
+            own = target.instances == row
+            overlap = [
+                ((result.ids == s.id) & own).sum() / ((result.ids == s.id) | own).sum()
+                for s in result.segments
+                if s.category == category
+            ]
+            assert max(overlap) > 0.5
+        category_of = torch.tensor([IGNORE] + [s.category for s in result.segments])
+        assert (category_of[result.ids.long()] == target.semantic).float().mean() > 0.9

@@ -1,0 +1,60 @@
+"""Networks small enough for tests, and images of coloured rectangles that they can learn."""
+
+from dataclasses import replace
+
+import torch
+from boxes_on_canvas import targets_of
+
+from model.config import STREETS, DeepLabConfig, HRNetConfig, MiniDLConfig, PyramidConfig, ResNetConfig
+
+GROUND, SKY, BOX, POLE = range(4)
+ISTHING = [False, False, True, True]
+
+TINY = replace(
+    STREETS,
+    body=HRNetConfig(stem=8, bottleneck=4, bottlenecks=1, width=8, modules=(1, 1, 1), blocks=1),
+    pyramid=PyramidConfig(channels=16, extra_levels=1),
+    rpn=replace(STREETS.rpn, channels=16, samples=64, train_candidates=100, train_proposals=50),
+    roi=replace(STREETS.roi, box_channels=32, mask_channels=16, mask_convolutions=1, samples=32),
+    semantic=DeepLabConfig(rates=(1, 2), channels=16, skip_channels=(8, 8, 8), pooling=2),
+)
+TINY_SEAMLESS = replace(
+    TINY, body=ResNetConfig(width=4, depths=(1, 1, 1, 1)), semantic=MiniDLConfig(channels=8, dilation=2, pooling=8)
+)
+
+
+def rectangles(seed, size=(64, 64), count=3):
+    """An image of ground below sky, with boxes and poles in front, and its targets; no object hides another wholly."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def integer(low, high):
+        return int(torch.randint(low, high, (), generator=generator))
+
+    height, width = size
+    image = torch.zeros((3, height, width), dtype=torch.uint8)
+    image[1] = 90
+    image[:, : height // 2] = torch.tensor([60, 120, 220], dtype=torch.uint8)[:, None, None]
+    boxes, categories = [], []
+    while len(boxes) < count:
+        category = BOX if integer(0, 3) else POLE
+        w, h = (integer(10, 28), integer(8, 20)) if category == BOX else (integer(4, 6), integer(16, 30))
+        x0, y0 = integer(0, width - w), integer(0, height - h)
+        apart = all(x0 > b[2] or b[0] > x0 + w or y0 > b[3] or b[1] > y0 + h for b in boxes)
+        if not apart:
+            continue
+        boxes.append((x0, y0, x0 + w, y0 + h))
+        categories.append(category)
+        colour = (200 + integer(0, 50), 30, 30) if category == BOX else (230, 230, 40 + integer(0, 50))
+        image[:, y0 : y0 + h, x0 : x0 + w] = torch.tensor(colour, dtype=torch.uint8)[:, None, None]
+    targets = targets_of(boxes, categories, size)
+    sky = torch.zeros(size, dtype=torch.bool)
+    sky[: height // 2] = True
+    targets.semantic[sky & (targets.instances < 0)] = SKY
+    noise = torch.randint(0, 20, image.shape, generator=generator, dtype=torch.uint8)
+    return (image.int() + noise.int()).clamp(max=255).to(torch.uint8), targets
+
+
+def batch(seeds, **options):
+    """Images, targets and generators, as the network takes them."""
+    images, targets = zip(*[rectangles(seed, **options) for seed in seeds], strict=True)
+    return torch.stack(images), list(targets), [torch.Generator().manual_seed(seed) for seed in seeds]
