@@ -1,0 +1,282 @@
+"""Networks and training states on disk: safetensors and JSON, no pickle.
+
+    DIR/model.safetensors, config.json, categories.json    a network: all that inference needs
+    DIR/checkpoints/STEP/       a training state: the same, and momentum.safetensors, state.json
+
+What is random in training is a function of (seed, step, sample), drawn from generators of its own: the position is the
+whole random state. A state is written under a temporary name and renamed: it is whole, or not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from model.config import Config, ConfigError, from_json, to_json
+from model.network import PanopticNet, build_network
+from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.files import write_atomically
+
+WEIGHTS, CONFIG, CATEGORIES = "model.safetensors", "config.json", "categories.json"
+MOMENTUM, STATE = "momentum.safetensors", "state.json"
+KEPT = 2
+"""Training states that stay; older ones are removed."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not fit or cannot be read: names the file and, where it is one, the parameter."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a training run is."""
+
+    step: int
+    """Steps done."""
+    seed: int
+    images: int
+    """Of the data set: another number would mean other samples."""
+
+
+def save_network(directory: Path, network: PanopticNet, catalogue: Catalogue, *, half: bool = False) -> None:
+    """Writes all that inference needs.
+
+    Args:
+        directory: made where it is missing.
+        network: on any device.
+        catalogue: what its categories mean.
+        half: floats in 16 bits (half of the size, for shipping), else as they are.
+
+    Raises:
+        CheckpointError: weights that are not finite, or not once they are halved; nothing is written then.
+    """
+    tensors = {name: _contiguous(t.half() if half and t.is_floating_point() else t) for name, t in _stored(network)}
+    _check_finite(tensors, directory / WEIGHTS)
+    write_atomically(directory / CONFIG, to_json(network.config))
+    write_atomically(directory / CATEGORIES, _categories_json(catalogue))
+    write_atomically(directory / WEIGHTS, save(tensors))
+
+
+def load_network(directory: Path) -> tuple[PanopticNet, Catalogue]:
+    """A network on the CPU, in float32, for inference, and the catalogue of its categories.
+
+    Raises:
+        CheckpointError: a file is missing, truncated, of another architecture or holds values that are not finite.
+    """
+    if not directory.is_dir():
+        raise CheckpointError(f"{directory}: does not exist; expected a folder with {WEIGHTS}, {CONFIG}, {CATEGORIES}")
+    config, catalogue = _read_config(directory / CONFIG), _read_categories(directory / CATEGORIES)
+    network = build_network(config, catalogue.isthing.tolist(), torch.Generator())
+    load_weights(network, directory / WEIGHTS)
+    return network.eval(), catalogue
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Fills a network in place; 16-bit floats become its own type.
+
+    Raises:
+        CheckpointError: see `load_network`.
+    """
+    own, stored = dict(_stored(network)), _read_tensors(path)
+    for name, tensor in own.items():
+        if name not in stored:
+            raise CheckpointError(f"{path}: has no {name}, which this configuration's network has")
+        if stored[name].shape != tensor.shape:
+            shapes = f"{_shape(stored[name])}, and {_shape(tensor)} in this configuration's network"
+            raise CheckpointError(f"{path}: {name} is {shapes}")
+    if unknown := [name for name in stored if name not in own]:
+        raise CheckpointError(f"{path}: holds {unknown[0]}, which this configuration's network does not have")
+    _check_finite(stored, path)
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(stored[name])
+
+
+def transfer(network: nn.Module, path: Path) -> str:
+    """Takes over every tensor of another network's file that has the same name and shape: Cityscapes from MVD.
+
+    Returns:
+        What was and was not taken over, for people.
+
+    Raises:
+        CheckpointError: the file cannot be read, holds values that are not finite, or nothing fits.
+    """
+    own, stored = dict(_stored(network)), _read_tensors(path)
+    _check_finite(stored, path)
+    fits = [name for name, tensor in own.items() if name in stored and stored[name].shape == tensor.shape]
+    if not fits:
+        raise CheckpointError(f"{path}: no tensor has the name and shape of one of this network's")
+    with torch.no_grad():
+        for name in fits:
+            own[name].copy_(stored[name])
+    left = [name for name in own if name not in fits]
+    return f"{path}: {len(fits)} of {len(own)} tensors loaded" + (f"; as drawn: {', '.join(left)}" if left else "")
+
+
+def save_state(
+    out: Path, network: PanopticNet, optimizer: torch.optim.Optimizer, catalogue: Catalogue, state: State
+) -> Path:
+    """Writes a training state to OUT/checkpoints/STEP and removes all but the last two.
+
+    Raises:
+        CheckpointError: weights that are not finite; the states that there are stay as they are.
+    """
+    final = out / "checkpoints" / str(state.step)
+    partial = final.with_name(f".{state.step}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed here
+    save_network(partial, network, catalogue)
+    write_atomically(partial / MOMENTUM, save(_momentum(network, optimizer)))
+    write_atomically(partial / STATE, json.dumps(asdict(state), indent=2) + "\n")
+    _synchronise(partial)
+    if final.exists():
+        shutil.rmtree(final)
+    partial.rename(final)
+    for old in _states(out)[:-KEPT]:
+        shutil.rmtree(old)
+    return final
+
+
+def latest_state(out: Path) -> Path | None:
+    """The folder of the last training state of a run; None if it has none."""
+    states = _states(out)
+    return states[-1] if states else None
+
+
+def load_state(
+    directory: Path, network: PanopticNet, optimizer: torch.optim.Optimizer, catalogue: Catalogue, expected: State
+) -> State:
+    """Puts a training state into a network and its optimiser.
+
+    Args:
+        directory: as `latest_state` found it.
+        network: of the configuration that this run has.
+        optimizer: of its parameters.
+        catalogue: of the data set.
+        expected: seed and images of this run; its step is not looked at.
+
+    Raises:
+        CheckpointError: a damaged file, or a run with another configuration, seed or data set.
+    """
+    config = _read_config(directory / CONFIG)
+    if config != network.config:
+        what = "; ".join(_differences(asdict(config), asdict(network.config)))
+        raise CheckpointError(f"{directory}: is of a run with other settings ({what}); expected another --out")
+    if _read_categories(directory / CATEGORIES) != catalogue:
+        raise CheckpointError(f"{directory}: is of a run on other categories; expected another --out")
+    try:
+        state = State(**_read_json(directory / STATE))
+    except TypeError as error:
+        raise CheckpointError(f"{directory / STATE}: is not a training state ({error})") from error
+    for name in ("seed", "images"):
+        if getattr(state, name) != getattr(expected, name):
+            values = f"{name} {getattr(state, name)}, not {getattr(expected, name)}"
+            raise CheckpointError(f"{directory}: is of a run with {values}; expected another --out")
+    load_weights(network, directory / WEIGHTS)
+    _load_momentum(network, optimizer, directory / MOMENTUM)
+    return state
+
+
+def _states(out: Path) -> list[Path]:
+    """Folders of training states, oldest first."""
+    return sorted((p for p in (out / "checkpoints").glob("*") if p.name.isdecimal()), key=lambda p: int(p.name))
+
+
+def _stored(network: nn.Module) -> list[tuple[str, Tensor]]:
+    """Parameters and buffers by name; not the counters of batches, which nothing reads."""
+    return [(n, t.detach()) for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")]
+
+
+def _contiguous(tensor: Tensor) -> Tensor:
+    """On the CPU, rows first: safetensors knows no channels-last."""
+    return tensor.detach().cpu().contiguous()
+
+
+def _momentum(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    states = ((name, optimizer.state[p].get("momentum_buffer")) for name, p in network.named_parameters())
+    return {name: _contiguous(buffer) for name, buffer in states if buffer is not None}
+
+
+def _load_momentum(network: nn.Module, optimizer: torch.optim.Optimizer, path: Path) -> None:
+    stored = _read_tensors(path)
+    parameters = dict(network.named_parameters())
+    for name, buffer in stored.items():
+        if name not in parameters or buffer.shape != parameters[name].shape:
+            raise CheckpointError(f"{path}: {name} ({_shape(buffer)}) is no parameter of this configuration's network")
+        optimizer.state[parameters[name]]["momentum_buffer"] = torch.empty_like(parameters[name]).copy_(buffer)
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: does not exist")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}); it may be truncated") from error
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as JSON ({error})") from error
+
+
+def _read_config(path: Path) -> Config:
+    try:
+        return from_json(path.read_text())
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _categories_json(catalogue: Catalogue) -> str:
+    """As in COCO panoptic files."""
+    rows = [{"id": c.id, "name": c.name, "isthing": int(c.isthing), "color": c.color} for c in catalogue.categories]
+    return json.dumps(rows, indent=1) + "\n"
+
+
+def _read_categories(path: Path) -> Catalogue:
+    try:
+        return Catalogue(
+            tuple(
+                Category(int(c["id"]), str(c["name"]), bool(c["isthing"]), c["color"] and tuple(c["color"]))
+                for c in _read_json(path)
+            )
+        )
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: is no list of categories with id, name, isthing, color ({error!r})") from error
+
+
+def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{path}: {name} holds values that are not finite")
+
+
+def _differences(stored: Any, asked: Any, key: str = "") -> list[str]:
+    """Settings that differ, by their dotted names."""
+    if not isinstance(stored, dict) or not isinstance(asked, dict):
+        return [] if stored == asked else [f"{key} {stored}, not {asked}"]
+    names = [*stored, *(name for name in asked if name not in stored)]
+    return [d for n in names for d in _differences(stored.get(n), asked.get(n), f"{key}.{n}".lstrip("."))]
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a number"
+
+
+def _synchronise(directory: Path) -> None:
+    """Sees to it that the files are on the disk before a rename says so: a power cut may come, too."""
+    for path in [*directory.iterdir(), directory]:
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
