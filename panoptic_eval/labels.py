@@ -117,7 +117,7 @@ def _resolve_listed(
     key, wanted = _key(listed.image[rows], listed.id[rows]), _key(image, ids)
     order = np.argsort(key)
     at = np.searchsorted(key[order], wanted)
-    found = (ids != 0) & (np.append(key[order], -1)[at] == wanted)
+    found = np.append(key[order], -1)[at] == wanted
     row = np.where(found, np.append(rows[order], -1)[at], -1)
 
     unlisted = ~found & (ids != 0)

@@ -122,7 +122,7 @@ def integers(values: Sequence[int]) -> Int[np.ndarray, " n"]:
     try:
         return np.array(values, np.int64)
     except OverflowError:
-        return np.array([min(max(value, REPORTED), -REPORTED - 1) for value in values], np.int64)
+        return np.array([min(max(value, REPORTED + 1), -REPORTED - 1) for value in values], np.int64)
 
 
 def repeated(values: Iterable[Hashable]) -> list[int]:

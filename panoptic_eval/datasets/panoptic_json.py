@@ -130,7 +130,7 @@ def read(path: Path, faults: list[str]) -> PanopticJson:
         category_id=category_id,
         crowd=crowd == 1,
         score=score,
-        area=np.rint(area).astype(np.int64),
+        area=np.rint(np.clip(area, -(2**53), 2**53)).astype(np.int64),
         images=_images(content.get("images", []), path, faults),
         categories=_categories(content.get("categories", []), path, faults),
     )

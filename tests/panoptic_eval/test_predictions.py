@@ -65,6 +65,7 @@ def test_our_layout(tmp_path, gt):
     assert isinstance(found.panoptic.meaning, Listed)
     assert found.panoptic.meaning.image.tolist() == [0, 0, 0, 1, 1, 1]
     assert found.panoptic.meaning.score.tolist() == [0.5, 1, 0] * 2
+    assert (found.panoptic.meaning.area == -1).all()  # not stated
     assert categories_of(found.panoptic) == MEANT
     assert (found.instances, found.semantic, found.warnings) == (None, None, ())
 
@@ -340,6 +341,8 @@ def test_each_fault_has_its_message(tmp_path, gt, name):
     edit(path, change)
     faults = faults_of(path, gt)
     assert any(says(fault, path, *parts) for fault in faults), faults
+    of_the_file = [fault for fault in faults if "names this PNG" not in fault]  # two of the changes orphan one
+    assert len(of_the_file) == 1, faults
 
 
 def test_all_faults_come_at_once(tmp_path, gt):

@@ -84,6 +84,13 @@ def test_the_only_version_is_the_default(tmp_path):
         mapillary.read(root, version="1.2")
 
 
+def test_of_several_versions_that_are_not_the_default_none_is_chosen(tmp_path):
+    for version in ("2.0", "3.0"):
+        folders.write_mapillary(tmp_path, {"a": [[0]]}, version=version)
+    with pytest.raises(InputError, match=r"version 1\.2.*2\.0, 3\.0"):
+        mapillary.read(tmp_path)
+
+
 def test_v1_1_differs_in_its_photographs_only(tmp_path):
     root = folders.write_mapillary(tmp_path, {"a": [[0]]})
     config = json.loads((root / "config.json").read_text())
