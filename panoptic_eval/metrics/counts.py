@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from panoptic_eval.metrics import panoptic_quality as pq
+from panoptic_eval.metrics import panoptic_quality as quality
 from panoptic_eval.metrics.parsing_covering import PCCounts, parsing_covering, pc_counts
 from panoptic_eval.metrics.semantic import SemanticCounts, category_iou, semantic_counts
 from panoptic_eval.pairs.table import PairTable
@@ -18,8 +18,8 @@ from panoptic_eval.pairs.table import PairTable
 class Counts:
     """Arrays of shape (images, categories), or of any sums of images in place of the images."""
 
-    pq: pq.PQCounts
-    regions: pq.DaggerCounts
+    pq: quality.PQCounts
+    regions: quality.DaggerCounts
     covering: PCCounts
     semantic: SemanticCounts
 
@@ -27,8 +27,8 @@ class Counts:
 def count_images(table: PairTable, *, panopticapi_quirks: bool = False, pc_by_image_size: bool = True) -> Counts:
     """Counts of each image, shape (images, categories)."""
     return Counts(
-        pq.pq_counts(table, last_crowd_only=panopticapi_quirks, stated_areas=panopticapi_quirks),
-        pq.dagger_counts(table),
+        quality.pq_counts(table, last_crowd_only=panopticapi_quirks, stated_areas=panopticapi_quirks),
+        quality.dagger_counts(table),
         pc_counts(table, by_image_size=pc_by_image_size),
         semantic_counts(table),
     )
@@ -49,10 +49,10 @@ def weighted(counts: Any, weights: Float[np.ndarray, "w i"] | None = None) -> An
 def by_category(counts: Counts, *, isthing: Bool[np.ndarray, " c"]) -> dict[str, Float[np.ndarray, "*b c"]]:
     """PQ, SQ, RQ, PQ_dagger, PC and IoU of each category; NaN where undefined."""
     return {
-        "PQ": pq.panoptic_quality(counts.pq),
-        "SQ": pq.segmentation_quality(counts.pq),
-        "RQ": pq.recognition_quality(counts.pq),
-        "PQ_dagger": pq.pq_dagger(counts.pq, counts.regions, isthing=isthing),
+        "PQ": quality.panoptic_quality(counts.pq),
+        "SQ": quality.segmentation_quality(counts.pq),
+        "RQ": quality.recognition_quality(counts.pq),
+        "PQ_dagger": quality.pq_dagger(counts.pq, counts.regions, isthing=isthing),
         "PC": parsing_covering(counts.covering),
         "IoU": category_iou(counts.semantic),
     }
