@@ -17,7 +17,7 @@ from panoptic_eval.datasets import json_rows
 from panoptic_eval.datasets.json_rows import INTEGER, LIST, NUMBER, REPORTED, Kind, column, integers, short
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMap, LabelMaps, other_type
-from panoptic_eval.pairs.reference import png_size
+from panoptic_eval.pairs.png import png_size
 
 SEGMENTATION = Kind((dict, list), "run lengths (size and counts) or a list of polygons")
 Size = tuple[int, int]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass
 
 from panoptic_eval.errors import PngError
-from panoptic_eval.pairs.reference import PNG_SIGNATURE, png_size
 
 try:
     from zlib_ng.zlib_ng import _ZlibDecompressor as Inflate
@@ -47,54 +47,97 @@ except ImportError:
             return self._stream.unused_data + bytes(self._feed)
 
 
-GREY8, GREY16, RGB, RGBA = 1, 2, 3, 4
-"""Bytes of a pixel of the supported kinds."""
-PIXEL_BYTES = {(8, 0): GREY8, (16, 0): GREY16, (8, 2): RGB, (8, 6): RGBA}
-"""By bit depth and colour type."""
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_PIXELS = 2**28
+"""Larger declared sizes are refused before anything is inflated (268 Mpixel; Mapillary's largest have 22)."""
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+"""Colour types."""
+CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
+BIT_DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGBA: (8, 16)}
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""First row and column, and steps down and right, of each pass of an interlaced image."""
 MAX_ROW_BYTES = 2**18
 """Wider images are left to the reference, so that a few rows are never much memory."""
 
 
 @dataclass(frozen=True)
 class LabelPng:
-    """A label PNG whose chunks are whole; its rows are still compressed."""
+    """A label PNG whose header makes sense."""
 
     height: int
     width: int
-    pixel_bytes: int
-    """0 for a kind that is not supported."""
-    stream: bytes
-    """What its IDAT chunks hold."""
+    bit_depth: int
+    colour_type: int
+    interlaced: bool
+
+    @property
+    def pixel_bits(self) -> int:
+        """Bits of a pixel."""
+        return self.bit_depth * CHANNELS[self.colour_type]
 
     @property
     def row_bytes(self) -> int:
-        """Length of a row, its filter type included."""
-        return 1 + self.width * self.pixel_bytes
+        """Length of a row that is not interlaced, its filter type included."""
+        return 1 + (self.width * self.pixel_bits + 7) // 8
+
+    @property
+    def stream_bytes(self) -> int:
+        """Length of all rows."""
+        if not self.interlaced:
+            return self.height * self.row_bytes
+        sizes = (((self.height - y + dy - 1) // dy, (self.width - x + dx - 1) // dx) for y, x, dy, dx in ADAM7)
+        return sum(h * (1 + (w * self.pixel_bits + 7) // 8) for h, w in sizes if h > 0 and w > 0)
+
+    @property
+    def supported(self) -> bool:
+        """Whether rows can be read to runs: 8- or 16-bit grey, 8-bit RGB or RGBA, not interlaced, not too wide."""
+        kind = self.bit_depth, self.colour_type
+        usual = kind in ((8, GREY), (16, GREY), (8, RGB), (8, RGBA))
+        return usual and not self.interlaced and self.row_bytes <= MAX_ROW_BYTES
+
+
+def header(png: bytes) -> LabelPng:
+    """What a PNG's first 33 bytes say.
+
+    Raises:
+        PngError: not a PNG, damaged, or of a size or kind that no PNG or no label image has.
+    """
+    if png[:8] != PNG_SIGNATURE or png[12:16] != b"IHDR" or len(png) < 33:
+        what = "is empty" if not png else "does not start like a PNG" if png[:8] != PNG_SIGNATURE else "is truncated"
+        raise PngError(f"{what}; expected a PNG file")
+    if crc32(png[12:29]) != int.from_bytes(png[29:33], "big") or png[8:12] != b"\0\0\0\x0d":
+        raise PngError("is damaged: its header has a wrong checksum; expected an intact PNG file")
+    width, height, bit_depth, colour_type, compression, filtering, interlace = struct.unpack(">IIBBBBB", png[16:29])
+    if not 0 < width * height <= MAX_PIXELS:
+        raise PngError(f"declares {width} x {height} pixels; expected at least 1 and at most {MAX_PIXELS}")
+    if bit_depth not in BIT_DEPTHS.get(colour_type, ()) or compression or filtering or interlace > 1:
+        raise PngError(f"has a header that no PNG has ({png[24:29].hex()}); expected an intact PNG file")
+    return LabelPng(height, width, bit_depth, colour_type, interlace == 1)
+
+
+def png_size(png: bytes) -> tuple[int, int]:
+    """Height and width that a PNG declares, from its first 33 bytes.
+
+    Raises:
+        PngError: as for `header`.
+    """
+    return header(png).height, header(png).width
 
 
 def supported(png: bytes) -> bool:
-    """Whether rows can be read here: 8- or 16-bit grey, 8-bit RGB or RGBA, not interlaced; judged by the header."""
+    """Whether the rows of a file can be read to runs, judged by its header."""
     try:
-        _, width = png_size(png)
+        return header(png).supported
     except PngError:
         return False
-    return _pixel_bytes(png, width) > 0
 
 
-def _pixel_bytes(png: bytes, width: int) -> int:
-    depth, colour_type, compression, filter_method, interlace = png[24:29]
-    pixel_bytes = PIXEL_BYTES.get((depth, colour_type), 0)
-    plain = compression == filter_method == interlace == 0 and 1 + width * pixel_bytes <= MAX_ROW_BYTES
-    return pixel_bytes if plain else 0
-
-
-def parse(png: bytes) -> LabelPng:
-    """Take a PNG apart. What its other chunks say (gamma, transparency, text) has no bearing on ids.
+def compressed_rows(png: bytes) -> bytes:
+    """The contents of the IDAT chunks. What other chunks say (gamma, transparency, text) has no bearing on ids.
 
     Raises:
-        PngError: not a PNG, a size that no label image has, or a chunk that is cut off, damaged or out of place.
+        PngError: a chunk is cut off, damaged or out of place.
     """
-    height, width = png_size(png)
     view = memoryview(png)
     pieces: list[memoryview] = []
     at = len(PNG_SIGNATURE)
@@ -116,24 +159,22 @@ def parse(png: bytes) -> LabelPng:
         at = end + 4
     if not pieces:
         raise PngError("has no IDAT chunk; expected image data")
-    return LabelPng(height, width, _pixel_bytes(png, width), b"".join(pieces))
+    return b"".join(pieces)
 
 
 class Rows:
-    """The filtered rows of a supported PNG, taken a few at a time: nothing of the image's size is ever in memory."""
+    """The filtered rows of a PNG, each with its filter type in front, taken as many at a time as is wanted."""
 
-    def __init__(self, png: LabelPng) -> None:
-        self._row_bytes = png.row_bytes
-        self._feed = png.stream
+    def __init__(self, png: bytes) -> None:
+        self._feed = compressed_rows(png)
         self._inflate = Inflate()
 
-    def take(self, rows: int) -> bytes:
-        """The next rows, each with its filter type in front.
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes.
 
         Raises:
             PngError: the stream is damaged, or ends before.
         """
-        size = rows * self._row_bytes
         data = self._read(size)
         if len(data) < size:
             raise PngError("is truncated: its pixels end too early; expected a whole PNG file")
@@ -158,3 +199,16 @@ class Rows:
             return self._inflate.decompress(feed, size)
         except (error, SystemError) as why:  # type: ignore[misc]  # SystemError: zlib-ng refuses a preset dictionary
             raise PngError(f"is damaged: its rows cannot be inflated ({why}); expected an intact PNG file") from why
+
+
+def check(png: bytes) -> None:
+    """Check what readers of photographs forgive: chunks are whole, and there are as many rows as there should be.
+
+    Raises:
+        PngError: the file is truncated or damaged.
+    """
+    left = header(png).stream_bytes
+    rows = Rows(png)
+    while left:
+        left -= len(rows.take(min(left, MAX_ROW_BYTES)))
+    rows.finish()

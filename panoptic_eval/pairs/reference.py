@@ -7,7 +7,6 @@ pixels is not.
 from __future__ import annotations
 
 import io
-import struct
 
 import numpy as np
 from jaxtyping import Int, UInt32
@@ -15,31 +14,10 @@ from PIL import Image
 
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs.counts import IdCounts, Ids
+from panoptic_eval.pairs.png import check, header
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_END = b"IEND\xaeB`\x82"
-"""The last chunk's name and checksum."""
-BIT_DEPTH = 24
-"""Where in a PNG it stands."""
 BAND = 128
 """Rows that are taken over from Pillow at a time: their bytes stay in the processor's cache."""
-MAX_PIXELS = 2**28
-"""Larger declared sizes are refused before anything is inflated (268 Mpixel; Mapillary's largest have 22)."""
-
-
-def png_size(png: bytes) -> tuple[int, int]:
-    """Height and width that a PNG declares, from its first bytes.
-
-    Raises:
-        PngError: not a PNG, or a size that no label image has.
-    """
-    if png[:8] != PNG_SIGNATURE or png[12:16] != b"IHDR" or len(png) < 33:
-        what = "is empty" if not png else "does not start like a PNG" if png[:8] != PNG_SIGNATURE else "is truncated"
-        raise PngError(f"{what}; expected a PNG file")
-    width, height = struct.unpack(">II", png[16:24])
-    if not 0 < width * height <= MAX_PIXELS:
-        raise PngError(f"declares {width} x {height} pixels; expected at least 1 and at most {MAX_PIXELS}")
-    return height, width
 
 
 def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
@@ -48,21 +26,20 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
     Raises:
         PngError: not a PNG, damaged, or of a mode that holds no ids.
     """
-    png_size(png)
-    if PNG_END not in png:  # Pillow does not mind
-        raise PngError("has no end chunk; the file is truncated")
+    check(png)  # Pillow fills missing rows with zeros, and reads files that lack their end
+    bit_depth = header(png).bit_depth
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-            if image.mode in ("RGB", "RGBA") and png[BIT_DEPTH] == 8:  # of 16 bits Pillow would drop the lower ones
+            if image.mode in ("RGB", "RGBA") and bit_depth == 8:  # of 16 bits Pillow would drop the lower ones
                 return _colour_ids(image)
             if image.mode in ("1", "L", "P", "I", "I;16", "I;16B"):
-                stretched = {2: 85, 4: 17}.get(png[BIT_DEPTH], 1) if image.mode == "L" else 1  # by Pillow, to 0..255
+                stretched = {2: 85, 4: 17}.get(bit_depth, 1) if image.mode == "L" else 1  # by Pillow, to 0..255
                 return np.asarray(image).astype(np.uint32) // np.uint32(stretched)
             mode = image.mode
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PngError(f"cannot be decoded ({error}); the file is truncated or damaged") from error
     raise PngError(
-        f"has mode {mode} of {png[BIT_DEPTH]} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit grey, or a palette"
+        f"has mode {mode} of {bit_depth} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit grey, or a palette"
     )
 
 

@@ -17,7 +17,7 @@ from panoptic_eval.compiled import compiled
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs import reference
 from panoptic_eval.pairs.counts import IdCounts, Ids
-from panoptic_eval.pairs.png import GREY16, LabelPng, Rows, parse
+from panoptic_eval.pairs.png import LabelPng, Rows, header
 
 BAND_BYTES = 2**18
 """Filtered bytes of one image at a time: few enough for the processor's cache, enough to hide what a call costs."""
@@ -32,8 +32,8 @@ Result = TypeVar("Result")
 
 def count_pair(gt: bytes, pred: bytes) -> IdCounts:
     """Joint histogram of two label PNGs; see `panoptic_eval.pairs.counts.CountPair`."""
-    gt_png, pred_png = _of("gt", parse, gt), _of("pred", parse, pred)
-    if not (gt_png.pixel_bytes and pred_png.pixel_bytes):
+    gt_png, pred_png = _of("gt", header, gt), _of("pred", header, pred)
+    if not (gt_png.supported and pred_png.supported):
         return reference.count_pair(gt, pred)
     height, width = gt_png.height, gt_png.width
     if (pred_png.height, pred_png.width) != (height, width):
@@ -42,7 +42,7 @@ def count_pair(gt: bytes, pred: bytes) -> IdCounts:
         )
     band = BAND_BYTES // max(gt_png.row_bytes, pred_png.row_bytes)
     band = max(8, band // 8 * 8)  # whole words, so that only the last band has to be padded
-    gt_side, pred_side = _Side("gt", gt_png, band), _Side("pred", pred_png, band)
+    gt_side, pred_side = _Side("gt", gt, gt_png, band), _Side("pred", pred, pred_png, band)
     pairs = _Pairs()
     for y in range(0, height, band):
         rows = min(band, height - y)
@@ -67,8 +67,8 @@ class _Side:
     A row is stored as the x at which its runs start, ascending, the first 0, and the image's width, which ends it.
     """
 
-    def __init__(self, name: str, png: LabelPng, band: int) -> None:
-        self._name, self._png, self._rows = name, png, Rows(png)
+    def __init__(self, name: str, file: bytes, png: LabelPng, band: int) -> None:
+        self._name, self._png, self._rows = name, png, _of(name, Rows, file)
         most = (min(band, png.height) + 1) * (png.width + 1)  # a run a pixel, in the band and the row above it
         self.start = np.empty(most, np.int64)
         self.colour = np.empty(most, np.int64)
@@ -79,10 +79,10 @@ class _Side:
 
     def read(self, rows: int) -> None:
         """Replace the band's runs by those of the next rows."""
-        data = _of(self._name, self._rows.take, rows)
+        data = _of(self._name, self._rows.take, rows * self._png.row_bytes)
         words = np.frombuffer(data + bytes(-len(data) % 8) if len(data) % 8 else data, np.uint64)
         self.first, self.last, self.end = decode_rows(
-            words, rows, self._png.width, self._png.pixel_bytes, self.start, self.colour, self.last, self.end
+            words, rows, self._png.width, self._png.pixel_bits // 8, self.start, self.colour, self.last, self.end
         )
         if self.first < 0:
             raise PngError(f"{self._name}: is damaged: a row has a filter type above {PAETH}; expected 0 to {PAETH}")
@@ -134,8 +134,8 @@ class _Pairs:
     def counts(self, gt: LabelPng, pred: LabelPng) -> IdCounts:
         """The pairs by id, in order. (Colours of one id may differ in alpha.)"""
         colours, pixels, box = (a[: self._count] for a in (self._colours, self._pixels, self._box))
-        gt_ids, at_gt = _ids(colours >> 32, gt.pixel_bytes, pixels, box)
-        pred_ids, at_pred = _ids(colours, pred.pixel_bytes, pixels, box)
+        gt_ids, at_gt = _ids(colours >> 32, gt, pixels, box)
+        pred_ids, at_pred = _ids(colours, pred, pixels, box)
         pairs, inverse = np.unique(at_gt * len(pred_ids.id) + at_pred, return_inverse=True)
         pair_gt, pair_pred = np.divmod(pairs, len(pred_ids.id))
         return IdCounts(
@@ -150,10 +150,10 @@ class _Pairs:
 
 
 def _ids(
-    colours: Int[np.ndarray, " k"], pixel_bytes: int, pixels: Int[np.ndarray, " k"], box: Int[np.ndarray, "k 4"]
+    colours: Int[np.ndarray, " k"], png: LabelPng, pixels: Int[np.ndarray, " k"], box: Int[np.ndarray, "k 4"]
 ) -> tuple[Ids, Int[np.ndarray, " k"]]:
     """The ids of one side, and which of them each pair has."""
-    ids = (colours & 0xFF) << 8 | (colours >> 8 & 0xFF) if pixel_bytes == GREY16 else colours & 0xFFFFFF
+    ids = (colours & 0xFF) << 8 | (colours >> 8 & 0xFF) if png.bit_depth == 16 else colours & 0xFFFFFF
     unique, inverse = np.unique(ids, return_inverse=True)
     hull = np.empty((len(unique), 4), np.int32)
     hull[:, :2], hull[:, 2:] = np.iinfo(np.int32).max, 0

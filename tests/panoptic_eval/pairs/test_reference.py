@@ -1,5 +1,6 @@
 import io
 import struct
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from panoptic_eval.errors import PngError
-from panoptic_eval.pairs.reference import count_labels, count_pair, decode, png_size
+from panoptic_eval.pairs.png import compressed_rows, png_size
+from panoptic_eval.pairs.reference import count_labels, count_pair, decode
 
 
 @st.composite
@@ -112,7 +114,32 @@ def test_errors_say_which_side_is_damaged():
         count_pair(whole, png.write(np.zeros((2, 3, 3), int)))
 
 
-def test_a_header_with_other_than_two_integers_for_the_size_is_no_surprise():
-    broken = png.SIGNATURE + png.chunk(b"IHDR", struct.pack(">II", 2, 2)) + png.chunk(b"IEND")
+@pytest.mark.parametrize(
+    "fields", [(8, 1, 0, 0, 0), (3, 0, 0, 0, 0), (8, 2, 1, 0, 0), (8, 2, 0, 1, 0), (8, 2, 0, 0, 2), (16, 3, 0, 0, 0)]
+)
+def test_headers_that_no_png_has_are_refused(fields):
+    bad = png.assemble(png.chunk(b"IHDR", struct.pack(">II5B", 2, 2, *fields)), png.compress(bytes(100)))
+    with pytest.raises(PngError, match="header that no PNG has"):
+        decode(bad)
     with pytest.raises(PngError):
-        decode(broken)
+        decode(png.assemble(png.chunk(b"IHDR", struct.pack(">II", 2, 2)), png.compress(bytes(100))))
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (5, 1), (2, 9), (13, 8)])
+def test_rows_that_are_missing_are_not_taken_for_zeros(depth, shape, interlaced):
+    ids = np.ones(shape, int)
+    whole = png.write(png.samples(ids, png.GREY), depth=depth, colour_type=png.GREY, interlaced=interlaced)
+    assert decode(whole).tolist() == ids.tolist()
+    rows = zlib.decompress(compressed_rows(whole))
+    for wrong, what in ((rows[:-1], "too early"), (rows + b"\0", "more data")):
+        with pytest.raises(PngError, match=what):
+            decode(png.assemble(whole[8:33], png.compress(wrong)))
+
+
+def test_damage_that_pillow_forgives_is_an_error():
+    whole = png.write(np.zeros((40, 40, 3), int) + np.arange(40)[:, None, None])
+    for bad in (whole[:-12], whole[:-1], whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:]):
+        with pytest.raises(PngError, match=r"truncated|damaged"):
+            decode(bad)
