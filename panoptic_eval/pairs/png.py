@@ -105,11 +105,11 @@ def header(png: bytes) -> LabelPng:
     if png[:8] != PNG_SIGNATURE or png[12:16] != b"IHDR" or len(png) < 33:
         what = "is empty" if not png else "does not start like a PNG" if png[:8] != PNG_SIGNATURE else "is truncated"
         raise PngError(f"{what}; expected a PNG file")
-    if crc32(png[12:29]) != int.from_bytes(png[29:33], "big") or png[8:12] != b"\0\0\0\x0d":
-        raise PngError("is damaged: its header has a wrong checksum; expected an intact PNG file")
     width, height, bit_depth, colour_type, compression, filtering, interlace = struct.unpack(">IIBBBBB", png[16:29])
     if not 0 < width * height <= MAX_PIXELS:
         raise PngError(f"declares {width} x {height} pixels; expected at least 1 and at most {MAX_PIXELS}")
+    if crc32(png[12:29]) != int.from_bytes(png[29:33], "big") or png[8:12] != b"\0\0\0\x0d":
+        raise PngError("is damaged: its header has a wrong checksum; expected an intact PNG file")
     if bit_depth not in BIT_DEPTHS.get(colour_type, ()) or compression or filtering or interlace > 1:
         raise PngError(f"has a header that no PNG has ({png[24:29].hex()}); expected an intact PNG file")
     return LabelPng(height, width, bit_depth, colour_type, interlace == 1)
