@@ -150,7 +150,10 @@ class PanopticNet(nn.Module):
         masks = self.mask_head(self._pool(levels, [boxes for boxes, _, _ in found], mask=True)).float()
         category = self.isthing.nonzero()[:, 0]
         return [
-            Prediction(Detections(boxes, scores, category[thing], own[torch.arange(len(thing)), thing]), semantic)
+            Prediction(
+                Detections(boxes, scores, category[thing], own[torch.arange(len(thing), device=thing.device), thing]),
+                semantic,
+            )
             for (boxes, scores, thing), own, semantic in zip(
                 found, masks.split([len(boxes) for boxes, _, _ in found]), semantics, strict=True
             )

@@ -38,6 +38,10 @@ def test_iou_counts_pixels(a, b):
     torch.testing.assert_close(iou(a, b), by_pixels(a, b))
 
 
+def test_a_box_inside_out_has_no_area():
+    assert area(boxes((2, 0, 1, 9), (0, 2, 9, 1), (2, 2, 1, 1), (0, 0, 2, 3))).tolist() == [0, 0, 0, 6]
+
+
 def test_iou_of_empty_boxes_is_zero():
     assert iou(boxes((3, 3, 3, 3)), boxes((3, 3, 3, 3), (0, 0, 5, 5))).tolist() == [[0, 0]]
 
@@ -79,6 +83,8 @@ def test_an_anchor_as_large_as_the_full_object_matches_its_visible_part():
 
 def test_covered_counts_pixels_inside_the_image():
     mask = torch.zeros(SIZE, dtype=torch.bool)
-    mask[:, 25:] = True
-    got = covered(boxes((20, 0, 30, 10), (0, 0, 5, 5), (28, 0, 60, 10), (40, 0, 50, 10), (3, 3, 3, 3)), mask)
-    assert got.tolist() == [0.5, 0, 1, 0, 0]
+    mask[4:, 25:] = True
+    got = covered(
+        boxes((20, 0, 30, 8), (0, 0, 5, 5), (28, 6, 60, 10), (24, 5, 26, 7), (40, 0, 50, 10), (3, 3, 3, 3)), mask
+    )
+    assert got.tolist() == [0.25, 0, 1, 0.5, 0, 0]
