@@ -223,7 +223,7 @@ def _from_pngs(
         layout: Literal["two_channel", "divided"] = "two_channel" if coloured[0] else "divided"
         return Encoded(layout, divisor, bare=True, category=table, crowd_groups=False)
 
-    observed = (_codes(png, encoded(gt.catalogue)) - {0, 255} for png in pngs)
+    observed = (_codes(png, encoded(gt.catalogue)) - {0} for png in pngs)  # 0 is void by id and road by trainId
     catalogue, numbering = _numbering(gt.catalogue, category_ids, folder, (), observed, faults)
     kind = "two-channel PNGs" if coloured[0] else f"PNGs of category * {divisor} + instance"
     maps = _matched(pngs, folder, gt, faults)

@@ -5,6 +5,7 @@ import golden
 import numpy as np
 import pytest
 from folders import CAR, PERSON, SKY
+from PIL import Image
 
 from panoptic_eval.datasets import cityscapes, find
 from panoptic_eval.errors import InputError
@@ -129,6 +130,12 @@ def test_two_channel_pngs(tmp_path, gt):
     assert categories_of(read(tmp_path / "pred", gt).panoptic) == [CAR, CAR, SKY, None, PERSON, SKY]
 
 
+def test_an_alpha_channel_is_left_out(tmp_path, gt):
+    path = folders.write_rgb(tmp_path / "pred" / "7.png", [[7 + 256, 4]])
+    Image.open(path).convert("RGBA").save(path)
+    assert categories_of(read(tmp_path / "pred", gt).panoptic) == [CAR, SKY]
+
+
 def test_grey_and_coloured_pngs_do_not_mix(tmp_path, gt):
     folders.write_rgb(tmp_path / "pred" / "12.png", [[7]])
     folders.write_grey(tmp_path / "pred" / "7.png", [[7]])
@@ -174,6 +181,12 @@ def test_idd_names_that_two_drives_share_need_the_drive(tmp_path):
     folders.write_grey(tmp_path / "wrong" / "a_leftImg8bit.png", [[7]])
     (fault,) = faults_of(tmp_path / "wrong", gt)
     assert says(fault, "a_leftImg8bit.png", "several", "1_a", "2_a")
+
+
+def test_idd_names_that_one_drive_has_do_not(tmp_path):
+    gt = find(folders.write_idd(tmp_path / "idd", {"1/a": [[7]], "2/b": [[7]]}))
+    folders.write_grey(tmp_path / "pred" / "b_gtFine_panopticlevel3Ids.png", [[7]])
+    assert [m.image_id for m in read(tmp_path / "pred", gt).panoptic.maps] == ["2_b"]
 
 
 def test_pngs_of_no_image_and_two_of_one_are_faults(tmp_path, gt):
@@ -253,6 +266,13 @@ def test_pngs_tell_by_the_first_that_does(tmp_path):
     assert categories_of(found) == [20, 21, 7, None]  # 0 is road, and so 255 void
 
 
+def test_void_tells_nothing(tmp_path):
+    gt = find(folders.write_cityscapes(tmp_path / "cs", {f"ulm_0_{i}": [[7]] for i in range(2)}))
+    folders.write_grey(tmp_path / "pred" / "ulm_0_0.png", [[0, 7, 8]])
+    folders.write_grey(tmp_path / "pred" / "ulm_0_1.png", [[26001]])
+    assert categories_of(read(tmp_path / "pred", gt).panoptic) == [None, 7, 8]
+
+
 def test_ids_are_translated_for_a_gt_by_train_id(tmp_path):
     gt = find(golden.folder("deeplab2_cityscapes_format"))
     image = gt.maps[0].image_id
@@ -277,6 +297,14 @@ def test_semantic_maps_hold_category_ids(tmp_path, gt):
     assert [m.image_id for m in semantic.maps] == [12, 7]
     (tmp_path / "pred" / "semantic" / "12.png").unlink()
     assert categories_of(read(tmp_path / "pred", gt).semantic) == [CAR, SKY, None, None, PERSON, CAR]
+
+
+def test_pngs_alone_leave_the_semantic_maps_out(tmp_path, gt):
+    folders.write_grey(tmp_path / "pred" / "7.png", [[7000]])
+    folders.write_grey(tmp_path / "pred" / "semantic" / "7.png", [[4]])
+    found = read(tmp_path / "pred", gt)
+    assert categories_of(found.panoptic) == [CAR]
+    assert categories_of(found.semantic) == [SKY]
 
 
 def test_semantic_maps_of_no_image_are_faults(tmp_path, gt):
@@ -389,6 +417,20 @@ def test_nothing_there_says_what_was_looked_for(tmp_path, gt):
     assert all(part in faults_of(tmp_path / "empty", gt)[0] for part in ("empty", "panoptic.json", "predictions.json"))
     (tmp_path / "x.txt").write_text("")
     assert says(faults_of(tmp_path / "x.txt", gt)[0], "x.txt", "directory")
+
+
+def test_damaged_detections_are_named_with_the_other_faults(tmp_path, gt):
+    path = pred(tmp_path / "pred", images=(7,), info=folders.segments((1, 5)))
+    (path.parent / "instances.json").write_text("[{")
+    unknown, damaged = faults_of(tmp_path / "pred", gt)
+    assert says(unknown, path, "category_id 5")
+    assert "instances.json: line 1" in damaged
+
+
+def test_our_layout_wins_over_others_beside_it(tmp_path, gt):
+    pred(tmp_path / "pred")
+    folders.write_coco(tmp_path / "pred" / "other.json", {7: (MAP, INFO)})
+    assert str(tmp_path / "pred" / "panoptic.json") in read(tmp_path / "pred", gt).panoptic.source
 
 
 def test_several_predictions_in_one_folder_are_not_chosen_from(tmp_path, gt):

@@ -97,3 +97,14 @@ def test_numberings_translate():
     assert cityscapes.renumber(train, "id") == backwards
     with pytest.raises(ValueError, match="Cityscapes"):
         cityscapes.renumber(Catalogue((Category(7, "road", False),)), "id")
+
+
+def test_numbers_that_occur_tell_the_numbering():
+    def told(*observed):
+        return cityscapes.coding_by_number(iter(observed), default="id")
+
+    assert told({7, 8}, {26}) == "id"
+    assert told({7, 8}, {0}) == "trainId"
+    assert told({24, 26, 5}) == "id"  # and 5 will be an unknown category
+    assert told({7, 8}, set()) is None
+    assert told(set()) == told() == "id"
