@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
 from panoptic_eval.errors import SHOWN, InputError
 from panoptic_eval.evaluate import count, load, merge, rescore, store, store_tables
 from panoptic_eval.score import Protocol, Tables
-from panoptic_eval.tables import markdown
+from panoptic_eval.tables import markdown, table, write_rows
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Score(Protocol):
     """Score a directory of panoptic predictions: PQ, PQ†, PC, mIoU, box and mask AP, and AP per size percentile.
 
     The tables of several shards are joined by:  panoptic-eval merge SHARD SHARD ... --out DIR
+    Two runs that were stored with --out are compared by:  panoptic-eval compare A B
     """
 
     pred: Path | None = None
@@ -68,16 +70,32 @@ class Merge(Protocol):
     """Print a row for each category."""
 
 
+@dataclass(frozen=True)
+class Compare(Protocol):
+    """Differences of all scores of two stored runs, with 95 % intervals: paired bootstrap over images."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Two folders that --out wrote."""
+    resamples: int = 2000
+    """Sets of images drawn with replacement."""
+    seed: int = 0
+    """Of the draw."""
+    out: Path | None = None
+    """Gets the table as CSV: fractions."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; exits with 1 and a list of faults if the input cannot be scored."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    run: Score | Merge
-    if arguments[:1] == ["merge"]:
-        run = tyro.cli(Merge, args=arguments[1:], prog="panoptic-eval merge")
-    else:
-        run = tyro.cli(Score, args=arguments, prog="panoptic-eval")
+    commands: dict[str, tuple[type[Protocol], Callable[[Any], str]]] = {
+        "merge": (Merge, _merge),
+        "compare": (Compare, _compare),
+    }
+    name = arguments[0] if arguments[:1] and arguments[0] in commands else ""
+    options_type, command = commands.get(name, (Score, _score))
+    run: Any = tyro.cli(options_type, args=arguments[1:] if name else arguments, prog=f"panoptic-eval {name}".strip())
     try:
-        print(_merge(run) if isinstance(run, Merge) else _score(run))
+        print(command(run))
     except InputError as error:
         sys.exit(f"panoptic-eval: {error}")
     except KeyboardInterrupt:
@@ -93,6 +111,21 @@ def _protocol(options: Protocol) -> Protocol:
 def _merge(options: Merge) -> str:
     tables = merge([load(folder) for folder in options.shards])
     return _finish(tables, options)
+
+
+def _compare(options: Compare) -> str:
+    import numpy as np
+
+    from panoptic_eval.compare import compare
+
+    if len(options.runs) != 2:
+        raise InputError(f"compare takes two runs; {len(options.runs)} are given")
+    a, b = (load(folder) for folder in options.runs)
+    rng = np.random.default_rng(options.seed)
+    rows = [vars(d) for d in compare(a, b, rng=rng, resamples=options.resamples, protocol=_protocol(options))]
+    if options.out is not None:
+        write_rows(rows, options.out)
+    return f"a: {options.runs[0]}\nb: {options.runs[1]}\n{len(a.panoptic)} images, scores in per cent\n\n{table(rows)}"
 
 
 def _score(options: Score) -> str:

@@ -77,10 +77,11 @@ def score(
     for suffix, of in (("", table), ("_instances", tables.instances)):
         if of is None:
             continue
-        for kind in ("mask", "box"):
+        kinds: tuple[Literal["mask", "box"], ...] = ("mask", "box")
+        for kind in kinds:
             if kind == "mask" and not of.about.get("masks", True):
                 continue
-            result = _average_precision(of, kind, edges)
+            result = ap.average_precision(matches(of, kind, edges))
             name = f"AP_{kind}{suffix}"
             scores[name] = {
                 "AP": result.mean(0),
@@ -136,8 +137,8 @@ def _groups(values: Float[np.ndarray, " c"], isthing: Bool[np.ndarray, " c"]) ->
     return dict(zip(GROUPS, (_mean(values), _mean(values[isthing]), _mean(values[~isthing])), strict=True))
 
 
-def _average_precision(table: PairTable, kind: str, edges: Float[np.ndarray, " e"]) -> ap.AveragePrecision:
-    """AP in COCO's four ranges, then in the bins of size.
+def matches(table: PairTable, kind: Literal["mask", "box"], edges: Float[np.ndarray, " e"]) -> ap.Matches:
+    """Matches in COCO's four ranges, then in the bins of size.
 
     COCO's ranges are pycocotools': a detection's area is its box's where boxes are scored or the results give one.
     The bins take pixels on both sides, so that an exact copy of an instance is in the instance's bin.
@@ -146,7 +147,7 @@ def _average_precision(table: PairTable, kind: str, edges: Float[np.ndarray, " e
     box_area = pred.box[:, 2] * pred.box[:, 3]
     ranged = box_area if kind == "box" else np.where(np.isnan(pred.stated_area), pred.area, pred.stated_area)
     coco, bins = list(ap.COCO_RANGES.values()), sizes.bins(edges)
-    return ap.average_precision(
+    return ap.match(
         table,
         ap.mask_overlaps(table) if kind == "mask" else ap.box_overlaps(table),
         gt_outside=ap.outside(gt.area, [*coco, *bins]),

@@ -66,6 +66,7 @@ def size_rows(report: Report) -> list[dict[str, Any]]:
 
 _SCORES = {*COLUMNS, "all", "things", "stuff", "AP", "AP50", "AP75", "APs", "APm", "APl", "PQ", "SQ", "RQ", "PQ_dagger"}
 _SCORES |= {"PC", "IoU", "AP_mask", "AP_box", "AP_mask_instances", "AP_box_instances"}
+_SCORES |= {"a", "b", "difference", "low", "high"}
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -95,12 +96,17 @@ def write_csv(report: Report, folder: Path) -> None:
     """Write per_category.csv, per_image.csv and size_percentiles.csv: fractions, undefined ones empty."""
     named = {"per_category": report.categories, "per_image": report.per_image, "size_percentiles": size_rows(report)}
     for name, rows in named.items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
-        write_atomically(folder / f"{name}.csv", text.getvalue())
+        write_rows(rows, folder / f"{name}.csv")
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows of the same columns as CSV; NaN is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
+    write_atomically(path, text.getvalue())
 
 
 def read(path: Path | str) -> pd.DataFrame:

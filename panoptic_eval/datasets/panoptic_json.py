@@ -66,7 +66,7 @@ class PanopticJson:
     images: dict[ImageId, ImageEntry]
     """Empty where the file has none."""
     categories: tuple[Category, ...]
-    """Empty where the file has none."""
+    """Each id once; empty where the file has none, or none that is sound."""
 
     def place(self, annotation: int) -> str:
         """Where an annotation stands, for messages."""
@@ -209,10 +209,11 @@ def _categories(value: Any, path: Path, faults: list[str]) -> tuple[Category, ..
         return ()
     faults += [f"{place(i)}: the id is negative; expected 0 or more" for i, id_ in enumerate(ids) if id_ < 0]
     faults += [f"{place(i)}: the id was given to a category already; expected another" for i in json_rows.repeated(ids)]
-    return tuple(
-        Category(id_, name, bool(thing), tuple(color) if color else None)
+    by_id = {
+        id_: Category(id_, name, bool(thing), tuple(color) if color else None)
         for id_, name, thing, color in zip(ids, names, isthing, colors, strict=True)
-    )
+    }
+    return tuple(by_id.values())
 
 
 def png_paths(json: PanopticJson, folder: Path, faults: list[str]) -> tuple[Path, ...]:
@@ -262,13 +263,14 @@ def ground_truth(
     """
     faults: list[str] = []
     json = read(path, faults)
-    if json.categories and not faults:
+    if json.categories:
         catalogue = Catalogue(json.categories)
     if catalogue is None:
-        raise InputError(faults or f'{path}: has no "categories"; expected id, name and isthing of each category')
-
-    category = catalogue.index(json.category_id)
-    faults += category_faults(json, category, catalogue.ids.tolist())
+        faults.append(f'{path}: has no sound "categories"; expected id, name and isthing of each category')
+        category = json.category_id
+    else:
+        category = catalogue.index(json.category_id)
+        faults += category_faults(json, category, catalogue.ids.tolist())
     pngs = png_paths(json, folder, faults)
     annotation_of = {id_: i for i, id_ in enumerate(json.image_id)}
     images = json.images or {id_: ImageEntry(None, None) for id_ in json.image_id}
@@ -282,7 +284,7 @@ def ground_truth(
         for id_ in images
         if id_ not in annotation_of and id_ != ""
     ]
-    if faults:
+    if faults or catalogue is None:
         raise InputError(faults)
 
     maps = tuple(

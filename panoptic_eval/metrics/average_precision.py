@@ -89,15 +89,39 @@ def outside(area: Float[np.ndarray, " n"], ranges: Sequence[tuple[float, float]]
     return np.stack([(area < low) | (area > high) for low, high in ranges])
 
 
-def average_precision(
+@dataclass(frozen=True)
+class Matches:
+    """Detections after matching, category by category, best score first: all that precision and recall need."""
+
+    image: Int[np.ndarray, " d"]
+    first: Int[np.ndarray, " c1"]
+    """Category c has the detections from first[c] to first[c + 1]."""
+    matched: Bool[np.ndarray, "a t d"]
+    """Whether a detection matches an instance, in each range and at each threshold of IoU."""
+    skipped: Bool[np.ndarray, "a t d"]
+    """Whether it does not count."""
+    instances: Int[np.ndarray, "a i c"]
+    """Gt instances that count, of each range, image and category."""
+
+
+def average_precision(matches: Matches) -> AveragePrecision:
+    """Accumulate precision over recall, all images together."""
+    from panoptic_eval.metrics import matching  # compiled: imported when there is something to accumulate
+
+    instances = matches.instances.sum(1)
+    precision = matching.accumulate(matches.first, matches.matched, matches.skipped, instances, RECALLS)
+    return AveragePrecision(precision, instances)
+
+
+def match(
     table: PairTable,
     overlaps: Overlaps,
     *,
     gt_outside: Bool[np.ndarray, "a g"],
     pred_outside: Bool[np.ndarray, "a p"],
     max_detections: int = MAX_DETECTIONS,
-) -> AveragePrecision:
-    """Match detections to instances, best score first, and accumulate precision over recall.
+) -> Matches:
+    """Match detections to instances, best score first.
 
     Equal scores are matched in the order of the table; detections without score have 1. Stuff does not take part.
 
@@ -129,14 +153,18 @@ def average_precision(
     matched, skipped = matching.match(
         start, overlaps.gt[order], overlaps.iou[order], ignored, gt.crowd, pred_outside[:, detection], IOU_THRESHOLDS
     )
-    instances = np.stack(
-        [np.bincount(gt.category[~i & table.catalogue.isthing[gt.category]], minlength=c) for i in ignored]
-    )
     category = pred.category[detection]
     by_score = np.lexsort((-score[detection], category))
-    first = np.searchsorted(category, np.arange(c + 1))
-    precision = matching.accumulate(by_score, first, matched, skipped, instances, RECALLS)
-    return AveragePrecision(precision, instances)
+    thing = table.catalogue.isthing[gt.category]
+    key = gt.image * np.int64(c) + gt.category
+    counted = [np.bincount(key[~i & thing], minlength=len(table) * c).reshape(len(table), c) for i in ignored]
+    return Matches(
+        image=pred.image[detection[by_score]],
+        first=np.searchsorted(category[by_score], np.arange(c + 1)),
+        matched=matched[:, :, by_score],
+        skipped=skipped[:, :, by_score],
+        instances=np.stack(counted),
+    )
 
 
 def _enough(

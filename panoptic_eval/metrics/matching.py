@@ -60,7 +60,6 @@ def match(
 
 @compiled
 def accumulate(
-    by_score: Int[np.ndarray, " d"],
     first: Int[np.ndarray, " c1"],
     matched: Bool[np.ndarray, "a t d"],
     skipped: Bool[np.ndarray, "a t d"],
@@ -70,9 +69,8 @@ def accumulate(
     """Highest precision at each recall or beyond; NaN for a category without instances.
 
     Args:
-        by_score: detections, category by category, best first.
-        first: category c has those from first[c] to first[c + 1].
-        matched, skipped: as `match` gives them.
+        first: category c has the detections from first[c] to first[c + 1], best first.
+        matched, skipped: whether a detection matches, and whether it does not count.
         instances: gt instances that count, in each range and category.
         recalls: ascending.
     """
@@ -87,8 +85,7 @@ def accumulate(
                 continue
             for t in range(thresholds):
                 n, tp, fp = 0, 0, 0
-                for k in range(first[c], first[c + 1]):
-                    d = by_score[k]
+                for d in range(first[c], first[c + 1]):
                     if not skipped[a, t, d]:
                         if matched[a, t, d]:
                             tp += 1
@@ -105,4 +102,57 @@ def accumulate(
                     while i < n and recall[i] < recalls[r]:
                         i += 1
                     result[a, c, t, r] = precision[i] if i < n else 0.0
+    return result
+
+
+@compiled
+def resample(
+    weights: Int[np.ndarray, "w i"],
+    image: Int[np.ndarray, " d"],
+    first: Int[np.ndarray, " c1"],
+    matched: Bool[np.ndarray, "t d"],
+    skipped: Bool[np.ndarray, "t d"],
+    instances: Int[np.ndarray, "w c"],
+    recalls: Float[np.ndarray, " r"],
+) -> Float[np.ndarray, "w c t"]:
+    """AP of one range at each threshold, with each image as often as a row of weights says; NaN without instances.
+
+    What `accumulate` gives for tables in which images are repeated, without repeating them; where detections of one
+    image have equal scores, the copies of each go together.
+    """
+    result = np.full((len(weights), len(first) - 1, len(matched)), np.nan)
+    recall = np.empty(len(image))
+    precision = np.empty(len(image))
+    counted = np.empty(len(image), np.int64)
+    for c in range(len(first) - 1):
+        for t in range(len(matched)):
+            total = 0
+            for d in range(first[c], first[c + 1]):
+                if not skipped[t, d]:
+                    counted[total] = d
+                    total += 1
+            for w in range(len(weights)):
+                if instances[w, c] == 0:
+                    continue
+                n, tp, fp = 0, 0, 0
+                for k in range(total):
+                    times = weights[w, image[counted[k]]]
+                    if times > 0:
+                        if matched[t, counted[k]]:
+                            tp += times
+                        else:
+                            fp += times
+                        recall[n] = tp / instances[w, c]
+                        precision[n] = tp / (fp + tp + 2.220446049250313e-16)
+                        n += 1
+                for i in range(n - 1, 0, -1):
+                    precision[i - 1] = max(precision[i - 1], precision[i])
+                i = 0
+                area = 0.0
+                for r in range(len(recalls)):
+                    while i < n and recall[i] < recalls[r]:
+                        i += 1
+                    if i < n:
+                        area += precision[i]
+                result[w, c, t] = area / len(recalls)
     return result

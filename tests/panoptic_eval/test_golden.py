@@ -117,10 +117,12 @@ BOXES = [
 def box_ap(table, ranges):
     pred = table.pred
     return ap.average_precision(
-        table,
-        ap.box_overlaps(table),
-        gt_outside=ap.outside(table.gt.stated_area, ranges),
-        pred_outside=ap.outside(pred.box[:, 2] * pred.box[:, 3], ranges),
+        ap.match(
+            table,
+            ap.box_overlaps(table),
+            gt_outside=ap.outside(table.gt.stated_area, ranges),
+            pred_outside=ap.outside(pred.box[:, 2] * pred.box[:, 3], ranges),
+        )
     )
 
 

@@ -15,7 +15,7 @@ def evaluate(drawing, kind="mask", ranges=((0, 1e10),)):
     overlaps = ap.mask_overlaps(drawing) if kind == "mask" else ap.box_overlaps(drawing)
     area = drawing.gt.area, drawing.pred.area
     return ap.average_precision(
-        drawing, overlaps, gt_outside=ap.outside(area[0], ranges), pred_outside=ap.outside(area[1], ranges)
+        ap.match(drawing, overlaps, gt_outside=ap.outside(area[0], ranges), pred_outside=ap.outside(area[1], ranges))
     )
 
 
@@ -94,10 +94,12 @@ def test_precision_is_bit_equal_to_pycocotools(seed, kind):
     pred = tables.pred
     pred_area = pred.area if kind == "mask" else pred.box[:, 2] * pred.box[:, 3]
     ours = ap.average_precision(
-        tables,
-        ap.mask_overlaps(tables) if kind == "mask" else ap.box_overlaps(tables),
-        gt_outside=ap.outside(tables.gt.area, ranges),
-        pred_outside=ap.outside(pred_area, ranges),
+        ap.match(
+            tables,
+            ap.mask_overlaps(tables) if kind == "mask" else ap.box_overlaps(tables),
+            gt_outside=ap.outside(tables.gt.area, ranges),
+            pred_outside=ap.outside(pred_area, ranges),
+        )
     )
     expected = pycocotools(gt, results, {"mask": "segm", "box": "bbox"}[kind], ranges)
     order = np.argsort(categories.ids[categories.isthing])  # pycocotools sorts categories by id

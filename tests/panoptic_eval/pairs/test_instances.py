@@ -82,10 +82,12 @@ def test_coco_instances_alone(scene):
     table = from_coco(gt, results)
     ranges = list(ap.COCO_RANGES.values())
     ours = ap.average_precision(
-        table,
-        ap.mask_overlaps(table),
-        gt_outside=ap.outside(table.gt.stated_area, ranges),
-        pred_outside=ap.outside(table.pred.area, ranges),
+        ap.match(
+            table,
+            ap.mask_overlaps(table),
+            gt_outside=ap.outside(table.gt.stated_area, ranges),
+            pred_outside=ap.outside(table.pred.area, ranges),
+        )
     )
     order = np.argsort([c["id"] for c in gt["categories"]])
     np.testing.assert_array_equal(ours.precision[:, order], pycocotools(gt, results, "segm", ranges))
