@@ -16,7 +16,7 @@ from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import json_rows
 from panoptic_eval.datasets.json_rows import INTEGER, LIST, NUMBER, REPORTED, Kind, column, integers, short
 from panoptic_eval.errors import InputError, PngError
-from panoptic_eval.labels import LabelMap, LabelMaps, other_type
+from panoptic_eval.labels import LabelMap, LabelMaps, other_type, some
 from panoptic_eval.pairs.png import png_size
 
 SEGMENTATION = Kind((dict, list), "run lengths (size and counts) or a list of polygons")
@@ -70,7 +70,7 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: list[str]) -> 
     category = catalogue.index(category_id)
     unknown = (category < 0) & (category_id != REPORTED)
     stuff = ~catalogue.isthing[category] & (category >= 0)
-    things = ", ".join(map(str, catalogue.ids[catalogue.isthing]))
+    things = some(catalogue.ids[catalogue.isthing].tolist())
     for i in np.flatnonzero(unknown | stuff).tolist():
         what = "is stuff" if stuff[i] else "is in no category"
         faults.append(f"{place(i)}: category_id {category_id[i]} {what}; expected a thing category, one of {things}")

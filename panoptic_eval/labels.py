@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -152,8 +152,9 @@ def _resolve_encoded(
     if encoded.layout == "two_channel":
         category = np.where(ids >= 1 << 16, -2, category)
     unknown = category == -2
+    known = some(np.flatnonzero(encoded.category >= 0).tolist())
     faults = tuple(
-        _fault(maps, i, f"has pixels of id {id_}, which says category {c}; expected one of {_known(encoded)}")
+        _fault(maps, i, f"has pixels of id {id_}, which says category {c}; expected one of {known}")
         for i, id_, c in zip(image[unknown], ids[unknown], code[unknown], strict=True)
     )
     category = np.maximum(category, -1)
@@ -194,9 +195,13 @@ def _key(image: Int[np.ndarray, " n"], value: Int[np.ndarray, " n"] | int) -> In
     return (image.astype(np.int64) << 33) + value
 
 
-def _known(encoded: Encoded) -> str:
-    """The category numbers that an encoded id may carry, for people."""
-    return ", ".join(map(str, np.flatnonzero(encoded.category >= 0)))
+def some(values: Sequence[int]) -> str:
+    """Numbers in a message: a few of them where there are many.
+
+    >>> some([7, 4, 9]), some(range(1, 134))
+    ('7, 4, 9', '1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …, 133')
+    """
+    return ", ".join(map(str, values if len(values) < 20 else [*values[:10], "…", values[-1]]))
 
 
 def _fault(maps: LabelMaps, image: int, what: str) -> str:

@@ -30,7 +30,7 @@ from panoptic_eval.datasets.json_rows import (
     short,
 )
 from panoptic_eval.errors import InputError
-from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed, other_type
+from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed, other_type, some
 
 MAX_ID = 2**24 - 1
 """The largest id that three 8-bit channels hold."""
@@ -237,7 +237,7 @@ def png_paths(json: PanopticJson, folder: Path, faults: list[str]) -> tuple[Path
 def category_faults(json: PanopticJson, index: Int[np.ndarray, " n"], known: Sequence[int]) -> list[str]:
     """Segments whose category was not found (index -1)."""
     unknown = np.flatnonzero((index < 0) & (json.category_id != REPORTED)).tolist()
-    expected = ", ".join(map(str, known))
+    expected = some(known)
     return [
         f"{json.segment_place(i)}: category_id {json.category_id[i]} is in no category; expected one of {expected}"
         for i in unknown

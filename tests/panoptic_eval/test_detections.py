@@ -71,6 +71,11 @@ def test_no_detections_at_all(tmp_path, gt):
     assert (found.box.shape, found.rle) == ((0, 4), ())
 
 
+def test_a_size_that_is_declared_is_not_looked_up(tmp_path, gt):
+    gt.maps[0].png.unlink()
+    assert read(tmp_path, gt, result())[1] == []
+
+
 def test_where_nothing_declares_a_size_the_png_does(tmp_path, gt):
     bare = LabelMaps("", gt.catalogue, tuple(LabelMap(m.image_id, m.png) for m in gt.maps), gt.meaning)
     assert read(tmp_path, bare, result())[1] == []

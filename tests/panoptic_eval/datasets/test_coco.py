@@ -99,6 +99,7 @@ FAULTS = {
     "size of nothing": (lambda c: c["images"][0].update(height=0), ("images[0]", "3 x 0 pixels")),
     "size of a kind": (lambda c: c["images"][0].update(width="3"), ("images[0]", "width")),
     "no categories": (lambda c: c.pop("categories"), ("categories",)),
+    "categories of nothing": (lambda c: c.update(categories=[]), ("categories",)),
     "category without name": (lambda c: c["categories"][1].pop("name"), ("categories[1]", "name")),
     "category of no kind": (lambda c: c["categories"][1].pop("isthing"), ("categories[1]", "isthing")),
     "category twice": (lambda c: c["categories"].append(c["categories"][0]), ("categories[3]", "id 7", "already")),
@@ -119,6 +120,15 @@ def test_each_fault_has_its_message(tmp_path, name):
     edit(path, change)
     faults = faults_of(path)
     assert any(all(part in fault for part in (str(path), "expected", *parts)) for fault in faults), faults
+
+
+def test_all_faults_come_at_once(tmp_path):
+    path = folders.write_coco(tmp_path / "gt.json", {12: (MAP, INFO), 7: (MAP, INFO)})
+    for name in ("category unknown", "image without annotation", "category twice", "file outside"):
+        edit(path, FAULTS[name][0])
+    text = "\n".join(faults_of(path))
+    for name in ("category unknown", "image without annotation", "category twice", "file outside"):
+        assert all(part in text for part in FAULTS[name][1])
 
 
 def test_without_the_folder_of_pngs(tmp_path):
