@@ -1,0 +1,410 @@
+"""Predicts whole images into a directory that `panoptic-eval` scores:  python -m model.predict --checkpoint DIR ..."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from jaxtyping import Bool, UInt8
+from PIL import Image
+from pycocotools import mask as mask_utils
+from torch import distributed
+from tqdm import tqdm
+
+from model.checkpoint import WEIGHTS, CheckpointError, load_network
+from model.distributed import Ranks, everybodys, joined
+from model.fusion import PanopticMap, fuse, paste, scaled, semantic_map
+from model.memory import OutOfMemory, advised
+from model.network import Detections, PanopticNet
+from panoptic_eval.categories import Catalogue
+from panoptic_eval.datasets import RECOGNISED, find
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import write_atomically
+from panoptic_eval.labels import ImageId, LabelMaps
+from panoptic_eval.predictions import PredictionWriter
+
+PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
+ADVICE = "use a device with more memory, or a checkpoint whose config.json has a smaller sample.shortest"
+MADE_BY = "made_by.json"
+"""Which checkpoint a directory of predictions is from, so that a second one does not go on with it."""
+PARTS = "parts"
+"""What each rank has written, until all are done."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Predict whole images, at the resolution that the checkpoint was made for, and bring the result back to theirs."""
+
+    checkpoint: Path
+    """Folder with model.safetensors, config.json and categories.json."""
+    images: str
+    """A folder of JPEGs and PNGs, or a ground truth (mvd, idd, cityscapes, coco, or the path of one), which gives its
+    image ids, so that panoptic-eval can match them."""
+    out: Path
+    """Gets panoptic.json, panoptic/ and instances.json; an interrupted run with the same --out goes on."""
+    root: Path | None = None
+    """Where the data sets are; $PANOPTIC_DATA if not given."""
+    split: str | None = None
+    """Of a ground truth; validation if not given."""
+    version: Literal["1.2", "2.0"] | None = None
+    """Of Mapillary Vistas."""
+    limit: int | None = None
+    """Only the first images."""
+    semantic: bool = False
+    """Write semantic/, the category of each pixel as the semantic head alone sees it."""
+    broken: Literal["error", "skip"] = "error"
+    """What to do about an image that cannot be read."""
+    device: str | None = None
+    """cpu, cuda, cuda:N; the GPU if there is one."""
+    quiet: bool = False
+    """No progress bar."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """An image to predict."""
+
+    image_id: ImageId
+    path: Path
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is written about one image, all at its own size."""
+
+    panoptic: PanopticMap
+    instances: tuple[dict[str, Any], ...]
+    """Detections before fusion, as `PredictionWriter` takes them."""
+    semantic: UInt8[np.ndarray, "h w"] | None
+    """Catalogue index of each pixel."""
+
+
+def photographs(
+    images: str, *, root: Path | None = None, split: str | None = None, version: str | None = None
+) -> tuple[list[Photograph], LabelMaps | None]:
+    """Images of a folder, in the order of their names, which are their ids; or of a ground truth, with its ids, and it.
+
+    Raises:
+        InputError: neither, or without images, or two images of one name.
+    """
+    folder = Path(images)
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in PHOTOGRAPHS) if folder.is_dir() else []
+    if paths:
+        twice = {path.stem for path in paths if sum(other.stem == path.stem for other in paths) > 1}
+        if twice:
+            raise InputError(f"{folder}: holds two images named {min(twice)}; expected one, as the name is the id")
+        return [Photograph(path.stem, path) for path in paths], None
+    if folder.is_dir() and not any(recognised(folder) for recognised in RECOGNISED.values()):
+        kinds = ", ".join(PHOTOGRAPHS)
+        raise InputError(f"{folder}: holds no image and no known ground truth; expected {kinds} files, or a data set")
+    gt = find(images, root=root, split=split, version=version)
+    without = [m.image_id for m in gt.maps if m.photograph is None]
+    if without:
+        raise InputError(f"{gt.source}: does not say where image {without[0]} is; expected a folder of images")
+    return [Photograph(m.image_id, m.photograph) for m in gt.maps if m.photograph is not None], gt
+
+
+@torch.inference_mode()
+def predict_image(
+    network: PanopticNet,
+    catalogue: Catalogue,
+    image: UInt8[np.ndarray, "h w 3"],
+    size: tuple[int, int],
+    *,
+    semantic: bool,
+) -> Output:
+    """Everything that is written about an image.
+
+    Args:
+        network: in evaluation mode.
+        catalogue: ids of its categories.
+        image: at the network's resolution.
+        size: height, width of the image as it is in its file: the frame of the result.
+        semantic: whether to make the semantic map.
+    """
+    device = network.mean.device
+    batch = torch.from_numpy(image).to(device).permute(2, 0, 1)[None]
+    half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    with half:
+        (found,) = network.predict(batch)
+    frame = image.shape[:2]
+    panoptic = fuse(found, network.isthing, frame, size, network.config.fusion)
+    map_ = semantic_map(found.semantic_logits, frame, size).cpu().numpy() if semantic else None
+    return Output(panoptic, tuple(_instances(found.detections, catalogue, frame, size)), map_)
+
+
+def read_image(path: Path, shortest: int) -> tuple[UInt8[np.ndarray, "h w 3"], tuple[int, int]]:
+    """An image at the network's resolution, and its own height and width.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            size = (image.height, image.width)
+            scale = shortest / min(size)
+            width, height = (max(round(side * scale), 1) for side in (image.width, image.height))
+            image.draft("RGB", (width, height))  # a JPEG decodes faster at 1/2, 1/4, 1/8 of its size
+            resized = image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); expected a JPEG or PNG") from error
+    return np.array(resized), size
+
+
+def predict(
+    network: PanopticNet,
+    catalogue: Catalogue,
+    photographs: Sequence[Photograph],
+    out: Path,
+    *,
+    made_by: str,
+    ranks: Ranks,
+    semantic: bool = False,
+    broken: Literal["error", "skip"] = "error",
+    progress: bool = True,
+) -> list[str]:
+    """Predicts the images that are not predicted yet; ranks share the work, and the first joins what they wrote.
+
+    Args:
+        network: in evaluation mode, on the ranks' device.
+        catalogue: of its categories.
+        photographs: in the order of the result.
+        out: the directory of predictions, new or begun.
+        made_by: what tells the network from others; a directory that another one has begun is refused.
+        ranks: this process among all.
+        semantic: write semantic/, too.
+        broken: whether an image that cannot be read is an error, or left out.
+        progress: show a bar.
+
+    Returns:
+        Why each image that was left out could not be read, of all ranks.
+
+    Raises:
+        InputError: `out` holds other predictions, or an image cannot be read.
+        OutOfMemory: with advice.
+    """
+    order = [p.image_id for p in photographs]
+    if ranks.first:
+        _claim(out, {"checkpoint": made_by, "semantic": semantic})
+        _join(out, catalogue, order)  # of a run that was killed, perhaps with another number of ranks
+    _wait(ranks)
+    done = _finished(out)
+    mine = [p for p in photographs if p.image_id not in done][ranks.rank :: ranks.count]
+    skipped: list[str] = []
+    with ExitStack() as stack:
+        writer = stack.enter_context(PredictionWriter(out / PARTS / str(ranks.rank), catalogue))
+        bar = stack.enter_context(tqdm(total=len(mine), unit="image", disable=not (progress and ranks.first)))
+        # Decoding the next image and encoding the last one take as long as a GPU takes in between.
+        reading, writing = (stack.enter_context(ThreadPoolExecutor(1)) for _ in range(2))
+        written: Future[None] | None = None
+        for photograph, read in _ahead(reading, mine, network.config.sample.shortest):
+            try:
+                image, size = read.result()
+            except InputError as error:
+                if broken == "error":
+                    raise
+                skipped += error.faults
+                bar.update()
+                continue
+            with advised(ADVICE):
+                output = predict_image(network, catalogue, image, size, semantic=semantic)
+            if written is not None:
+                written.result()
+            written = writing.submit(_write, writer, catalogue, photograph.image_id, output)
+            bar.update()
+        if written is not None:
+            written.result()
+    all_skipped = [fault for one in everybodys(skipped, ranks) for fault in one]
+    if ranks.first:
+        _join(out, catalogue, order)
+    _wait(ranks)
+    return all_skipped
+
+
+def fingerprint(checkpoint: Path) -> str:
+    """SHA-256 of a checkpoint's weights."""
+    return hashlib.sha256((checkpoint / WEIGHTS).read_bytes()).hexdigest()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    options = tyro.cli(Options, args=arguments, prog="python -m model.predict", description=Options.__doc__)
+    try:
+        with joined(options.device) as ranks:
+            skipped = _predict(options, ranks)
+    except (CheckpointError, InputError, OutOfMemory) as error:
+        sys.exit(f"model.predict: {error}")
+    except KeyboardInterrupt:
+        print("model.predict: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+    if ranks.first and skipped:
+        print(f"model.predict: {len(skipped)} images were left out:", *skipped, sep="\n- ", file=sys.stderr)
+
+
+def _predict(options: Options, ranks: Ranks) -> list[str]:
+    network, catalogue = load_network(options.checkpoint)
+    network.to(ranks.device)
+    found, _ = photographs(options.images, root=options.root, split=options.split, version=options.version)
+    return predict(
+        network,
+        catalogue,
+        found[: options.limit],
+        options.out,
+        made_by=fingerprint(options.checkpoint),
+        ranks=ranks,
+        semantic=options.semantic,
+        broken=options.broken,
+        progress=not options.quiet,
+    )
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, photographs: Sequence[Photograph], shortest: int
+) -> Iterator[tuple[Photograph, Future]]:
+    """Each image with its contents to come, while the next one is being read."""
+    following: Future | None = None
+    for i, photograph in enumerate(photographs):
+        this = following or pool.submit(read_image, photograph.path, shortest)
+        following = pool.submit(read_image, photographs[i + 1].path, shortest) if i + 1 < len(photographs) else None
+        yield photograph, this
+
+
+def _write(writer: PredictionWriter, catalogue: Catalogue, image_id: ImageId, output: Output) -> None:
+    writer.write(
+        image_id,
+        output.panoptic.ids.numpy(),
+        [
+            {"id": s.id, "category_id": int(catalogue.ids[s.category])}
+            | ({} if s.score is None else {"score": s.score})
+            for s in output.panoptic.segments
+        ],
+        instances=output.instances,
+        semantic=None if output.semantic is None else catalogue.ids[output.semantic],
+    )
+
+
+def _instances(
+    found: Detections, catalogue: Catalogue, frame: tuple[int, int], size: tuple[int, int]
+) -> Iterator[dict[str, Any]]:
+    """Detections as COCO results, best first; one whose box holds no pixel's centre has an empty mask."""
+    boxes = scaled(found.boxes, (size[0] / frame[0], size[1] / frame[1]))
+    for i, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+        mask, corner = paste(found.mask_logits[i], boxes[i], size)
+        yield {
+            "category_id": int(catalogue.ids[int(found.categories[i])]),
+            "score": float(found.scores[i]),
+            "bbox": [x0, y0, x1 - x0, y1 - y0],
+            "segmentation": run_lengths(mask.cpu().numpy(), corner, size),
+        }
+
+
+def run_lengths(mask: Bool[np.ndarray, "h w"], corner: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:
+    """COCO's compressed run lengths of an image that is False but for a window, without making that image.
+
+    Args:
+        mask: of the window.
+        corner: row, column of its first pixel in the image.
+        size: height, width of the image.
+    """
+    height, width = size
+    top, left = corner
+    columns = np.zeros((mask.shape[1], mask.shape[0] + 2), np.int8)  # False above and below each column
+    columns[:, 1:-1] = mask.T
+    column, row = np.nonzero(np.diff(columns))
+    changes = (left + column) * height + top + row
+    # A run that reaches the foot of the image may go on at the head of the next column: that is no change.
+    goes_on = np.flatnonzero(changes[1:] == changes[:-1])
+    changes = np.delete(changes, np.concatenate([goes_on, goes_on + 1]))
+    counts = np.diff(changes[changes < height * width], prepend=0, append=height * width)
+    return mask_utils.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+
+
+def _claim(out: Path, made_by: dict[str, Any]) -> None:
+    """Marks a new directory as this network's.
+
+    Raises:
+        InputError: it is another's.
+    """
+    path = out / MADE_BY
+    if path.is_file():
+        if json.loads(path.read_text()) != made_by:
+            raise InputError(f"{out}: holds predictions of another checkpoint or other options; expected a new --out")
+    elif (out / "panoptic.json").exists() or (out / "panoptic").exists():
+        raise InputError(f"{out}: holds predictions that this command has not made; expected a new --out")
+    else:
+        write_atomically(path, json.dumps(made_by) + "\n")
+
+
+def _finished(out: Path) -> set[ImageId]:
+    path = out / "panoptic.json"
+    return {a["image_id"] for a in json.loads(path.read_text())["annotations"]} if path.is_file() else set()
+
+
+def _join(out: Path, catalogue: Catalogue, order: Sequence[ImageId]) -> None:
+    """Moves what ranks have written to where it belongs. Killed at any point, the next call completes it."""
+    parts = sorted((out / PARTS).glob("*"))
+    if not parts:
+        return
+    for part in parts:
+        PredictionWriter(part, catalogue).close()
+    rows: dict[ImageId, _Row] = {}
+    for home in (out, *parts):
+        rows |= _rows(home)
+    position = {id_: i for i, id_ in enumerate(order)}
+    chosen = sorted(rows, key=lambda id_: position.get(id_, len(order)))
+    for part in parts:
+        for kind in ("panoptic", "semantic"):
+            for png in (part / kind).glob("*.png"):
+                (out / kind).mkdir(exist_ok=True)
+                png.rename(out / kind / png.name)
+    categories = json.loads((parts[0] / "panoptic.json").read_text())["categories"]
+    panoptic = {
+        "images": [rows[id_].image for id_ in chosen],
+        "annotations": [rows[id_].annotation for id_ in chosen],
+        "categories": categories,
+    }
+    write_atomically(out / "instances.json", json.dumps([one for id_ in chosen for one in rows[id_].instances]))
+    write_atomically(out / "panoptic.json", json.dumps(panoptic))
+    shutil.rmtree(out / PARTS)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What the JSONs of a directory of predictions say about one image."""
+
+    image: dict[str, Any]
+    annotation: dict[str, Any]
+    instances: list[dict[str, Any]]
+
+
+def _rows(home: Path) -> dict[ImageId, _Row]:
+    """Of each image of a directory of predictions; none if it is not finished."""
+    if not (home / "panoptic.json").is_file():
+        return {}
+    panoptic = json.loads((home / "panoptic.json").read_text())
+    images = {image["id"]: image for image in panoptic["images"]}
+    instances: dict[ImageId, list[dict[str, Any]]] = {id_: [] for id_ in images}
+    results = home / "instances.json"
+    for one in json.loads(results.read_text()) if results.is_file() else ():
+        instances.setdefault(one["image_id"], []).append(one)
+    return {a["image_id"]: _Row(images[a["image_id"]], a, instances[a["image_id"]]) for a in panoptic["annotations"]}
+
+
+def _wait(ranks: Ranks) -> None:
+    if ranks.count > 1:
+        distributed.barrier()
+
+
+if __name__ == "__main__":
+    main()
