@@ -1,3 +1,4 @@
+import itertools
 import os
 import shutil
 import signal
@@ -119,10 +120,11 @@ def test_a_record_that_a_kill_cut_short_is_written_again(tmp_path):
     folders.write_rgb(left / "panoptic" / "c.png", MAP)  # a PNG was written, its record was not
     (left / "panoptic" / ".c.png.x1y2").write_bytes(b"half a PNG")
     folders.write_rgb(left / "semantic" / "not in this run.png", MAP)
-    for length in {0, 1, len(first) - 1, len(first), len(first) + 1, len(records) - 1, len(records)}:
-        out = tmp_path / str(length)
+    lengths = {0, 1, len(first) - 1, len(first), len(first) + 1, len(records) - 1, len(records)}
+    for length, torn in itertools.product(lengths, (b"", b'{"image":{"id":"of a longer record' + b"." * 999)):
+        out = tmp_path / f"{length} {len(torn)}"
         shutil.copytree(left, out)
-        (out / "records.jsonl").write_bytes(records[:length])
+        (out / "records.jsonl").write_bytes(records[:length] + torn)
         writer = PredictionWriter(out, CATALOGUE)
         done = [image_id for image_id in IMAGES if writer.done(image_id)]
         assert done == IMAGES[: (length >= len(first)) + (length == len(records))]
@@ -165,6 +167,18 @@ def test_killed_over_and_over_it_gets_done(tmp_path):
     assert codes[:-1] == [-signal.SIGKILL] * (len(codes) - 1)
     assert len(codes) > 2
     assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_an_error_leaves_what_is_finished_to_the_next_writer(tmp_path):
+    def interrupted():
+        with PredictionWriter(tmp_path, CATALOGUE) as writer:
+            writer.write("a", MAP, SEGMENTS)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
+    assert not (tmp_path / "panoptic.json").exists()
+    assert PredictionWriter(tmp_path, CATALOGUE).done("a")
 
 
 def test_a_closed_directory_is_done_and_can_be_added_to(tmp_path):

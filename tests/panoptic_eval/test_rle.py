@@ -39,7 +39,8 @@ def test_what_is_cut_short_does_not_add_up(image, cut):
         pytest.param(b"5p", id="not one of the 64 characters, above"),
         pytest.param("5é".encode(), id="not ASCII"),
         pytest.param(b"PPPPPPP1", id="more than 32 bits"),
-        pytest.param(b"O", id="a negative run"),
+        pytest.param(b"5O", id="a negative run"),
+        pytest.param(b"1d01\x00", id="an end of text, as C has it"),
     ],
 )
 def test_malformed_text(text):
