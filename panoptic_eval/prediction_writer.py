@@ -23,6 +23,8 @@ from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, other_type
 from panoptic_eval.pairs.reference import ids_of
 
+RECORDS = "records.jsonl"
+"""A line for each finished image of a directory that is not closed."""
 COMPRESSION = 1
 """Of PNGs: half the time of zlib's default; label images are small at any level."""
 TEMPORARY = (".*.json.*", ".*.jsonl.*", "panoptic/.*.png.*", "semantic/.*.png.*")
@@ -32,8 +34,8 @@ TEMPORARY = (".*.json.*", ".*.jsonl.*", "panoptic/.*.png.*", "semantic/.*.png.*"
 class PredictionWriter:
     """A directory of predictions in the making: panoptic/*.png, semantic/*.png, and their JSONs when it is closed.
 
-    Until then, records.jsonl holds a line for each finished image. Whatever is half-written when the process is killed
-    is not in it, and is removed when the next writer opens the directory. One writer at a time.
+    Until then, finished images stand in records.jsonl. Whatever is half-written when the process is killed is not in
+    it, and is removed when the next writer opens the directory. One writer at a time.
 
         with PredictionWriter(out, catalogue) as writer:
             for image_id, image in images:
@@ -51,16 +53,19 @@ class PredictionWriter:
     def __init__(self, directory: Path, catalogue: Catalogue) -> None:
         self.directory = directory
         self.catalogue = catalogue
-        self._records = directory / "records.jsonl"
+        self._records = directory / RECORDS
         resumed = self._records.exists()
         if not resumed:
             write_atomically(self._records, b"".join(_reopened(directory)))
         kept = self._records.read_bytes()
         whole = kept[: kept.rfind(b"\n") + 1]  # the rest is of a line that a kill cut short
+        names: set[str] = set()
+        self._done: set[ImageId] = set()
         try:
-            records = [orjson.loads(line) for line in whole.splitlines()]
-            names = {record["annotation"]["file_name"] for record in records}
-            self._done: set[ImageId] = {record["annotation"]["image_id"] for record in records}
+            for line in whole.splitlines():
+                annotation = orjson.loads(line)["annotation"]
+                names.add(annotation["file_name"])
+                self._done.add(annotation["image_id"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self._records}: is damaged ({error}); expected what a writer has written") from error
         for left in (path for pattern in TEMPORARY for path in directory.glob(pattern)):
@@ -108,6 +113,7 @@ class PredictionWriter:
         Raises:
             ValueError: written already, or values that could not be scored; nothing is written then.
         """
+        image_id = image_id if isinstance(image_id, str) else int(image_id)  # NumPy's integers are not JSON's
         if image_id in self._done:
             raise ValueError(f"image {image_id!r} is written already")
         if other_type(image_id, self._done):

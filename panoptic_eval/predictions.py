@@ -29,7 +29,7 @@ from panoptic_eval.detections import Detections
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, Listed, other_type, split_ids
 from panoptic_eval.pairs.reference import decode, ids_of
-from panoptic_eval.prediction_writer import PredictionWriter, png_name
+from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
 
 __all__ = ["Detections", "PredictionWriter", "Predictions", "read"]
 
@@ -107,6 +107,10 @@ def _locate(pred: Path) -> _Layout:
         return _Layout(pred.parent, pred, _png_folder(pred))
     if not pred.is_dir():
         raise InputError(f"{pred}: does not exist; expected a directory of predictions")
+    if (pred / RECORDS).is_file():
+        raise InputError(
+            f"{pred}: is not finished ({RECORDS} is there); expected PredictionWriter.close() to be called"
+        )
     for name in ("panoptic.json", "predictions.json"):  # ours; detectron2's
         if (pred / name).is_file():
             return _Layout(pred, pred / name, _png_folder(pred / name))

@@ -169,6 +169,21 @@ def test_killed_over_and_over_it_gets_done(tmp_path):
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
+def test_what_is_not_closed_is_not_scored(tmp_path):
+    with PredictionWriter(tmp_path, CATALOGUE) as writer:
+        writer.write("a", MAP, SEGMENTS)
+        with pytest.raises(InputError, match=r"not finished.*close"):
+            read(tmp_path, gt("a"))
+    assert read(tmp_path, gt("a")).panoptic.maps[0].image_id == "a"
+
+
+def test_numpy_integers_are_image_ids(tmp_path):
+    with PredictionWriter(tmp_path, CATALOGUE) as writer:
+        writer.write(np.int64(7), MAP, SEGMENTS)
+        assert writer.done(7)
+    assert read(tmp_path, gt(7)).panoptic.maps[0].image_id == 7
+
+
 def test_an_error_leaves_what_is_finished_to_the_next_writer(tmp_path):
     def interrupted():
         with PredictionWriter(tmp_path, CATALOGUE) as writer:
