@@ -21,6 +21,9 @@ from panoptic_eval.metrics.semantic import category_iou, semantic_counts
 from panoptic_eval.pairs.table import PairTable, Segments, take
 from panoptic_eval.score import Protocol, Tables, matches
 
+CHUNK = 64
+"""Resamples a job; a multiple of the kernel's lanes."""
+
 Values = dict[tuple[str, str], Float[np.ndarray, " w"]]
 """A score's values, one for each way to weight the images, by its name and part: ("PQ", "things")."""
 
@@ -113,18 +116,21 @@ def _average_precision(
     from panoptic_eval.metrics import matching
 
     found = matches(table, kind, edges)
-    chunks = np.array_split(weights, max(1, 2 * (cpu_count() or 1)))
+    padded = np.zeros((len(table), -len(weights) % CHUNK + len(weights)))
+    padded[:, : len(weights)] = weights.T
+    chunks = [np.ascontiguousarray(columns) for columns in np.split(padded, padded.shape[1] // CHUNK, axis=1)]
 
-    def one(job: tuple[int, Int[np.ndarray, "w i"]]) -> Float[np.ndarray, "w c t"]:
-        r, rows = job
+    def one(job: tuple[int, Float[np.ndarray, "i w"]]) -> Float[np.ndarray, "w c t"]:
+        r, columns = job
+        instances = columns.T @ found.instances[r].astype(float)
         return matching.resample(
-            rows, found.image, found.first, found.matched[r], found.skipped[r], rows @ found.instances[r], ap.RECALLS
+            columns, found.image, found.first, found.matched[r], found.skipped[r], instances, ap.RECALLS
         )
 
     ranges = range(len(found.instances))
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(cpu_count()) as threads:
         done = list(threads.map(one, product(ranges, chunks)))
-    by_range = [np.concatenate(done[r * len(chunks) : (r + 1) * len(chunks)]) for r in ranges]
+    by_range = [np.concatenate(done[r * len(chunks) : (r + 1) * len(chunks)])[: len(weights)] for r in ranges]
     values: Values = {(name, "AP"): _means(by_range[0].mean(2))}
     for key, threshold in (("AP50", 0.5), ("AP75", 0.75)):
         values[name, key] = _means(by_range[0][:, :, np.isclose(ap.IOU_THRESHOLDS, threshold)][:, :, 0])

@@ -105,54 +105,70 @@ def accumulate(
     return result
 
 
+LANES = 8
+"""Resamples that go through the detections together: as many as one instruction adds."""
+
+
 @compiled
 def resample(
-    weights: Int[np.ndarray, "w i"],
+    weights: Int[np.ndarray, "i w"],
     image: Int[np.ndarray, " d"],
     first: Int[np.ndarray, " c1"],
     matched: Bool[np.ndarray, "t d"],
     skipped: Bool[np.ndarray, "t d"],
-    instances: Int[np.ndarray, "w c"],
+    instances: Float[np.ndarray, "w c"],
     recalls: Float[np.ndarray, " r"],
 ) -> Float[np.ndarray, "w c t"]:
-    """AP of one range at each threshold, with each image as often as a row of weights says; NaN without instances.
+    """AP of one range at each threshold, with each image as often as a column of weights says; NaN without instances.
 
     What `accumulate` gives for tables in which images are repeated, without repeating them; where detections of one
-    image have equal scores, the copies of each go together.
+    image have equal scores, the copies of each go together. The number of columns is a multiple of `LANES`.
     """
-    result = np.full((len(weights), len(first) - 1, len(matched)), np.nan)
-    recall = np.empty(len(image))
-    precision = np.empty(len(image))
-    counted = np.empty(len(image), np.int64)
+    columns = weights.shape[1]
+    result = np.full((columns, len(first) - 1, len(matched)), np.nan)
+    hits = np.empty((LANES, len(image) + 1))
+    precision = np.empty((LANES, len(image) + 1))
+    counted = np.empty(len(image), np.int32)
+    hit = np.empty(len(image), np.bool_)
+    tp, fp = np.empty(LANES), np.empty(LANES)
+    needed = np.empty((columns, len(recalls)))  # hits, for each recall
     for c in range(len(first) - 1):
+        for w in range(columns):
+            for r in range(len(recalls)):
+                count = np.floor(recalls[r] * instances[w, c])
+                if instances[w, c] > 0 and count / instances[w, c] < recalls[r]:
+                    count += 1
+                needed[w, r] = count
         for t in range(len(matched)):
             total = 0
             for d in range(first[c], first[c + 1]):
                 if not skipped[t, d]:
-                    counted[total] = d
+                    counted[total], hit[total] = image[d], matched[t, d]
                     total += 1
-            for w in range(len(weights)):
-                if instances[w, c] == 0:
-                    continue
-                n, tp, fp = 0, 0, 0
+            for w in range(0, columns, LANES):
+                n = 0
+                tp[:] = 0
+                fp[:] = 2.220446049250313e-16
                 for k in range(total):
-                    times = weights[w, image[counted[k]]]
-                    if times > 0:
-                        if matched[t, counted[k]]:
-                            tp += times
-                        else:
-                            fp += times
-                        recall[n] = tp / instances[w, c]
-                        precision[n] = tp / (fp + tp + 2.220446049250313e-16)
+                    i = counted[k]
+                    if hit[k]:  # precision falls from one hit to the next: only the hits are corners of its envelope
+                        for j in range(LANES):
+                            tp[j] += weights[i, w + j]
+                            hits[j, n] = tp[j]
+                            precision[j, n] = tp[j] / (fp[j] + tp[j])
                         n += 1
-                for i in range(n - 1, 0, -1):
-                    precision[i - 1] = max(precision[i - 1], precision[i])
-                i = 0
-                area = 0.0
-                for r in range(len(recalls)):
-                    while i < n and recall[i] < recalls[r]:
-                        i += 1
-                    if i < n:
-                        area += precision[i]
-                result[w, c, t] = area / len(recalls)
+                    else:
+                        for j in range(LANES):
+                            fp[j] += weights[i, w + j]
+                for j in range(LANES):
+                    if instances[w + j, c] == 0:
+                        continue
+                    r = len(recalls) - 1
+                    area, best = 0.0, 0.0
+                    for i in range(n - 1, -1, -1):
+                        while r >= 0 and needed[w + j, r] > hits[j, i]:
+                            area += best
+                            r -= 1
+                        best = max(best, precision[j, i])
+                    result[w + j, c, t] = (area + (r + 1) * best) / len(recalls)
     return result
