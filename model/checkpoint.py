@@ -44,8 +44,8 @@ class State:
     step: int
     """Steps done."""
     seed: int
-    images: int
-    """Of the data set: another number would mean other samples."""
+    data: str
+    """Fingerprint of the data set: with another one, samples would be others."""
 
 
 def save_network(directory: Path, network: PanopticNet, catalogue: Catalogue, *, half: bool = False) -> None:
@@ -162,7 +162,7 @@ def load_state(
         network: of the configuration that this run has.
         optimizer: of its parameters.
         catalogue: of the data set.
-        expected: seed and images of this run; its step is not looked at.
+        expected: seed and data of this run; its step is not looked at.
 
     Raises:
         CheckpointError: a damaged file, or a run with another configuration, seed or data set.
@@ -177,7 +177,7 @@ def load_state(
         state = State(**_read_json(directory / STATE))
     except TypeError as error:
         raise CheckpointError(f"{directory / STATE}: is not a training state ({error})") from error
-    for name in ("seed", "images"):
+    for name in ("seed", "data"):
         if getattr(state, name) != getattr(expected, name):
             values = f"{name} {getattr(state, name)}, not {getattr(expected, name)}"
             raise CheckpointError(f"{directory}: is of a run with {values}; expected another --out")

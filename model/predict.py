@@ -23,6 +23,7 @@ from torch import distributed
 from tqdm import tqdm
 
 from model.checkpoint import WEIGHTS, CheckpointError, load_network
+from model.data.crops import Window, cut_image
 from model.distributed import Ranks, everybodys, joined
 from model.fusion import PanopticMap, fuse, paste, scaled, semantic_map
 from model.memory import OutOfMemory, advised
@@ -153,13 +154,10 @@ def read_image(path: Path, shortest: int) -> tuple[UInt8[np.ndarray, "h w 3"], t
     try:
         with Image.open(path) as image:
             size = (image.height, image.width)
-            scale = shortest / min(size)
-            width, height = (max(round(side * scale), 1) for side in (image.width, image.height))
-            image.draft("RGB", (width, height))  # a JPEG decodes faster at 1/2, 1/4, 1/8 of its size
-            resized = image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read ({error}); expected a JPEG or PNG") from error
-    return np.array(resized), size
+    height, width = (max(round(side * shortest / min(size)), 1) for side in size)
+    return np.array(cut_image(path, size, Window((height, width), 0, 0, height, width))), size
 
 
 def predict(

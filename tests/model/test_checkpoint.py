@@ -132,9 +132,9 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path):
     with torch.no_grad():
         broken.box_head.deltas.weight[0, 0] = float("nan")
     optimizer = build_optimizer(broken, broken.config.schedule)
-    save_state(tmp_path, network(), optimizer, CATALOGUE, State(1, 0, 5))
+    save_state(tmp_path, network(), optimizer, CATALOGUE, State(1, 0, "data"))
     with pytest.raises(CheckpointError, match=f"{WEIGHT} holds values that are not finite"):
-        save_state(tmp_path, broken, optimizer, CATALOGUE, State(2, 0, 5))
+        save_state(tmp_path, broken, optimizer, CATALOGUE, State(2, 0, "data"))
     assert latest_state(tmp_path) == tmp_path / "checkpoints" / "1"
 
 
@@ -150,11 +150,11 @@ def test_halving_that_overflows_is_refused(tmp_path):
 
 def test_a_training_state_reads_back_equal(trained, tmp_path):
     learner, optimizer = trained
-    save_state(tmp_path, learner, optimizer, CATALOGUE, State(7, 3, 5))
+    save_state(tmp_path, learner, optimizer, CATALOGUE, State(7, 3, "data"))
     other = network()
     others = build_optimizer(other, other.config.schedule)
-    state = load_state(latest_state(tmp_path), other, others, CATALOGUE, State(0, 3, 5))
-    assert state == State(7, 3, 5)
+    state = load_state(latest_state(tmp_path), other, others, CATALOGUE, State(0, 3, "data"))
+    assert state == State(7, 3, "data")
     for (name, ours), theirs in zip(learner.named_parameters(), other.parameters(), strict=True):
         assert torch.equal(ours, theirs), name
         ours, theirs = (o.state[p]["momentum_buffer"] for o, p in ((optimizer, ours), (others, theirs)))
@@ -174,26 +174,28 @@ def test_the_last_two_states_stay_and_any_of_them_is_a_network(trained, tmp_path
     ("change", "says"),
     [
         ({"config": config(learning_rate=0.5)}, "schedule.learning_rate 0.02, not 0.5"),
-        ({"state": State(0, 4, 5)}, "seed 3, not 4"),
-        ({"state": State(0, 3, 6)}, "images 5, not 6"),
+        ({"state": State(0, 4, "data")}, "seed 3, not 4"),
+        ({"state": State(0, 3, "other")}, "data data, not other"),
         ({"catalogue": replace_categories(4)}, "other categories"),
     ],
 )
 def test_a_run_goes_on_only_as_it_began(trained, tmp_path, change, says):
     learner, optimizer = trained
-    directory = save_state(tmp_path, learner, optimizer, CATALOGUE, State(7, 3, 5))
+    directory = save_state(tmp_path, learner, optimizer, CATALOGUE, State(7, 3, "data"))
     other = build_network(change.get("config", config()), CATALOGUE.isthing.tolist(), torch.Generator())
     others = build_optimizer(other, other.config.schedule)
     with pytest.raises(CheckpointError, match=says):
-        load_state(directory, other, others, change.get("catalogue", CATALOGUE), change.get("state", State(0, 3, 5)))
+        load_state(
+            directory, other, others, change.get("catalogue", CATALOGUE), change.get("state", State(0, 3, "data"))
+        )
 
 
 def test_momentum_of_another_shape_is_named(trained, tmp_path):
     learner, optimizer = trained
-    directory = save_state(tmp_path, learner, optimizer, CATALOGUE, State(7, 3, 5))
+    directory = save_state(tmp_path, learner, optimizer, CATALOGUE, State(7, 3, "data"))
     damage(directory / "momentum.safetensors", lambda t: t.update({WEIGHT: torch.zeros(1)}))
     with pytest.raises(CheckpointError, match=WEIGHT):
-        load_state(directory, learner, optimizer, CATALOGUE, State(0, 3, 5))
+        load_state(directory, learner, optimizer, CATALOGUE, State(0, 3, "data"))
 
 
 def test_another_data_sets_network_gives_all_but_its_categories(trained, tmp_path):

@@ -12,7 +12,7 @@ import signal
 import socket
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from tiny import ISTHING, TINY, rectangles
 
 from model import checkpoint, train
 from model.config import Config
+from model.data.loader import Batch
 from model.distributed import Ranks, joined
 from model.network import PanopticNet
-from model.targets import Targets
 from panoptic_eval.categories import Catalogue, Category
 
 NAMES = ("ground", "sky", "box", "pole")
@@ -48,24 +48,17 @@ def network(**schedule: Any) -> PanopticNet:
     return train.initial_network(config(**schedule), CATALOGUE, 0)
 
 
-@dataclass(frozen=True)
-class Batch:
-    images: torch.Tensor
-    targets: list[Targets]
-    names: list[str]
-
-
 def supply(wanted: Iterable[range]) -> Iterator[Batch]:
     """Samples of `model.train.train`: a few objects, but none on every fifth."""
     for numbers in wanted:
         images, targets = zip(*[rectangles(k, count=0 if k % 5 == 4 else 3) for k in numbers], strict=True)
-        yield Batch(torch.stack(images), list(targets), [f"image{k}" for k in numbers])
+        yield Batch(torch.stack(images), list(targets), [f"image{k}" for k in numbers], dropped=0)
 
 
 def run(out: Path, steps: int, accumulate: int, dtype: torch.dtype) -> None:
     settings = train.Settings(accumulate=accumulate, save_every=2, quiet=True)
     with joined("cpu") as ranks:
-        train.train(network(steps=steps, batch=8).to(dtype), CATALOGUE, supply, out, settings, ranks, images=5)
+        train.train(network(steps=steps, batch=8).to(dtype), CATALOGUE, supply, out, settings, ranks, data="rectangles")
 
 
 def kill_after(events: int) -> None:

@@ -1,0 +1,423 @@
+"""Trains one arm:  python -m model.train streets --arm crop+cabb+isus --data DIR --out DIR
+
+Sample k of a run, and what is drawn at random for it, are functions of (seed, k); step s takes the samples from
+s * batch on, however many ranks share them. All arms of a seed start from the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from model.checkpoint import (
+    WEIGHTS,
+    CheckpointError,
+    State,
+    latest_state,
+    load_state,
+    save_network,
+    save_state,
+    transfer,
+)
+from model.config import Config, ConfigError, configure, from_json
+from model.data.index import cached_index
+from model.data.loader import Batch, Samples
+from model.distributed import Ranks, everybodys, joined, total
+from model.memory import OutOfMemory, advised
+from model.network import PanopticNet, build_network
+from model.schedule import build_optimizer, learning_rate, with_steps
+from model.weights import WeightsError, load_body_weights
+from panoptic_eval.categories import Catalogue
+from panoptic_eval.datasets import find
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import write_atomically
+
+METRICS = "metrics.jsonl"
+ADVICE = "use --accumulate (parts of a batch one after the other), more ranks, or a smaller sample.crop"
+WEIGHTS_STREAM, SAMPLING_STREAM = 1, 2
+"""Tell apart what is drawn from one seed."""
+SMOOTHING = 0.98
+"""Of the loss beside the progress bar: an average over some 50 steps."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on: says why, and on what."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is carried out."""
+
+    seed: int = 0
+    """Of weights, samples and all else that is random."""
+    accumulate: int = 1
+    """Parts that a step is cut into, one after the other, to save memory; normalisation layers see a part."""
+    precision: Literal["float32", "bfloat16"] | None = None
+    """Of most arithmetic; bfloat16 on a GPU, float32 on a CPU if not given."""
+    save_every: int = 250
+    """Steps between training states, the last two of which are kept."""
+    half: bool = False
+    """Write the final network in 16 bits."""
+    tensorboard: bool = False
+    """Write events to OUT/tensorboard, too."""
+    quiet: bool = False
+    """No progress bar."""
+
+
+@dataclass(frozen=True)
+class Options(Settings):
+    """Train one arm on one data set. Ranks that torchrun starts share each batch; all machines must see one --out."""
+
+    preset: tyro.conf.Positional[str] = tyro.MISSING
+    """mvd, idd, cityscapes, streets; or the path of a config.json, as a run writes it, which says everything."""
+    arm: str | None = None
+    """Of a preset: full, crop, crop+cabb, crop+isus, crop+cabb+isus, seamless, seamless+crop, seamless+cabb+isus,
+    crop+clipped, crop+cabb+isus+clipped."""
+    data: str = tyro.MISSING
+    """mvd, idd, cityscapes (below --root or $PANOPTIC_DATA), or the path of a data set."""
+    out: Path = tyro.MISSING
+    """Gets the network, metrics.jsonl and checkpoints/; an interrupted run with the same --out goes on."""
+    root: Path | None = None
+    """Where the data sets are."""
+    split: str = "training"
+    """Of the data set."""
+    version: Literal["1.2", "2.0"] | None = None
+    """Of Mapillary Vistas."""
+    steps: int | None = None
+    """Instead of the preset's; its milestones move along."""
+    initial: Path | None = None
+    """What to begin with: a file of weights for the body (ImageNet; timm's or the official names), or the folder of a
+    network (Cityscapes from Mapillary Vistas)."""
+    workers: int = 2
+    """Processes a rank that make samples; 0: none but its own."""
+    device: str | None = None
+    """cpu, cuda, cuda:N; the GPU if there is one."""
+
+
+Supply = Callable[[Iterable[range]], Iterable[Batch]]
+"""What makes samples: a batch of each range of sample numbers, in their order."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One step, over all ranks."""
+
+    losses: dict[str, float]
+    counts: dict[str, Any]
+    """Positive anchors and proposals of each level, instances, those too little visible to learn from."""
+    waiting: float
+    """Seconds that this rank waited for samples."""
+
+
+def train(
+    network: PanopticNet,
+    catalogue: Catalogue,
+    supply: Supply,
+    out: Path,
+    settings: Settings,
+    ranks: Ranks,
+    *,
+    data: str,
+) -> None:
+    """Trains a network from where the run in `out` is to the end of its schedule, and writes it there.
+
+    Args:
+        network: as it is to begin with, on the ranks' device.
+        catalogue: of its categories.
+        supply: makes this rank's samples.
+        out: folder of the run.
+        settings: how it is carried out.
+        ranks: this process among all.
+        data: fingerprint of the data set; a run goes on with the same one only.
+
+    Raises:
+        TrainingError: a loss or a weight is not finite (the last training state is still good), or ranks and parts do
+            not divide the batch.
+        CheckpointError: the run in `out` is another one, or damaged.
+        OutOfMemory: with advice.
+    """
+    schedule, accumulate = network.config.schedule, settings.accumulate
+    optimizer = build_optimizer(network, schedule)
+    start = _resume(network, optimizer, catalogue, out, State(0, settings.seed, data))
+    parallel: nn.Module = network
+    if ranks.count > 1:
+        parallel = DistributedDataParallel(network, gradient_as_bucket_view=True)
+    network.train()
+    wanted = [
+        share(step, part, batch=schedule.batch, accumulate=accumulate, ranks=ranks)
+        for step in range(start, schedule.steps)
+        for part in range(accumulate)
+    ]
+    with ExitStack() as stack:
+        stack.enter_context(_same_bits(ranks.device))
+        log = stack.enter_context(_Log(out, start, schedule.steps, settings)) if ranks.first else None
+        batches = zip(wanted, supply(wanted), strict=True)
+        for step in range(start, schedule.steps):
+            began = time.perf_counter()
+            rate = learning_rate(step, schedule)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with advised(ADVICE):
+                measured = _step(parallel, optimizer, batches, settings, ranks, step)
+            if log is not None:
+                log.add(step + 1, (step + 1) * schedule.batch, rate, measured, time.perf_counter() - began)
+            if ranks.first and ((step + 1) % settings.save_every == 0 or step + 1 == schedule.steps):
+                state = State(step + 1, settings.seed, data)
+                try:
+                    save_state(out, network, optimizer, catalogue, state)
+                except CheckpointError as error:
+                    raise TrainingError(f"after step {step + 1}: {error}; {_last_good(out)}") from error
+    if ranks.first:
+        save_network(out, network.eval(), catalogue, half=settings.half)
+
+
+def share(step: int, part: int, *, batch: int, accumulate: int, ranks: Ranks) -> range:
+    """Numbers of the samples that a rank takes: a step's are cut into parts, and a part into one run a rank.
+
+    Raises:
+        TrainingError: a batch cannot be cut evenly.
+
+    >>> share(2, 1, batch=8, accumulate=2, ranks=Ranks(0, 2, torch.device("cpu")))
+    range(20, 22)
+    """
+    if batch % (accumulate * ranks.count):
+        raise TrainingError(f"a batch of {batch} cannot be cut evenly into {accumulate} parts for {ranks.count} ranks")
+    size = batch // accumulate // ranks.count
+    start = step * batch + (part * ranks.count + ranks.rank) * size
+    return range(start, start + size)
+
+
+def sample_generator(seed: int, k: int) -> torch.Generator:
+    """Decides which anchors and proposals of sample k enter the loss."""
+    return _generator(seed, SAMPLING_STREAM, k)
+
+
+def initial_network(config: Config, catalogue: Catalogue, seed: int) -> PanopticNet:
+    """A fresh network on the CPU: a function of architecture and seed, so that arms which share both are equal."""
+    return build_network(config, catalogue.isthing.tolist(), _generator(seed, WEIGHTS_STREAM))
+
+
+def _generator(*key: int) -> torch.Generator:
+    (state,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state) >> 1)  # which takes 63 bits
+
+
+def _step(
+    parallel: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[tuple[range, Batch]],
+    settings: Settings,
+    ranks: Ranks,
+    step: int,
+) -> Measured:
+    """One step of the optimiser.
+
+    Raises:
+        TrainingError: a loss is not finite; the weights are as they were before the step.
+    """
+    optimizer.zero_grad()
+    device = ranks.device
+    precision = settings.precision or ("bfloat16" if device.type == "cuda" else "float32")
+    waiting, names, losses, counts = 0.0, list[str](), dict[str, Tensor](), dict[str, Tensor]()
+    for part in range(settings.accumulate):
+        began = time.perf_counter()
+        samples, batch = next(batches)
+        waiting += time.perf_counter() - began
+        names += batch.names
+        last = part == settings.accumulate - 1
+        alone = not last and isinstance(parallel, DistributedDataParallel)
+        with parallel.no_sync() if alone else nullcontext():  # type: ignore[operator]  # ranks exchange gradients once a step
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                found, counted = parallel(
+                    batch.images.to(device, non_blocking=True),
+                    [target.to(device) for target in batch.targets],
+                    [sample_generator(settings.seed, k) for k in samples],
+                )
+            (torch.stack(list(found.values())).sum() / settings.accumulate).backward()
+        for name, value in found.items():
+            losses[name] = losses.get(name, 0) + value.detach() / (settings.accumulate * ranks.count)
+        for name, value in (counted | {"dropped": torch.tensor(batch.dropped)}).items():
+            counts[name] = counts.get(name, 0) + value.to(device)
+    values = dict(zip(losses, total(torch.stack(list(losses.values())), ranks).tolist(), strict=True))
+    if not np.isfinite(list(values.values())).all():
+        images = ", ".join(name for own in everybodys(names, ranks) for name in own)
+        parts = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        raise TrainingError(f"the loss of step {step + 1} is not finite ({parts}); its images: {images}")
+    optimizer.step()
+    return Measured(values, {name: total(value, ranks).tolist() for name, value in counts.items()}, waiting)
+
+
+def _resume(
+    network: PanopticNet, optimizer: torch.optim.Optimizer, catalogue: Catalogue, out: Path, expected: State
+) -> int:
+    """Steps done, after the last training state of the run has been loaded; 0 of a new run."""
+    directory = latest_state(out)
+    if directory is not None:
+        return load_state(directory, network, optimizer, catalogue, expected).step
+    if (out / WEIGHTS).exists():
+        raise CheckpointError(f"{out}: holds a network and no checkpoints to go on from; expected a new --out")
+    return 0
+
+
+def _last_good(out: Path) -> str:
+    directory = latest_state(out)
+    return "there is no training state" if directory is None else f"the last good training state is {directory}"
+
+
+@contextmanager
+def _same_bits(device: torch.device) -> Iterator[None]:
+    """Same input, same bits: on CPUs it costs nothing; on GPUs some operators know no such way."""
+    memory: Any = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(before[0] or device.type == "cpu")
+    memory.fill_uninitialized_memory = False  # which is to find bugs, and does cost
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        memory.fill_uninitialized_memory = before[1]
+
+
+class _Log:
+    """metrics.jsonl, a line a step; a progress bar; TensorBoard's events if asked for."""
+
+    def __init__(self, out: Path, start: int, steps: int, settings: Settings) -> None:
+        path = out / METRICS
+        kept = path.read_text().splitlines() if path.is_file() else []
+        # A run that was killed may have logged steps that it now does again, and half a line.
+        write_atomically(path, "".join(f"{line}\n" for line in kept[:start]))
+        self._file = path.open("a")
+        self._bar = tqdm(total=steps, initial=start, unit="step", disable=settings.quiet, dynamic_ncols=True)
+        self._events = _events(out / "tensorboard", start) if settings.tensorboard else None
+        self._smooth: dict[str, float] = {}
+        self._seconds = self._waiting = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._bar.close()
+        if self._events is not None:
+            self._events.close()
+
+    def add(self, step: int, images: int, rate: float, measured: Measured, seconds: float) -> None:
+        """Logs a step, counted from 1, which took some seconds."""
+        line = {
+            "step": step,
+            "images": images,
+            "loss": sum(measured.losses.values()),
+            **measured.losses,
+            "learning_rate": rate,
+            **measured.counts,
+            "seconds": round(seconds, 4),
+            "waiting": round(measured.waiting, 4),
+        }
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        for name, value in measured.losses.items():
+            self._smooth[name] = SMOOTHING * self._smooth.get(name, value) + (1 - SMOOTHING) * value
+        self._seconds += seconds
+        self._waiting += measured.waiting
+        shown = {name: f"{value:.3f}" for name, value in self._smooth.items()}
+        self._bar.set_postfix({**shown, "waiting": f"{self._waiting / self._seconds:.0%}"}, refresh=False)
+        self._bar.update()
+        if self._events is not None:
+            for name, value in line.items():
+                for i, number in enumerate(value if isinstance(value, list) else [value]):
+                    self._events.add_scalar(f"{name}/{i}" if isinstance(value, list) else name, number, step)
+
+
+def _events(folder: Path, start: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("--tensorboard needs the extra:  pip install 'panoptic-eval[tensorboard]'") from error
+    return SummaryWriter(folder, purge_step=start + 1)
+
+
+def _config(options: Options) -> Config:
+    """Settings of the arm, or of the file, that was asked for.
+
+    Raises:
+        InputError: no such preset, arm or file.
+    """
+    path = Path(options.preset)
+    if path.suffix == ".json":
+        if options.arm is not None:
+            raise InputError(f"{path}: says everything; expected no --arm with it")
+        try:
+            config = from_json(path.read_text())
+        except (OSError, ConfigError) as error:
+            raise InputError(f"{path}: {error}") from error
+    else:
+        try:
+            config = configure(options.preset, options.arm or "crop+cabb+isus")
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    return config if options.steps is None else replace(config, schedule=with_steps(config.schedule, options.steps))
+
+
+def _begin(network: PanopticNet, initial: Path) -> str:
+    """Fills a fresh network with what is known already, and says with how much."""
+    return transfer(network, initial / WEIGHTS) if initial.is_dir() else str(load_body_weights(network.body, initial))
+
+
+def _run(options: Options, ranks: Ranks) -> None:
+    config = _config(options)
+    gt = find(options.data, root=options.root, split=options.split, version=options.version)
+    if not gt.catalogue.isthing.any():
+        raise InputError(f"{gt.source}: has no thing category; expected one at least, for boxes and masks to learn")
+    index = cached_index(gt, progress=ranks.first and not options.quiet)
+    samples = Samples(gt, index, config.sample, config.roi.levels, seed=options.seed)
+    network = initial_network(config, gt.catalogue, options.seed)
+    if options.initial is not None and latest_state(options.out) is None:
+        says = _begin(network, options.initial)
+        if ranks.first:
+            print(says)
+    supply = partial(samples.batches, workers=options.workers, pin=ranks.device.type == "cuda")
+    train(
+        network.to(ranks.device),
+        gt.catalogue,
+        supply,
+        options.out,
+        options,
+        ranks,
+        data=index.fingerprint,
+    )
+    if ranks.first and not options.quiet:
+        print(f"{config.schedule.steps} steps done: {options.out / WEIGHTS}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    options = tyro.cli(Options, args=arguments, prog="python -m model.train", description=Options.__doc__)
+    try:
+        with joined(options.device) as ranks:
+            _run(options, ranks)
+    except (CheckpointError, ConfigError, InputError, OutOfMemory, TrainingError, WeightsError) as error:
+        sys.exit(f"model.train: {error}")
+    except KeyboardInterrupt:
+        print("model.train: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

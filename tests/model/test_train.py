@@ -1,0 +1,238 @@
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from tiny_training import ALONE, CATALOGUE, config, network, run, supply
+
+from model import train as training
+from model.checkpoint import CheckpointError, latest_state, load_network, save_network
+from model.config import configure
+from model.distributed import Ranks
+from model.memory import OutOfMemory
+from model.network import build_network
+from model.train import Settings, TrainingError, initial_network, share, train
+
+CLOCK = ("seconds", "waiting")
+COUNTS = ("positive_anchors", "positive_proposals", "instances", "dropped")
+QUIET = Settings(save_every=2, quiet=True)
+ROOT = Path(__file__).parents[2]
+
+
+def metrics(out, *, without=CLOCK):
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in without} for line in lines]
+
+
+def in_processes(out, *arguments):
+    """Runs `tiny_training` with one thread, as these tests do."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests/support")])
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tiny_training", str(out), *map(str, arguments)]
+    subprocess.run(command, env=environment, check=True, timeout=300)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of four steps."""
+    out = tmp_path_factory.mktemp("run")
+    torch.set_num_threads(1)
+    train(network(), CATALOGUE, supply, out, QUIET, ALONE, data="rectangles")
+    return out
+
+
+def test_logs_every_step(finished):
+    lines = metrics(finished, without=())
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert [line["images"] for line in lines] == [4, 8, 12, 16]
+    assert [line["learning_rate"] for line in lines] == pytest.approx([0.02 / 3, 0.04 / 3, 0.02, 0.002])
+    parts = ["semantic", "objectness", "anchor_box", "category", "proposal_box", "mask"]
+    for line in lines:
+        assert line["loss"] == pytest.approx(sum(line[part] for part in parts))
+        assert len(line["positive_anchors"]) == 5  # levels
+        assert 0 <= line["waiting"] <= line["seconds"]
+    assert [line["instances"] for line in lines] == [12, 9, 9, 9]  # every fifth sample has none
+
+
+def test_the_network_at_the_end_is_the_last_training_state(finished):
+    ends = [load_network(directory)[0].state_dict() for directory in (finished, latest_state(finished))]
+    assert all(torch.equal(a, b) for a, b in zip(*(end.values() for end in ends), strict=True))
+    assert latest_state(finished).name == "4"
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_else_was_random_before(finished, tmp_path):
+    torch.manual_seed(99)
+    train(network(), CATALOGUE, supply, tmp_path, QUIET, ALONE, data="rectangles")
+    assert metrics(tmp_path) == metrics(finished)
+    assert (tmp_path / "model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
+
+
+def test_another_seed_gives_others(finished, tmp_path):
+    other = initial_network(config(), CATALOGUE, 1)
+    train(other, CATALOGUE, supply, tmp_path, replace(QUIET, seed=1), ALONE, data="rectangles")
+    assert metrics(tmp_path)[0] != metrics(finished)[0]
+
+
+def test_what_is_drawn_depends_on_the_seed_even_where_weights_do_not(finished, tmp_path):
+    train(network(), CATALOGUE, supply, tmp_path, replace(QUIET, seed=1), ALONE, data="rectangles")
+    first, others = (metrics(out)[0] for out in (finished, tmp_path))
+    assert first["semantic"] == others["semantic"]  # the same weights and images
+    assert first["objectness"] != others["objectness"]
+
+
+def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(tmp_path):
+    run(tmp_path / "calm", 6, 1, torch.float32)
+    in_processes(tmp_path / "killed", "--steps", 6, "--events-until-kill", 1, 6, 10, 9, 12)
+    assert metrics(tmp_path / "killed") == metrics(tmp_path / "calm")
+    ends = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("calm", "killed")]
+    assert ends[0] == ends[1]
+    assert not list((tmp_path / "killed").rglob("*.partial"))
+
+
+def test_two_ranks_learn_what_one_does(tmp_path):
+    # In double precision: in single, rounding decides which of two proposals comes first, and the runs drift apart.
+    run(tmp_path / "one", 20, 1, torch.float64)
+    in_processes(tmp_path / "two", "--steps", 20, "--double", "--ranks", 2)
+    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    for a, b in zip(one, two, strict=True):
+        assert {k: v for k, v in a.items() if k in COUNTS} == {k: v for k, v in b.items() if k in COUNTS}
+        losses = ({k: v for k, v in line.items() if k not in COUNTS} for line in (a, b))
+        assert next(losses) == pytest.approx(next(losses), abs=1e-4), a["step"]
+    assert one[0]["loss"] - one[-1]["loss"] > 0.1  # it did learn
+
+
+def test_two_ranks_and_two_parts_share_the_same_samples():
+    def taken(step, ranks):
+        return [
+            k
+            for part in range(2)
+            for rank in range(ranks)
+            for k in share(step, part, batch=8, accumulate=2, ranks=Ranks(rank, ranks, torch.device("cpu")))
+        ]
+
+    assert taken(3, 1) == taken(3, 2) == list(range(24, 32))
+    with pytest.raises(TrainingError, match="a batch of 8 cannot be cut evenly into 3 parts"):
+        share(0, 0, batch=8, accumulate=3, ranks=ALONE)
+
+
+def test_accumulated_gradients_are_those_of_the_mean_over_parts(tmp_path):
+    schedule = {"steps": 1, "learning_rate": 2 / 3, "momentum": 0.5, "weight_decay": 0.0, "warmup": 0, "milestones": ()}
+    expected = network(**schedule).train()
+    for numbers in (range(2), range(2, 4)):
+        (batch,) = supply([numbers])
+        generators = [training.sample_generator(0, k) for k in numbers]
+        losses, _ = expected(batch.images, batch.targets, generators)
+        (sum(losses.values()) / 2).backward()
+    learner = network(**schedule)
+    train(learner, CATALOGUE, supply, tmp_path, replace(QUIET, accumulate=2), ALONE, data="rectangles")
+    for (name, before), after in zip(expected.named_parameters(), learner.parameters(), strict=True):
+        after_first_step = before - before.grad  # Nesterov's first step is 1 + momentum long
+        torch.testing.assert_close(after, after_first_step, msg=name, rtol=1e-4, atol=1e-6)
+
+
+def test_arms_of_a_seed_start_from_the_same_weights():
+    names = ("full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus", "crop+clipped")
+    states = [initial_network(configure("streets", name), CATALOGUE, 5).state_dict() for name in names]
+    for state in states[1:]:
+        assert all(torch.equal(state[name], weights) for name, weights in states[0].items())
+
+
+def test_runs_in_bfloat16(tmp_path):
+    train(network(steps=1), CATALOGUE, supply, tmp_path, replace(QUIET, precision="bfloat16"), ALONE, data="rectangles")
+    (line,) = metrics(tmp_path)
+    assert math.isfinite(line["loss"])
+    assert {p.dtype for p in load_network(tmp_path)[0].parameters()} == {torch.float32}
+
+
+def test_a_loss_that_is_no_number_names_step_parts_and_images(tmp_path):
+    def unlucky(wanted):
+        for i, batch in enumerate(supply(wanted)):
+            if i == 2:
+                with torch.no_grad():
+                    learner.semantic_head.logits.bias[0] = float("nan")
+            yield batch
+
+    learner = network()
+    with pytest.raises(TrainingError, match=r"step 3 is not finite \(semantic nan.*image8, image9, image10, image11"):
+        train(learner, CATALOGUE, unlucky, tmp_path, QUIET, ALONE, data="rectangles")
+    assert latest_state(tmp_path).name == "2"
+    load_network(latest_state(tmp_path))  # which would refuse weights that are no numbers
+    assert [line["step"] for line in metrics(tmp_path)] == [1, 2]
+
+
+def test_weights_that_are_no_numbers_never_reach_a_checkpoint(tmp_path):
+    def unlucky(wanted):
+        for i, batch in enumerate(supply(wanted)):
+            if i == 3:
+                with torch.no_grad():
+                    learner.pyramid.extra[0][0].weight[0, 0, 0, 0] = float("nan")  # of a level without positives
+                learner.forward = lambda *_: ({"x": learner.box_head.deltas.weight.sum()}, {})
+            yield batch
+
+    learner = network()
+    with pytest.raises(TrainingError, match=r"after step 4: .*pyramid.extra.0.0.weight .*training state is .*/2"):
+        train(learner, CATALOGUE, unlucky, tmp_path, QUIET, ALONE, data="rectangles")
+
+
+def test_out_of_memory_comes_with_advice(tmp_path):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
+
+    learner = network()
+    learner.forward = full
+    with pytest.raises(OutOfMemory, match=r"--accumulate.*Tried to allocate 2 GiB\.\)"):
+        train(learner, CATALOGUE, supply, tmp_path, QUIET, ALONE, data="rectangles")
+
+    def cpu(*_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory")
+
+    learner.forward = cpu
+    with pytest.raises(OutOfMemory, match="--accumulate"):
+        train(learner, CATALOGUE, supply, tmp_path, QUIET, ALONE, data="rectangles")
+
+
+def test_other_errors_are_not_taken_for_it(tmp_path):
+    learner = network()
+    learner.forward = lambda *_: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        train(learner, CATALOGUE, supply, tmp_path, QUIET, ALONE, data="rectangles")
+
+
+def test_a_network_without_checkpoints_is_not_overwritten(tmp_path):
+    save_network(tmp_path, network(), CATALOGUE)
+    with pytest.raises(CheckpointError, match="expected a new --out"):
+        train(network(), CATALOGUE, supply, tmp_path, QUIET, ALONE, data="rectangles")
+
+
+def test_tensorboard_gets_the_same_numbers(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(network(steps=2), CATALOGUE, supply, tmp_path, replace(QUIET, tensorboard=True), ALONE, data="rectangles")
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [e.value for e in events.Scalars("mask")] == pytest.approx([line["mask"] for line in metrics(tmp_path)])
+    assert [e.step for e in events.Scalars("positive_anchors/4")] == [1, 2]
+
+
+@pytest.mark.slow
+def test_learns_a_few_images_by_heart(tmp_path):
+    few = config(steps=100, milestones=(80,), warmup=20, batch=8)
+    learner = build_network(few, tiny.ISTHING, torch.Generator().manual_seed(0))
+    train(
+        learner, CATALOGUE, lambda wanted: supply([range(8)] * len(wanted)), tmp_path, QUIET, ALONE, data="rectangles"
+    )
+    lines = metrics(tmp_path)
+    assert lines[-1]["loss"] < lines[0]["loss"] / 4
