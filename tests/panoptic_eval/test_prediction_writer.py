@@ -1,4 +1,5 @@
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from folders import CAR, PERSON, SKY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 from pycocotools import mask
 
 from panoptic_eval.categories import Catalogue, Category
@@ -92,6 +94,25 @@ def test_any_map_reads_back(tmp_path_factory, labels):
 def test_the_directory_is_a_ground_truth_too(tmp_path):
     write_all(tmp_path, [7])
     assert find(tmp_path).catalogue.ids.tolist() == [CAR, SKY, PERSON]
+
+
+def test_the_json_says_what_pixels_a_segment_has(tmp_path):
+    write_all(tmp_path, [7])
+    (annotation,) = json.loads((tmp_path / "panoptic.json").read_text())["annotations"]
+    assert [(s["id"], s["area"], s["bbox"]) for s in annotation["segments_info"]] == [
+        (3, 2, [1, 1, 2, 1]),
+        (1, 2, [0, 0, 2, 1]),
+        (2**24 - 1, 1, [2, 0, 1, 1]),
+    ]
+
+
+@pytest.mark.parametrize(("value", "mode"), [(255, "L"), (65535, "I;16")])
+def test_semantic_maps_have_as_many_bits_as_they_need(tmp_path, value, mode):
+    with PredictionWriter(tmp_path, CATALOGUE) as writer:
+        writer.write(7, MAP, SEGMENTS, semantic=np.full((2, 3), value))
+    with Image.open(tmp_path / "semantic" / "7.png") as image:
+        assert image.mode == mode
+        assert (np.asarray(image) == value).all()
 
 
 def test_without_instances_and_semantics_there_are_no_such_files(tmp_path):
@@ -211,8 +232,8 @@ FAULTS = {
     "an entry without pixels": ({"segments": [*SEGMENTS, {"id": 9, "category_id": CAR}]}, "segment 9 has no pixel"),
     "an id twice": ({"segments": [*SEGMENTS, SEGMENTS[0]]}, "3 is given twice"),
     "an entry of void": ({"segments": [*SEGMENTS, {"id": 0, "category_id": CAR}]}, "segment 0 has no pixel"),
-    "an id too large": ({"labels": MAP + 1}, "16777216"),
-    "a negative id": ({"labels": MAP - 1}, "-1 to"),
+    "an id too large": ({"labels": MAP + 1}, "1 to 16777216; expected 0 to 16777215"),
+    "a negative id": ({"labels": MAP - 1}, "-1 to 16777214; expected 0 to"),
     "no map": ({"labels": MAP[0]}, r"shape \(3,\)"),
     "no integers": ({"labels": MAP.astype(float)}, "float64"),
     "an unknown category": ({"segments": [{**SEGMENTS[0], "category_id": 5}, *SEGMENTS[1:]]}, "category_id 5"),
