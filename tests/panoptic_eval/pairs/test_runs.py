@@ -1,5 +1,6 @@
 import importlib.util
 import io
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -125,11 +126,22 @@ def test_gradients_which_average_and_paeth_predict_pixel_by_pixel():
         assert_equals_reference(write(gt, "grey", filters=filters), write(pred, "grey16", filters=filters))
 
 
-def test_more_ids_than_16_bits_can_number():
+def test_more_ids_than_16_bits_can_number(monkeypatch):
+    tables = []
+
+    class Kept(runs._Pairs):
+        def __init__(self):
+            super().__init__()
+            tables.append(self)
+
+    monkeypatch.setattr(runs, "_Pairs", Kept)
     ids = np.arange(300 * 300).reshape(300, 300) * 186 + (2**24 - 1 - 186 * (300 * 300 - 1))
     assert ids[-1, -1] == 2**24 - 1
-    counts = runs.count_pair(write(ids, filters=(4,)), write(ids[::-1], filters=(2,)))
+    twice = write(np.concatenate([ids, ids]), filters=(4,))
+    counts = runs.count_pair(twice, twice)
     assert len(counts.pair_pixels) == 90_000
+    assert tables[0]._count == 90_000  # the table found each pair again after it grew
+    assert_equals_reference(twice, twice)
     assert_equals_reference(write(ids, filters=(4,)), write(ids[::-1], filters=(2,)))
 
 
@@ -399,6 +411,27 @@ def test_threads_do_not_disturb_each_other():
     with ThreadPoolExecutor(8) as executor:
         together = list(executor.map(lambda job: bits(runs.count_pair(*job)), jobs))
     assert together == alone
+
+
+@pytest.mark.slow
+def test_no_kernel_reads_or_writes_beyond_its_arrays(tmp_path):
+    """The tests once more, compiled with checks of every index."""
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            __file__,
+            "-k",
+            "filter or thin or noise or mutated",
+        ],
+        check=True,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)},
+    )
 
 
 def without_zlib_ng():

@@ -1,0 +1,210 @@
+"""Ours beside the tools that people use, on the same files: seconds, ratios, memory, and whether the scores agree.
+
+    bash benchmarks/setup.sh
+    python -m benchmarks.peers
+
+Every measurement is a fresh process; in each round all tools take their turn, in an order drawn anew, so that what else
+the machine does meets all of them. Ratios are taken within a round. Data is drawn when it is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from benchmarks import contenders, data
+from panoptic_eval.files import write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ROOT / "runs/benchmarks/peers/bin/python"
+PACKAGES = {
+    "panopticapi": "panopticapi-lite",
+    "cityscapesScripts": "cityscapesScripts",
+    "hotcoco": "hotcoco",
+    "torchmetrics": "torchmetrics",
+    "pycocotools": "pycocotools",
+    "faster-coco-eval": "faster-coco-eval",
+    "Pillow, decoding only": "pillow",
+    "panopticapi + pycocotools": "panopticapi-lite",
+}
+DATA = {
+    "mvd": ("mvd", 1.0),
+    "mvd, rough": ("mvd", 8.0),
+    "mvd, large": ("mvd-large", 1.0),
+    "cityscapes": ("cityscapes", 1.0),
+    "small": ("small", 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure ours and every peer that is installed."""
+
+    data: tuple[str, ...] = tuple(DATA)
+    """Of: mvd; mvd, rough; mvd, large; cityscapes; small."""
+    work: tuple[str, ...] = (contenders.PQ, contenders.AP, contenders.EVERYTHING, contenders.ONE_THREAD)
+    tools: tuple[str, ...] = ()
+    """Beside ours; all that are installed if not given."""
+    images: int | None = None
+    """Fewer than the presets have."""
+    rounds: int = 5
+    seed: int = 0
+    """Of the order of turns."""
+    folder: Path = ROOT / "runs/benchmarks"
+    """Of the data."""
+    out: Path = ROOT / "results/benchmarks"
+
+
+def main() -> None:
+    options = tyro.cli(Options, description=__doc__)
+    installed = peer_versions()
+    rng = random.Random(options.seed)
+    tiny = drawn("tiny", 1.0, None, options.folder)
+    results = []
+    for name in options.data:
+        preset, rough = DATA[name]
+        folder = drawn(preset, rough, options.images, options.folder)
+        for work in options.work:
+            tools = [t for t, w in contenders.CONTENDERS if w == work and (t == "ours" or PACKAGES[t] in installed)]
+            tools = [t for t in tools if t == "ours" or not options.tools or t in options.tools]
+            if len(tools) > 1:
+                rounds = [
+                    turn(tools, work, folder, tiny, rng, f"{name}: {work}, {k + 1}") for k in range(options.rounds)
+                ]
+                results.append({"data": name, "work": work, "rounds": rounds})
+    about = provenance(installed, options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    text = markdown(results, about)
+    write_atomically(options.out / "peers.json", json.dumps({"about": about, "results": results}, indent=1).encode())
+    write_atomically(options.out / "peers.md", text.encode())
+    print(text)
+
+
+def drawn(preset: str, rough: float, images: int | None, folder: Path) -> Path:
+    """The folder of a data set, drawn if it is not there."""
+    target = folder / f"{preset}-rough{rough:g}-{images or 'all'}"
+    if not (target / "detections.json").exists():  # written last
+        print(f"drawing {target}", file=sys.stderr)
+        wanted = data.PRESETS[preset]
+        data.write(wanted if images is None else replace(wanted, images=images), target, rough=rough)
+    return target
+
+
+def turn(tools: Sequence[str], work: str, folder: Path, tiny: Path, rng: random.Random, title: str) -> dict[str, Any]:
+    """One measurement of each tool, in any order."""
+    results = {}
+    for tool in rng.sample(tools, len(tools)):
+        print(f"{title}: {tool}", file=sys.stderr)
+        results[tool] = measure(tool, work, folder, tiny)
+    return results
+
+
+def measure(tool: str, work: str, folder: Path, tiny: Path) -> dict[str, Any]:
+    python = sys.executable if tool == "ours" else PEERS
+    workers = 1 if work == contenders.ONE_THREAD else os.cpu_count() or 1
+    environment = {**os.environ, "BENCHMARK_WORKERS": str(workers), "RAYON_NUM_THREADS": str(workers)}
+    if tool == "ours":
+        environment["PYTHONPATH"] = str(ROOT)
+    command = [python, ROOT / "benchmarks/contenders.py", tool, work, folder, tiny]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{tool} failed at {work} of {folder}:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def peer_versions() -> dict[str, str]:
+    """Packages of the peers' environment."""
+    if not PEERS.exists():
+        raise SystemExit(f"{PEERS} is not there; make it with: bash benchmarks/setup.sh")
+    listing = subprocess.run(
+        [PEERS, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {p["name"]: p["version"] for p in json.loads(listing.stdout)}
+
+
+def provenance(installed: dict[str, str], options: Options) -> dict[str, Any]:
+    git = ["git", "-C", str(ROOT)]
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    changed = subprocess.run([*git, "status", "--porcelain", "-uno", "panoptic_eval"], capture_output=True, check=False)
+    cpu = [x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")]
+    ours = ("numba", "numpy", "zlib-ng", "pillow")
+    return {
+        "commit": commit + (" and uncommitted changes" if changed.stdout.strip() else ""),
+        "command": " ".join(["python -m benchmarks.peers", *sys.argv[1:]]),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": f"{os.cpu_count()} x {cpu[0].partition(': ')[2] if cpu else platform.machine()}",
+        "python": platform.python_version(),
+        "ours": {name: version(name) for name in ours},
+        "peers": {name: installed[name] for name in sorted({*PACKAGES.values(), "numpy"}) if name in installed},
+        "rounds": options.rounds,
+        "seed": options.seed,
+    }
+
+
+def markdown(results: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
+    lines = [
+        "# Speed and memory beside other tools",
+        "",
+        "Seconds of work without imports, median of the rounds (least to most); x ours: the tool's seconds by ours in",
+        "the same round. Peak: resident memory of the main process. Start: from the start of the process to readiness.",
+        "",
+        "| data | work | tool | seconds | x ours | processor s | peak MiB | start s | scores |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for result in results:
+        rounds = result["rounds"]
+        for tool in rounds[0]:
+            runs = [r[tool] for r in rounds]
+            ratio = spread([r[tool]["seconds"] / r["ours"]["seconds"] for r in rounds], 3) if tool != "ours" else ""
+            cells = [
+                result["data"],
+                result["work"],
+                tool,
+                spread([r["seconds"] for r in runs], 3),
+                ratio,
+                f"{statistics.median(r['cpu'] for r in runs):.3g}",
+                f"{statistics.median(r['peak_mib'] for r in runs):.0f}",
+                f"{statistics.median(r['ready'] for r in runs):.2f}",
+                agreement(runs[0]["scores"], rounds[0]["ours"]["scores"])
+                if tool != "ours"
+                else shown(runs[0]["scores"]),
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", *(f"- {key}: {value}" for key, value in about.items()), ""]
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    return f"{statistics.median(values):.{digits}g} ({min(values):.{digits}g}–{max(values):.{digits}g})"
+
+
+def shown(scores: dict[str, float]) -> str:
+    return ", ".join(f"{name} {100 * value:.2f}" for name, value in scores.items())
+
+
+def agreement(scores: dict[str, float], ours: dict[str, float]) -> str:
+    """Largest difference of the scores that both give; those that only the tool gives are shown."""
+    common = [name for name in scores if name in ours]
+    if not common:
+        return shown(scores)
+    return f"differ by {max(abs(scores[name] - ours[name]) for name in common):.0e}"
+
+
+if __name__ == "__main__":
+    main()
