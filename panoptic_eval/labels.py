@@ -77,7 +77,7 @@ class Meaning:
     """What ids mean, one row an id: the arrays run along the ids that were asked for."""
 
     segment: Int[np.ndarray, " n"]
-    """int64; rows of one image with the same value are one segment (encoded stuff is merged); -1 void."""
+    """int64, the id itself; -1 void."""
     category: Int[np.ndarray, " n"]
     """int32 index into the catalogue; -1 void."""
     crowd: Bool[np.ndarray, " n"]
@@ -86,7 +86,7 @@ class Meaning:
     stated_area: Int[np.ndarray, " n"]
     """-1 where not stated."""
     rank: Int[np.ndarray, " n"]
-    """Position of the segment in its image: that of the JSON, else ascending id."""
+    """Orders the segments of an image: the position in the JSON, else the id; -1 void."""
 
 
 def resolve(
@@ -160,18 +160,14 @@ def _resolve_encoded(
     category = np.maximum(category, -1)
 
     isthing = np.append(maps.catalogue.isthing, False)[category]
-    # Stuff is one segment whatever its instance number: it goes by the id that names the category alone.
-    alone = code * encoded.divisor if encoded.layout == "divided" and not encoded.bare else code
-    segment = np.where(category < 0, -1, np.where(isthing, ids, alone))
-    key = _key(image, segment + 1)
-    distinct, position = np.unique(key, return_inverse=True)
+    segment = np.where(category < 0, -1, ids)  # each id is a segment, of stuff too: as if it had been converted to COCO
     meaning = Meaning(
         segment=segment,
         category=category.astype(np.int32),
         crowd=isthing & bare & encoded.crowd_groups,
         score=np.full(len(ids), np.nan),
         stated_area=np.full(len(ids), -1),
-        rank=position - np.searchsorted(distinct, _key(image, 1)),  # the image's void sorts just before: -1
+        rank=segment,
     )
     return meaning, faults
 
