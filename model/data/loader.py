@@ -1,0 +1,99 @@
+"""Batches of training samples, made by worker processes; which samples are in a batch is asked for by their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from model.config import SampleConfig
+from model.data.crops import Colour, Sample, make_sample, pad_image, pad_targets
+from model.data.index import DataIndex
+from model.data.sampling import Sampler
+from model.levels import Levels
+from model.targets import IGNORE, Targets
+from panoptic_eval.errors import InputError
+from panoptic_eval.labels import LabelMaps
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples, padded right and below to the largest of them."""
+
+    images: UInt8[Tensor, "b 3 h w"]
+    targets: list[Targets]
+    names: list[str]
+    """Ids of the images."""
+    dropped: int
+    """Instances of which too little is visible to learn from."""
+
+    def pin_memory(self) -> Batch:
+        """The same in page-locked memory; the loader calls it where that was asked for."""
+        pinned = [
+            Targets(**{f.name: getattr(targets, f.name).pin_memory() for f in fields(targets)})
+            for targets in self.targets
+        ]
+        return replace(self, images=self.images.pin_memory(), targets=pinned)
+
+
+class Samples(Dataset[Sample]):
+    """The endless sequence of a data set's training samples: number k depends on the seed and k, and nothing else.
+
+    Args:
+        gt: the data set.
+        index: what it holds.
+        config: how samples are drawn and cut.
+        levels: of the network that learns, for ISUS.
+        seed: of all that is random.
+
+    Raises:
+        InputError: it has no segment, too many categories, or an image that is not known.
+    """
+
+    def __init__(self, gt: LabelMaps, index: DataIndex, config: SampleConfig, levels: Levels, *, seed: int) -> None:
+        if len(gt.catalogue) > IGNORE:
+            raise InputError(f"{gt.source}: has {len(gt.catalogue)} categories; expected at most {IGNORE}")
+        self._gt, self._index, self._crop = gt, index, config.crop
+        self._sampler = Sampler(index, config, levels, seed)
+        self._padding = padding_colour(config)
+
+    def __getitem__(self, number: int) -> Sample:
+        request = self._sampler.request(number)
+        return make_sample(self._gt, self._index, request, crop=self._crop, padding=self._padding)
+
+    def batches(self, wanted: Iterable[Sequence[int]], *, workers: int = 0, pin: bool = False) -> Iterator[Batch]:
+        """A batch of each sequence of sample numbers, in their order.
+
+        Args:
+            wanted: the numbers, of which ranks and resumed runs ask for their part.
+            workers: processes; 0 makes samples as they are asked for.
+            pin: put them in page-locked memory, from which copies to a GPU are asynchronous.
+        """
+        loader = DataLoader(
+            self,
+            batch_sampler=map(list, wanted),
+            num_workers=workers,
+            collate_fn=self._collate,
+            pin_memory=pin,
+            generator=torch.Generator(),  # or the loader would draw from the global one
+        )
+        yield from loader
+
+    def _collate(self, samples: Sequence[Sample]) -> Batch:
+        height, width = (max(sample.image.shape[axis] for sample in samples) for axis in (1, 2))
+        return Batch(
+            images=torch.stack([pad_image(s.image, height, width, self._padding) for s in samples]),
+            targets=[pad_targets(s.labels.targets, height, width) for s in samples],
+            names=[s.name for s in samples],
+            dropped=sum(s.labels.dropped for s in samples),
+        )
+
+
+def padding_colour(config: SampleConfig) -> Colour:
+    """The data set's mean colour: what the network sees as zero."""
+    red, green, blue = (round(255 * value) for value in config.mean)
+    return red, green, blue
