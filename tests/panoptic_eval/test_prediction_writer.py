@@ -54,6 +54,8 @@ def content(folder):
 
 def test_what_is_written_reads_back(tmp_path):
     write_all(tmp_path / "out", ["a", "-b/../c", "d"])
+    names = {path.name for path in (tmp_path / "out" / "panoptic").iterdir()}
+    assert names == {"a.png", "d.png", "-b%2F..%2Fc.png"}  # an id is no path
     found = read(tmp_path / "out", gt("a", "d", "-b/../c"))
     assert found.warnings == ()
     assert [m.image_id for m in found.panoptic.maps] == ["a", "-b/../c", "d"]
