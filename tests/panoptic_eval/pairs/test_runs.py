@@ -301,13 +301,16 @@ def test_chunks_out_of_place():
     head, data, end = png.header(3, 2), png.chunk(b"IDAT", png.compress(b"".join(ROWS))), png.chunk(b"IEND")
     good = png.SIGNATURE + head + data + end
     text = png.chunk(b"tEXt", b"a\0b")
+    stream = png.compress(b"".join(ROWS))
+    halves = [png.chunk(b"IDAT", stream[:9]), png.chunk(b"IDAT", stream[9:])]
     runs.count_pair(png.SIGNATURE + head + text + data + text + end, good)
+    runs.count_pair(png.SIGNATURE + head + halves[0] + halves[1] + end, good)
     for chunks in (
         head + end,
         head + head + data + end,
         text + head + data + end,
         head + data,
-        head + data + text + data + end,
+        head + halves[0] + text + halves[1] + end,
         head + png.chunk(b"t\0xt") + data + end,
     ):
         fails(png.SIGNATURE + chunks, good, "gt")
