@@ -238,11 +238,12 @@ def count(
     if predictions.instances is not None:
         from panoptic_eval.pairs.instances import detections_table
 
-        parts = list(
-            _bar(detections_table(panoptic, gt_maps, predictions.instances), len(panoptic), "instances", progress)
-        )
+        def watch(images: Iterable[int]) -> Iterator[int]:
+            return _bar(images, len(panoptic), "instances", progress)
+
+        instances = detections_table(panoptic, gt_maps, predictions.instances, watch=watch)
         about = {**panoptic.about, "masks": predictions.instances.rle is not None, "warnings": []}
-        instances = replace(pair_table.concatenate(parts or [panoptic]), about=about)
+        instances = replace(instances, about=about)
     return Tables(panoptic, instances, semantic)
 
 

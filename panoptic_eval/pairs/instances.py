@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -13,49 +13,72 @@ from jaxtyping import Float, Int, UInt32
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.detections import Detections
 from panoptic_eval.errors import InputError, PngError
-from panoptic_eval.labels import LabelMaps
+from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs.table import PairTable, Segments
 
 Rle = Mapping[str, Any]
 """COCO's: size (height, width) and counts."""
 
 
-def detections_table(table: PairTable, gt: LabelMaps, detections: Detections) -> Iterator[PairTable]:
-    """Tables, image by image, of a label map's instances and the detections in instances.json.
+def detections_table(
+    table: PairTable,
+    gt: LabelMaps,
+    detections: Detections,
+    *,
+    watch: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> PairTable:
+    """The table of a label map's instances and the detections in instances.json.
 
     Args:
         table: of the panoptic predictions, whose gt segments are taken over.
         gt: its ground truth: the masks come from its PNGs.
         detections: of any of gt's images.
+        watch: is given the images' indices as they are walked, for a progress bar.
 
     Raises:
         InputError: a gt PNG that cannot be read any more.
     """
-    from panoptic_eval.pairs.reference import decode
-    from panoptic_eval.pairs.table import take
+    at = {label_map.image_id: k for k, label_map in enumerate(gt.maps)}
+    maps = [gt.maps[at[image_id]] for image_id in table.image_id]
+    position = np.full(len(gt.maps), -1)
+    position[[at[image_id] for image_id in table.image_id]] = np.arange(len(table))
+    image = position[detections.image]
+    rows = np.flatnonzero(image >= 0)
+    rows = rows[np.argsort(image[rows], kind="stable")]  # within an image, the order of the file
+    rles = None if detections.rle is None else [detections.rle[r] for r in rows.tolist()]
+    pred = _detected(image[rows], detections.category[rows], detections.score[rows], detections.box[rows], rles)
+    nothing = np.empty(0, np.int64)
+    table = replace(table, pred=pred, pair_gt=nothing, pair_pred=nothing, pair_pixels=nothing)
+    if rles is None:
+        return table
+    first_gt, first_pred = (np.searchsorted(s.image, np.arange(len(table) + 1)) for s in (table.gt, pred))
 
-    at = {m.image_id: k for k, m in enumerate(gt.maps)}
-    for k, image_id in enumerate(table.image_id):
-        one = take(table, np.array([k]))
-        label_map = gt.maps[at[image_id]]
-        rows = np.flatnonzero(detections.image == at[image_id])
-        rles = None if detections.rle is None else [detections.rle[r] for r in rows.tolist()]
-        gt_rles: list[Rle] | None = None
-        if rles:
-            try:
-                labels = decode(label_map.png.read_bytes())
-            except (OSError, PngError) as error:
-                raise InputError(f"{label_map.png}: {error}") from error
-            gt_rles = [
-                encode_segment(labels, int(i), box) if thing else empty_rle(labels.shape)
-                for i, box, thing in zip(
-                    one.gt.id, one.gt.box.astype(int), table.catalogue.isthing[one.gt.category], strict=True
-                )
-            ]
-        pred = _detected(
-            np.zeros(len(rows), np.int64), detections.category[rows], detections.score[rows], detections.box[rows], rles
-        )
-        yield _with_pairs(replace(one, pred=pred), [gt_rles], [rles])
+    def masks() -> Iterator[tuple[Sequence[Rle], Sequence[Rle]]]:
+        for k in watch(range(len(table))):
+            found = rles[first_pred[k] : first_pred[k + 1]]
+            yield (_instances(table, slice(first_gt[k], first_gt[k + 1]), maps[k]) if found else [], found)
+
+    return _with_pairs(table, masks())
+
+
+def _instances(table: PairTable, rows: slice, label_map: LabelMap) -> list[Rle]:
+    """The masks of one image's gt segments, empty ones for stuff.
+
+    Raises:
+        InputError: a PNG that cannot be read any more.
+    """
+    from panoptic_eval.pairs.reference import decode
+
+    try:
+        labels = decode(label_map.png.read_bytes())
+    except (OSError, PngError) as error:
+        raise InputError(f"{label_map.png}: {error}") from error
+    gt = table.gt
+    things = table.catalogue.isthing[gt.category[rows]].tolist()
+    return [
+        encode_segment(labels, i, box) if thing else empty_rle(labels.shape)
+        for i, box, thing in zip(gt.id[rows].tolist(), gt.box[rows].astype(int), things, strict=True)
+    ]
 
 
 def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> PairTable:
@@ -73,7 +96,7 @@ def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Pa
     if unknown:
         raise InputError([f"results: image {i} is none of the annotation's images" for i in unknown])
     sides: dict[str, Segments] = {}
-    rles: dict[str, list[list[Rle] | None]] = {}
+    rles: dict[str, list[list[Rle]]] = {}
     for side, entries in (("gt", gt["annotations"]), ("pred", results)):
         ordered = sorted(entries, key=lambda e: at[e["image_id"]])  # stable: within an image, the order of the file
         image = np.array([at[e["image_id"]] for e in ordered], np.int64)
@@ -94,12 +117,12 @@ def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Pa
             segments = replace(segments, crowd=crowd, stated_area=stated)
         sides[side] = segments
         split = np.searchsorted(image, np.arange(len(images) + 1)).tolist()
-        rles[side] = [masks and masks[a:b] for a, b in pairwise(split)]
+        rles[side] = [masks[a:b] if masks else [] for a, b in pairwise(split)]
     none = np.empty(0, np.int64)
     size = np.array([(i["height"], i["width"]) for i in images], np.int64).reshape(-1, 2)
     digest = ("",) * len(images)
     table = PairTable(catalogue, tuple(at), size, digest, sides["gt"], sides["pred"], none, none, none)
-    return _with_pairs(table, rles["gt"], rles["pred"])
+    return _with_pairs(table, zip(rles["gt"], rles["pred"], strict=True))
 
 
 def encode_segment(labels: UInt32[np.ndarray, "h w"], segment: int, box: Int[np.ndarray, " 4"]) -> Rle:
@@ -170,22 +193,19 @@ def _detected(
     )
 
 
-def _with_pairs(
-    table: PairTable, gt_rles: Sequence[Sequence[Rle] | None], pred_rles: Sequence[Sequence[Rle] | None]
-) -> PairTable:
+def _with_pairs(table: PairTable, masks: Iterable[tuple[Sequence[Rle], Sequence[Rle]]]) -> PairTable:
     """The table with the shared pixels of all gt and predicted masks, given image by image."""
     from pycocotools import mask
 
     found: list[tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]] = []
-    for k, (gts, preds) in enumerate(zip(gt_rles, pred_rles, strict=True)):
-        if not gts or not preds:
-            continue
-        first_gt, first_pred = np.searchsorted(table.gt.image, k), np.searchsorted(table.pred.image, k)
-        # As if all gt were crowds, the IoU is the intersection over the detection's area: an exact way to get it.
-        share = np.asarray(mask.iou(list(preds), list(gts), [1] * len(gts)))
-        p, g = np.nonzero(share)
-        area = table.pred.area[first_pred + p]
-        found.append((first_gt + g, first_pred + p, np.rint(share[p, g] * area).astype(np.int64)))
+    first_gt, first_pred = (np.searchsorted(s.image, np.arange(len(table))) for s in (table.gt, table.pred))
+    for k, (gts, preds) in enumerate(masks):
+        if gts and preds:
+            # As if all gt were crowds, the IoU is the intersection over the detection's area: an exact way to get it.
+            share = np.asarray(mask.iou(list(preds), list(gts), [1] * len(gts)))
+            p, g = np.nonzero(share)
+            area = table.pred.area[first_pred[k] + p]
+            found.append((first_gt[k] + g, first_pred[k] + p, np.rint(share[p, g] * area).astype(np.int64)))
     none = np.empty(0, np.int64)
     gt, pred, pixels = (np.concatenate([none, *part]) for part in (zip(*found, strict=True) if found else ((),) * 3))
     return replace(table, pair_gt=gt, pair_pred=pred, pair_pixels=pixels)
