@@ -16,7 +16,7 @@ def pyramid(seed=0, channels=3, batch=2, dtype=torch.float32):
 
 
 def some_regions():
-    """Inside, across each border, outside, tiny, wider than the image."""
+    """Inside, across each border, outside, tiny, wider than the image, on the last cell of all."""
     boxes = [
         [3, 5, 20, 17],
         [-9, 2, 8, 30],
@@ -24,8 +24,9 @@ def some_regions():
         [100, 100, 120, 110],
         [7, 7, 7.5, 7.25],
         [-20, 10, 70, 14],
+        [40, 34, 50, 42],
     ]
-    image, level = [0, 1, 0, 1, 1, 0], [0, 1, 1, 0, 0, 1]
+    image, level = [0, 1, 0, 1, 1, 0, 1], [0, 1, 1, 0, 0, 1, 1]
     return torch.tensor(boxes, dtype=torch.float32), torch.tensor(image), torch.tensor(level)
 
 
