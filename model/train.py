@@ -47,6 +47,7 @@ from panoptic_eval.datasets import find
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 
+DEFAULT_ARM = "crop+cabb+isus"
 METRICS = "metrics.jsonl"
 ADVICE = "use --accumulate (parts of a batch one after the other), more ranks, or a smaller sample.crop"
 WEIGHTS_STREAM, SAMPLING_STREAM = 1, 2
@@ -86,16 +87,16 @@ class Options(Settings):
     preset: tyro.conf.Positional[str] = tyro.MISSING
     """mvd, idd, cityscapes, streets; or the path of a config.json, as a run writes it, which says everything."""
     arm: str | None = None
-    """Of a preset: full, crop, crop+cabb, crop+isus, crop+cabb+isus, seamless, seamless+crop, seamless+cabb+isus,
-    crop+clipped, crop+cabb+isus+clipped."""
+    """Of a preset: full, crop, crop+cabb, crop+isus, crop+cabb+isus (if not given), crop+clipped,
+    crop+cabb+isus+clipped, seamless, seamless+crop, seamless+cabb+isus."""
     data: str = tyro.MISSING
     """mvd, idd, cityscapes (below --root or $PANOPTIC_DATA), or the path of a data set."""
     out: Path = tyro.MISSING
     """Gets the network, metrics.jsonl and checkpoints/; an interrupted run with the same --out goes on."""
     root: Path | None = None
     """Where the data sets are."""
-    split: str = "training"
-    """Of the data set."""
+    split: str | None = None
+    """Of the data set; training if not given."""
     version: Literal["1.2", "2.0"] | None = None
     """Of Mapillary Vistas."""
     steps: int | None = None
@@ -360,19 +361,16 @@ def _config(options: Options) -> Config:
         InputError: no such preset, arm or file.
     """
     path = Path(options.preset)
-    if path.suffix == ".json":
-        if options.arm is not None:
-            raise InputError(f"{path}: says everything; expected no --arm with it")
-        try:
-            config = from_json(path.read_text())
-        except (OSError, ConfigError) as error:
-            raise InputError(f"{path}: {error}") from error
-    else:
-        try:
-            config = configure(options.preset, options.arm or "crop+cabb+isus")
-        except ValueError as error:
-            raise InputError(str(error)) from error
-    return config if options.steps is None else replace(config, schedule=with_steps(config.schedule, options.steps))
+    stored = path.suffix == ".json"
+    if stored and options.arm is not None:
+        raise InputError(f"{path}: says everything; expected no --arm with it")
+    try:
+        config = from_json(path.read_text()) if stored else configure(options.preset, options.arm or DEFAULT_ARM)
+        return config if options.steps is None else replace(config, schedule=with_steps(config.schedule, options.steps))
+    except ConfigError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(str(error)) from error
 
 
 def _begin(network: PanopticNet, initial: Path) -> str:
@@ -382,7 +380,8 @@ def _begin(network: PanopticNet, initial: Path) -> str:
 
 def _run(options: Options, ranks: Ranks) -> None:
     config = _config(options)
-    gt = find(options.data, root=options.root, split=options.split, version=options.version)
+    split = options.split or (None if Path(options.data).is_file() else "training")
+    gt = find(options.data, root=options.root, split=split, version=options.version)
     if not gt.catalogue.isthing.any():
         raise InputError(f"{gt.source}: has no thing category; expected one at least, for boxes and masks to learn")
     index = cached_index(gt, progress=ranks.first and not options.quiet)

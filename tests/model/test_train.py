@@ -6,14 +6,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import folders
+import numpy as np
 import pytest
 import tiny
 import torch
+from street_folders import scene as street_scene
+from street_folders import write_scenes
 from tiny_training import ALONE, CATALOGUE, config, network, run, supply
 
 from model import train as training
 from model.checkpoint import CheckpointError, latest_state, load_network, save_network
-from model.config import configure
+from model.config import configure, to_json
 from model.distributed import Ranks
 from model.memory import OutOfMemory
 from model.network import build_network
@@ -225,6 +229,80 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
     events.Reload()
     assert [e.value for e in events.Scalars("mask")] == pytest.approx([line["mask"] for line in metrics(tmp_path)])
     assert [e.step for e in events.Scalars("positive_anchors/4")] == [1, 2]
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    return write_scenes(tmp_path / "data", {name: street_scene(i, 70, 90) for i, name in enumerate("abc")})
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """A configuration in a file, as a run writes it."""
+    path = tmp_path / "tiny.json"
+    path.write_text(to_json(config(batch=2, steps=2)))
+    return path
+
+
+def command(*arguments):
+    training.main([str(a) for a in (*arguments, "--workers", 0, "--device", "cpu", "--quiet")])
+
+
+def test_the_command_trains_on_a_data_set_and_goes_on_where_it_was(scenes, settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    out = tmp_path / "out"
+    command(settings, "--data", scenes, "--out", out, "--half")
+    lines = metrics(out)
+    assert [line["step"] for line in lines] == [1, 2]
+    learned, catalogue = load_network(out)
+    assert [c.name for c in catalogue.categories] == ["Sky", "Car", "Person", "Road"]
+    written = (out / "model.safetensors").read_bytes()
+    command(settings, "--data", scenes, "--out", out, "--half")  # nothing is left to do
+    assert metrics(out) == lines
+    assert (out / "model.safetensors").read_bytes() == written
+
+    settings.write_text(to_json(config(batch=2, steps=2, learning_rate=0.0)))
+    command(settings, "--data", scenes, "--out", tmp_path / "more", "--initial", out)
+    weight = "body.stage4.0.fuse_layers.0.1.0.weight"
+    assert torch.equal(load_network(tmp_path / "more")[0].get_parameter(weight), learned.get_parameter(weight))
+    with pytest.raises(SystemExit, match=r"learning_rate 0.02, not 0.0.*expected another --out"):
+        command(settings, "--data", scenes, "--out", out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["coffee"], "no preset 'coffee': choose from mvd"),
+        (["streets", "--arm", "half"], "no arm 'half': choose from full"),
+        (["{settings}", "--arm", "crop"], "expected no --arm"),
+        (["nowhere.json"], "nowhere.json"),
+        (["{settings}", "--steps", "0"], "0 steps"),
+        (["{settings}", "--accumulate", "3"], "cannot be cut evenly"),
+        (["{settings}", "--initial", "nowhere.pth"], "nowhere.pth"),
+        (["{settings}", "--initial", "{out}"], "model.safetensors: does not exist"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_a_line(scenes, settings, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "out").mkdir()
+    filled = [a.format(settings=settings, out=tmp_path / "out") for a in arguments]
+    with pytest.raises(SystemExit, match=says) as stop:
+        command(*filled, "--data", scenes, "--out", tmp_path / "out")
+    assert "Traceback" not in str(stop.value.code)
+
+
+def test_an_unknown_key_of_a_configuration_is_named(scenes, settings, tmp_path):
+    settings.write_text(settings.read_text().replace("learning_rate", "learning_rat"))
+    with pytest.raises(SystemExit, match=r"tiny.json: unknown key schedule.learning_rat;"):
+        command(settings, "--data", scenes, "--out", tmp_path / "out")
+
+
+def test_a_data_set_without_things_is_refused(settings, tmp_path):
+    categories = [{"id": 1, "name": "sky", "isthing": 0}]
+    images = {"a": (np.ones((64, 64), int), folders.segments((1, 1)))}
+    gt = folders.write_coco(tmp_path / "gt.json", images, categories=categories)
+    with pytest.raises(SystemExit, match="has no thing category"):
+        command(settings, "--data", gt, "--out", tmp_path / "out")
 
 
 @pytest.mark.slow
