@@ -1,0 +1,341 @@
+"""Fig. 2: why crops bias boxes, and how object scales are distributed. Porzi et al., CVPR 2021.
+
+Left: IoU of the boxes that training crops leave of objects with the full boxes, against object size, under
+class-uniform (CROP) and instance scale-uniform sampling (ISUS). Right: sizes of all objects as the network sees them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import torch
+import tyro
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from tqdm import tqdm
+
+from model.config import PRESETS, SampleConfig, configure
+from model.data.crops import cut_labels
+from model.data.index import DataIndex, cached_index
+from model.data.sampling import Sampler
+from model.levels import Levels, box_levels
+from panoptic_eval.datasets import find
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import write_atomically
+from panoptic_eval.labels import LabelMaps
+from reproduce.provenance import provenance, write_provenance
+
+STREETS = Path("runs/streets/data")
+ARMS = {"CROP": "crop", "ISUS": "crop+isus"}
+SERIES = {"data set": "#666666", "CROP": "#0072b2", "ISUS": "#d55e00"}
+"""What is drawn, and its colour (Okabe and Ito, 2008: told apart by everybody)."""
+PER_OCTAVE = 2
+"""Bins of size."""
+MIN_COUNT = 20
+"""A bin with fewer objects is left out: its mean says little."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Draw Fig. 2 from the labels of a data set."""
+
+    gt: str = "streets"
+    """streets (the embedded data set, drawn by reproduce.streets), mvd, idd, cityscapes, coco, or a path."""
+    root: Path | None = None
+    """Where the data sets are."""
+    split: str = "training"
+    """Of the data set."""
+    version: Literal["1.2", "2.0"] | None = None
+    """Of Mapillary Vistas."""
+    preset: str | None = None
+    """Settings of the crops: streets, mvd, idd, cityscapes; by default as the data set is called, else mvd."""
+    crops: int = 4000
+    """Drawn of each kind of sampling."""
+    seed: int = 0
+    """Of the crops."""
+    out: Path | None = None
+    """Gets fig2.png, .pdf, .json and the CSV files; results/NAME by default."""
+    workers: int = 2
+    """Threads."""
+
+
+def cropped_objects(
+    gt: LabelMaps, index: DataIndex, sampler: Sampler, *, crops: int, workers: int = 1, progress: bool = False
+) -> pd.DataFrame:
+    """One row for each object in each of the first crops of a stream.
+
+    Columns: `size`, √area in the image; `scaled`, √(width * height) of its full box at the scale of the crop; `level`
+    of that box; `iou` of the visible box with the full one.
+    """
+
+    def one(number: int) -> pd.DataFrame:
+        request = replace(sampler.request(number), flip=False)
+        _, labels = cut_labels(gt, index, request, crop=sampler.config.crop)
+        # The pixels that the whole object would have at this scale: else rounding would look like cropping.
+        full = np.ceil(labels.full.numpy().astype(np.float64) - 0.5)
+        row = labels.row.numpy()
+        scaled = index.box[row] * request.scale
+        return pd.DataFrame(
+            {
+                "size": np.sqrt(index.area[row]),
+                "scaled": box_size(scaled),
+                "level": box_levels(torch.from_numpy(scaled), sampler.levels).numpy(),
+                "iou": box_iou(labels.targets.visible.numpy().astype(np.float64), full),
+            }
+        )
+
+    with ThreadPoolExecutor(workers) as executor:
+        rows = executor.map(one, range(crops))
+        name = sampler.config.sampling.upper()
+        return pd.concat(tqdm(rows, total=crops, desc=name, unit="crop", disable=not progress), ignore_index=True)
+
+
+def all_objects(index: DataIndex, config: SampleConfig, levels: Levels) -> pd.DataFrame:
+    """One row for each object of a data set, at the scale of its rescaled images; columns as of `cropped_objects`."""
+    rows = np.flatnonzero(index.isinstance)
+    scale = config.shortest / index.size.min(1)[index.image[rows]]
+    scaled = index.box[rows] * scale[:, None]
+    return pd.DataFrame(
+        {
+            "size": np.sqrt(index.area[rows]),
+            "scaled": box_size(scaled),
+            "level": box_levels(torch.from_numpy(scaled), levels).numpy(),
+        }
+    )
+
+
+def box_size(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
+    """√(width * height)."""
+    return np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+
+
+def box_iou(ours: Float[np.ndarray, "n 4"], theirs: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
+    """Row by row."""
+    shared = np.minimum(ours[:, 2:], theirs[:, 2:]) - np.maximum(ours[:, :2], theirs[:, :2])
+    intersection = shared.clip(min=0).prod(1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (ours, theirs)]
+    return intersection / (areas[0] + areas[1] - intersection)
+
+
+def bin_edges(sizes: Float[np.ndarray, " n"]) -> Float[np.ndarray, " b+1"]:
+    """Powers of 2 ** (1 / PER_OCTAVE) that enclose all sizes."""
+    low, high = np.floor(np.log2(sizes.min()) * PER_OCTAVE), np.floor(np.log2(sizes.max()) * PER_OCTAVE) + 1
+    return 2 ** (np.arange(low, high + 1) / PER_OCTAVE)
+
+
+def iou_by_size(objects: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Mean, quartiles and number of `iou` in each bin of `size`, for each sampling."""
+    edges = bin_edges(np.concatenate([rows["size"].to_numpy() for rows in objects.values()]))
+    parts = []
+    for name, rows in objects.items():
+        found = rows.groupby(np.digitize(rows["size"], edges) - 1)["iou"].describe()
+        at = found.index.to_numpy()
+        parts.append(
+            pd.DataFrame(
+                {
+                    "sampling": name,
+                    "size_from": edges[at],
+                    "size_to": edges[at + 1],
+                    "objects": found["count"].astype(int),
+                    "mean_iou": found["mean"],
+                    "quartile_1": found["25%"],
+                    "median": found["50%"],
+                    "quartile_3": found["75%"],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def share_by_scale(objects: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Share of objects in each bin of `scaled`, for each source."""
+    edges = bin_edges(np.concatenate([rows["scaled"].to_numpy() for rows in objects.values()]))
+    parts = []
+    for name, rows in objects.items():
+        count, _ = np.histogram(rows["scaled"], edges)
+        share = count / count.sum()
+        parts.append(
+            pd.DataFrame(
+                {"source": name, "scaled_from": edges[:-1], "scaled_to": edges[1:], "objects": count, "share": share}
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def share_by_level(objects: Mapping[str, pd.DataFrame], levels: Levels) -> pd.DataFrame:
+    """Share of objects on each pyramid level, and the entropy of these shares in bits, for each source."""
+    parts = []
+    for name, rows in objects.items():
+        count = np.bincount(rows["level"], minlength=levels.count)
+        names = [f"P{level + 2}" for level in range(levels.count)]
+        part = {"source": name, "level": names, "objects": count, "share": count / count.sum()}
+        parts.append(pd.DataFrame({**part, "entropy_bits": entropy(count)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def entropy(count: np.ndarray) -> float:
+    """Of a histogram, bits: log2 of the number of bins if it is flat.
+
+    >>> entropy(np.array([2, 2, 0, 0]))
+    1.0
+    """
+    share = count[count > 0] / count.sum()
+    return float(-(share * np.log2(share)).sum())
+
+
+def draw(iou: pd.DataFrame, scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, crop: int) -> Figure:
+    """Both panels, as wide as a page."""
+    style: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(7.2, 2.8), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        draw_iou(iou, crop, ax=left)
+        draw_scales(scales, by_level, levels, ax=right)
+    return figure
+
+
+def draw_iou(iou: pd.DataFrame, crop: int, *, ax: Axes) -> None:
+    """Left: mean IoU against size."""
+    iou = iou[iou["objects"] >= MIN_COUNT]
+    for name, rows in iou.groupby("sampling", sort=False):
+        centre = np.sqrt(rows["size_from"] * rows["size_to"])
+        colour = SERIES[str(name)]
+        ax.plot(centre, rows["mean_iou"], color=colour, marker="o", markersize=3, label=name)
+    ax.set_xscale("log", base=2)
+    ax.set_ylim(0, 1.03)
+    ax.set_xlabel("object size in the image, √area, pixels")
+    ax.set_ylabel("mean IoU of cropped and full box")
+    _plain_ticks(ax)
+    _legend_above(ax, f"crops of {crop} pixels")
+
+
+def draw_scales(scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, *, ax: Axes) -> None:
+    """Right: shares of sizes as steps, the sizes at which levels switch, and how flat the levels' shares are."""
+    for name, rows in scales.groupby("source", sort=False):
+        bits = by_level.loc[by_level["source"] == name, "entropy_bits"].iloc[0]
+        edges = [*rows["scaled_from"], rows["scaled_to"].iloc[-1]]
+        ax.stairs(100 * rows["share"], edges, color=SERIES[str(name)], linewidth=1.3, label=f"{name} {bits:.2f}")
+    ax.set_xscale("log", base=2)
+    shown = scales[scales["share"] > 0.001]
+    low, high = shown["scaled_from"].min(), shown["scaled_to"].max()
+    switches = [levels.octave(level)[0] for level in range(1, levels.count)]
+    for switch in switches:
+        ax.axvline(switch, color="black", linewidth=0.6, linestyle=(0, (4, 3)))
+    top = 115 * scales["share"].max()  # room for the names of levels
+    inner = [low, *(s for s in switches if low < s < high), high]
+    for number, (a, b) in enumerate(pairwise(inner)):
+        level = number + sum(s <= low for s in switches)
+        ax.text(np.sqrt(a * b), 0.97 * top, f"P{level + 2}", ha="center", va="top")
+    ax.set_xlim(low, high)
+    ax.set_ylim(0, top)
+    ax.set_xlabel("object size at the network, √(width · height), pixels")
+    ax.set_ylabel("objects, per cent")
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    _plain_ticks(ax)
+    _legend_above(ax, "entropy over levels, bits")
+
+
+def _legend_above(ax: Axes, title: str) -> None:
+    """Where it hides nothing."""
+    ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=3,
+        title=title,
+        alignment="left",
+        frameon=False,
+        borderaxespad=0,
+        borderpad=0.2,
+        columnspacing=1.2,
+        handlelength=1.5,
+    )
+
+
+def _plain_ticks(ax: Axes) -> None:
+    ax.xaxis.set_major_locator(LogLocator(base=2, numticks=20))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Draw the figure and say where it is."""
+    options = tyro.cli(Options, args=arguments)
+    given = STREETS if options.gt == "streets" else options.gt
+    try:
+        run(options, find(given, root=options.root, split=options.split, version=options.version))
+    except InputError as error:
+        raise SystemExit(f"fig2: {error}") from error
+
+
+def run(options: Options, gt: LabelMaps) -> None:
+    """Draws from the labels of a data set, and writes the figure, its numbers and where they come from.
+
+    Raises:
+        InputError: its labels cannot be used.
+    """
+    name = options.gt if options.gt in ("streets", "mvd", "idd", "cityscapes", "coco") else Path(options.gt).name
+    preset = options.preset or (name if name in PRESETS else "mvd")
+    index = cached_index(gt, workers=options.workers, progress=True)
+    if not index.isinstance.any():
+        raise InputError(f"{gt.source}: has no things; expected some to crop")
+    configs = {series: configure(preset, arm) for series, arm in ARMS.items()}
+    config = configs["CROP"]
+    crop, levels = config.sample.crop, config.roi.levels
+    assert crop is not None
+    objects = {
+        series: cropped_objects(
+            gt,
+            index,
+            Sampler(index, c.sample, levels, options.seed),
+            crops=options.crops,
+            workers=options.workers,
+            progress=True,
+        )
+        for series, c in configs.items()
+    }
+    every = {"data set": all_objects(index, config.sample, levels), **objects}
+    iou, scales, by_level = iou_by_size(objects), share_by_scale(every), share_by_level(every, levels)
+
+    out = options.out or Path("results") / name
+    for file, table in (("fig2_iou", iou), ("fig2_scales", scales), ("fig2_levels", by_level)):
+        write_atomically(out / f"{file}.csv", table.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
+    record = provenance(
+        seed=options.seed,
+        data={
+            "gt": options.gt,
+            "split": options.split,
+            "images": len(index.size),
+            "objects": int(index.isinstance.sum()),
+            "fingerprint": index.fingerprint,
+        },
+        config={
+            "preset": preset,
+            "crops": options.crops,
+            "levels": asdict(levels),
+            **{series: asdict(c.sample) for series, c in configs.items()},
+        },
+    )
+    write_provenance(out / "fig2.json", record)
+    figure = draw(iou, scales, by_level, levels, crop)
+    for suffix, undated in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
+        content = io.BytesIO()
+        with mpl.rc_context({"pdf.fonttype": 42}):  # letters that other programs can edit
+            figure.savefig(content, format=suffix, dpi=300, metadata=undated)
+        write_atomically(out / f"fig2.{suffix}", content.getvalue())
+    print(by_level.drop_duplicates("source")[["source", "entropy_bits"]].round(3).to_string(index=False))
+    print(f"of {np.log2(levels.count):g} bits at most; wrote {out}/fig2.png")
+
+
+if __name__ == "__main__":
+    main()
