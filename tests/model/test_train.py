@@ -9,7 +9,6 @@ from pathlib import Path
 import folders
 import numpy as np
 import pytest
-import tiny
 import torch
 from street_folders import scene as street_scene
 from street_folders import write_scenes
@@ -20,7 +19,6 @@ from model.checkpoint import CheckpointError, latest_state, load_network, save_n
 from model.config import configure, to_json
 from model.distributed import Ranks
 from model.memory import OutOfMemory
-from model.network import build_network
 from model.train import Settings, TrainingError, initial_network, share, train
 
 CLOCK = ("seconds", "waiting")
@@ -303,14 +301,3 @@ def test_a_data_set_without_things_is_refused(settings, tmp_path):
     gt = folders.write_coco(tmp_path / "gt.json", images, categories=categories)
     with pytest.raises(SystemExit, match="has no thing category"):
         command(settings, "--data", gt, "--out", tmp_path / "out")
-
-
-@pytest.mark.slow
-def test_learns_a_few_images_by_heart(tmp_path):
-    few = config(steps=100, milestones=(80,), warmup=20, batch=8)
-    learner = build_network(few, tiny.ISTHING, torch.Generator().manual_seed(0))
-    train(
-        learner, CATALOGUE, lambda wanted: supply([range(8)] * len(wanted)), tmp_path, QUIET, ALONE, data="rectangles"
-    )
-    lines = metrics(tmp_path)
-    assert lines[-1]["loss"] < lines[0]["loss"] / 4
