@@ -18,10 +18,10 @@ def test_outputs_follow_the_order_of_anchors():
         head.objectness.weight[2, 0] = 1
         head.deltas.weight[2 * 4 + 3, 0] = 1
         levels = [torch.zeros(2, 4, 3, 5), torch.zeros(2, 4, 2, 3)]
-        levels[1][1, 0, 1, 2] = 7
+        levels[1][1, 0, 0, 2] = 7
         objectness, deltas = head(levels)
     assert objectness.shape == (2, 3 * (15 + 6))
-    row = 3 * (15 + 1 * 3 + 2) + 2
+    row = 3 * (15 + 0 * 3 + 2) + 2
     assert objectness.nonzero().tolist() == [[1, row]]
     assert deltas.nonzero().tolist() == [[1, row, 3]]
 

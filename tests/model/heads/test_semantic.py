@@ -30,6 +30,20 @@ def test_logits_are_at_the_finest_resolution_and_use_everything(kind):
     assert all(x.grad.any() for x in features)
 
 
+@pytest.mark.parametrize("pooling", [1, 8])
+def test_pooling_brings_context_from_as_far_as_its_window(pooling):
+    """All else sees at most three cells of stride 32 far; the marked corner is seven away."""
+    config = DeepLabConfig(rates=(1,), channels=8, skip_channels=(4, 3, 2), pooling=pooling)
+    head = DeepLab(CHANNELS, 7, config).eval()
+    features = pyramid(CHANNELS, size=(256, 256))
+    with torch.no_grad():
+        before = head(features)
+        features[3][..., 0, 0] += 100
+        change = (head(features) - before).abs()
+    assert change[..., 0, 0].sum() > 0
+    assert bool(change[..., -1, -1].sum() > 0) == (pooling == 8)
+
+
 def test_minidl_does_not_look_at_levels_beyond_the_fourth():
     head = MiniDL(6, 7, MiniDLConfig(channels=4)).eval()
     levels = pyramid((6, 6, 6, 6))
