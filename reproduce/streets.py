@@ -199,7 +199,7 @@ def contact_sheet(recipes: Iterable[Recipe], *, columns: int = 2) -> Image.Image
     rows = [np.concatenate(row, 1) for row in _batched(cells, columns)]
     sheet = Image.fromarray(np.concatenate(rows))
     sheet = sheet.resize((sheet.width * 2 // 3, sheet.height * 2 // 3), Image.Resampling.LANCZOS)
-    return sheet.quantize(SHEET_COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    return sheet.quantize(SHEET_COLORS, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
 
 
 def overlay(scene: Scene) -> UInt8[np.ndarray, "h w 3"]:

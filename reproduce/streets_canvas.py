@@ -212,4 +212,4 @@ def majority(votes: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w"]:
     [[3, 5, 4]]
     """
     a, b, c, d = np.moveaxis(np.sort(votes, -1), -1, 0)
-    return np.where(a == b, a, np.where(b == c, b, np.where(c == d, c, b)))
+    return np.where(a == b, a, np.where(c == d, c, b))  # else b == c, or all differ

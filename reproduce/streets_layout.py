@@ -143,7 +143,10 @@ def feature(world: World, rng: Generator) -> None:
             kinds = ["lane", "lane", "kerb", "turning"] + (["across"] * 4 if street.across else [])
             kind = rng.choice(kinds)
             away = rng.uniform(9, 24)
-            lane_x, oncoming = street.lanes[rng.integers(len(street.lanes))]
+            beside = [
+                lane for lane in street.lanes if abs(lane[0]) > 1
+            ]  # ahead in our own lane, only its rear would show
+            lane_x, oncoming = (beside or street.lanes)[rng.integers(len(beside or street.lanes))]
             if kind == "lane":
                 frame = Frame(lane_x + rng.normal(0, 0.2), away, np.pi * oncoming + rng.normal(0, 0.05))
             elif kind == "kerb":

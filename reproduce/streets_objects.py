@@ -297,7 +297,7 @@ def traffic_sign(rng: Generator, frame: Frame, *, height: float) -> Item:
         "diamond": (RUBBER, np.array([244.0, 190, 20])),
     }[str(kind)]
     mark = {"limit": RUBBER, "warning": RUBBER, "diamond": RUBBER}.get(str(kind), WHITE)
-    marks = {  # rectangles t0, t1, y0, y1 as fractions of the size
+    marks = {  # rectangles: from left to right as it is read, from below; fractions of the size
         "limit": [[-0.45, -0.08, -0.32, 0.32], [0.08, 0.45, -0.32, 0.32]],
         "no entry": [[-0.65, 0.65, -0.15, 0.15]],
         "warning": [[-0.07, 0.07, -0.1, 0.4], [-0.07, 0.07, -0.32, -0.2]],
@@ -312,7 +312,9 @@ def traffic_sign(rng: Generator, frame: Frame, *, height: float) -> Item:
         out = frame.turn(1, 0, 0)
         for scale, color in ((1.0, rim), (0.78 if rim is SIGN_RED else 0.88, field)):
             canvas.faces(frame(0, plate[:, 0] * scale, height + plate[:, 1] * scale)[None], out, color)
-        canvas.faces(crosswise(frame, 0, np.array(marks) * size + [0, 0, height, height]), out, mark)
+        canvas.faces(
+            crosswise(frame, 0, np.array(marks) * [-size, -size, size, size] + [0, 0, height, height]), out, mark
+        )
 
     return Item("object--traffic-sign--front", frame(0, plate[:, 0], height + plate[:, 1]), paint)
 

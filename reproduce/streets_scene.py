@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
-from scipy.spatial import ConvexHull
 
 from reproduce import streets_objects as objects
 from reproduce.streets_canvas import NEAR, SAMPLES, Camera, Canvas, Frame, Light
@@ -177,9 +176,9 @@ def without_fragments(
     void = next(i for i, s in enumerate(segments) if s.label == UNLABELED)
     source = np.arange(len(segments))
     source[area < MIN_PIXELS] = void
-    merged = source[segment]
-    present, compact = np.unique(merged, return_inverse=True)
-    return compact.reshape(segment.shape).astype(np.uint8), tuple(segments[i] for i in present)
+    present = np.unique(source[area > 0])
+    renumbered = np.searchsorted(present, source).astype(np.uint8)
+    return renumbered[segment], tuple(segments[i] for i in present)
 
 
 def weather(rng: Generator) -> Light:
@@ -206,22 +205,19 @@ def fractal(rng: Generator, size: tuple[int, int], *, cells: tuple[int, int], oc
 def paint_sky(canvas: Canvas, rng: Generator, number: dict[int, int]) -> None:
     """Sky with clouds, and the far end of the street against it."""
     light, horizon = canvas.light, canvas.camera.vanishing[1]
-    height, width = int(np.ceil(horizon)), canvas.size[1]
+    height, width = int(np.ceil(horizon / SAMPLES)), canvas.size[1] // SAMPLES  # the sky has no edges that need more
     overcast = light.direct < 0.2
     zenith = np.array([168.0, 176, 186]) if overcast else np.array([84, 138, 206]) * rng.uniform(0.85, 1.1)
-    rise = np.clip(1 - (np.arange(height)[:, None, None] + 0.5) / horizon, 0, 1)
+    rise = np.clip(1 - (np.arange(height)[:, None, None] + 0.5) * SAMPLES / horizon, 0, 1)
     sky = (light.haze + (zenith - light.haze) * rise**0.8).astype(np.float32)
-    cover = fractal(rng, (height // 4, width // 4), cells=(3, 4), octaves=4) + rng.uniform(-1.4, 0.7)
-    cover = np.asarray(
-        Image.fromarray(np.clip(cover * 0.8, 0, 0.85)).resize((width, height), Image.Resampling.BILINEAR)
-    )
+    cover = np.clip(fractal(rng, (height, width), cells=(3, 4), octaves=4) * 0.8 + rng.uniform(-1.1, 0.56), 0, 0.85)
     cloud = np.float32(min(1.0, light.ambient + light.direct)) * np.array([236, 236, 238], np.float32)
     pixels = np.full((height, width, 4), number[SKY], np.uint8)
     pixels[..., :3] = sky + (cloud - sky) * cover[..., None]
-    canvas.picture.paste(Image.fromarray(pixels))
+    canvas.picture.paste(Image.fromarray(pixels).resize((SAMPLES * width, SAMPLES * height), Image.Resampling.NEAREST))
     canvas.segment = number[TERRAIN]  # behind the end of the street
     ground = canvas.seen([110, 124, 84], np.array([[0.0, 0, FAR]]))[0]
-    canvas.draw.rectangle((0, height, width, canvas.size[0]), fill=ground)
+    canvas.draw.rectangle((0, round(horizon), canvas.size[1], canvas.size[0]), fill=ground)
     canvas.segment = number[BUILDING]
     for z in np.sort(rng.uniform(150, 260, int(rng.choice([6, 40]))))[::-1]:
         far = Frame(rng.uniform(-1, 1) * z * 0.8, z, np.pi)
@@ -261,9 +257,26 @@ def shadows(canvas: Canvas, items: list[Item]) -> Float[np.ndarray, "h w"]:
 
 def hull_outline(camera: Camera, ground: Float[np.ndarray, "n 2"], level: float) -> list[float]:
     """Outline x, y, x, y…, in image pixels, of the convex hull of points x, z of the plane y = `level`."""
-    apart = ground + np.array([[0, 1e-3], [1e-3, 0]])[np.arange(len(ground)) % 2]  # never all on one line
-    corners = np.insert(apart[ConvexHull(apart).vertices], 1, level, axis=-1)
+    corners = np.insert(np.array(convex_hull(ground)), 1, level, axis=-1)
     return (camera.project(corners) / SAMPLES).ravel().tolist()
+
+
+def convex_hull(points: Float[np.ndarray, "n 2"]) -> list[tuple[float, float]]:
+    """Corners of the convex hull, anticlockwise (Andrew's monotone chain; SciPy's costs more for a dozen points)."""
+    ordered = sorted({(x, y) for x, y in points.tolist()})
+
+    def chain(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        kept: list[tuple[float, float]] = []
+        for x, y in points:
+            while len(kept) > 1:
+                (x0, y0), (x1, y1) = kept[-2:]
+                if (x1 - x0) * (y - y0) > (y1 - y0) * (x - x0):
+                    break
+                kept.pop()
+            kept.append((x, y))
+        return kept[:-1]
+
+    return chain(ordered) + chain(ordered[::-1])
 
 
 def tile(rng: Generator) -> Float[np.ndarray, "256 256"]:

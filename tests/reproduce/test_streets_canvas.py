@@ -49,6 +49,10 @@ def test_a_face_that_looks_away_is_not_painted():
     picture.segment = 7
     picture.faces(wall(10), [0, 0, 1], [90, 60, 30])
     assert not np.asarray(picture.picture).any()
+    both = np.concatenate([wall(10, left=-3, right=-1), wall(10, left=1, right=3)])
+    picture.faces(both, [[0, 0, -1], [0, 0, 1]], [90, 60, 30])
+    columns = np.flatnonzero(np.asarray(picture.picture)[..., 3].any(0))
+    assert columns.max() <= 30  # only the left one, from x = 10 to 30
 
 
 def test_sunlit_faces_are_brighter_and_far_ones_hazier():

@@ -5,7 +5,16 @@ import pytest
 
 from reproduce.streets_canvas import Camera, Frame
 from reproduce.streets_objects import Item, cuboid
-from reproduce.streets_scene import LABELS, MIN_PIXELS, UNLABELED, Segment, back_to_front, render, without_fragments
+from reproduce.streets_scene import (
+    LABELS,
+    MIN_PIXELS,
+    UNLABELED,
+    Segment,
+    back_to_front,
+    convex_hull,
+    render,
+    without_fragments,
+)
 
 SCENES, HEIGHT, WIDTH = 30, 128, 256
 CROP = WIDTH / 4
@@ -112,3 +121,8 @@ def test_fragments_become_void():
     assert (merged[0] == 0).all()
     assert (merged[1:3, :5] == 2).all()
     assert (merged == 1).sum() == 40 - 18
+
+
+def test_the_hull_leaves_out_what_is_inside_or_on_an_edge():
+    points = np.array([[0, 0], [1, 1], [2, 0], [2, 2], [0, 2], [1, 0], [2, 2]], float)
+    assert convex_hull(points) == [(0, 0), (2, 0), (2, 2), (0, 2)]
