@@ -216,6 +216,7 @@ def cut_image(path: Path, image_size: tuple[int, int], window: Window) -> UInt8[
         InputError: it cannot be read, or is not of the size of its labels.
     """
     height, width = window.size
+    right, bottom = window.left + window.width, window.top + window.height
     try:
         with Image.open(path) as image:
             if (image.height, image.width) != image_size:
@@ -224,23 +225,15 @@ def cut_image(path: Path, image_size: tuple[int, int], window: Window) -> UInt8[
                     f"expected {image_size[1]} x {image_size[0]}, as its labels have"
                 )
             image.draft("RGB", (width, height))  # a JPEG decodes faster at 1/2, 1/4, 1/8 of its size
-            # So much more than the window that its border looks as if all had been rescaled.
-            margin_y, margin_x = (
-                math.ceil(max(1, new / old)) + 1 for new, old in zip(window.size, reversed(image.size), strict=True)
-            )
-            top, bottom = max(window.top - margin_y, 0), min(window.top + window.height + margin_y, height)
-            left, right = max(window.left - margin_x, 0), min(window.left + window.width + margin_x, width)
             x, y = image.width / width, image.height / height
+            box = (window.left * x, window.top * y, right * x, bottom * y)
             rgb = image if image.mode == "RGB" else image.convert("RGB")
-            rescaled = rgb.resize(
-                (right - left, bottom - top), Image.Resampling.BILINEAR, box=(left * x, top * y, right * x, bottom * y)
-            )
+            # The filter looks beyond the box, so that the border is as if all had been rescaled.
+            return np.asarray(rgb.resize((window.width, window.height), Image.Resampling.BILINEAR, box=box))
+    except InputError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path}: cannot be read ({error}); expected a JPEG or PNG") from error
-    above, before = window.top - top, window.left - left
-    return np.asarray(rescaled)[above : above + window.height, before : before + window.width]
 
 
 def make_sample(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: int | None, padding: Colour) -> Sample:

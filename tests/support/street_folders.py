@@ -32,10 +32,10 @@ def scene(seed: int, height: int = 120, width: int = 200, instances: int = 12) -
     return ids
 
 
-def photograph(height: int, width: int) -> Image.Image:
-    """Red grows with x, green with y, blue is a wave."""
+def photograph(height: int, width: int, *, wave: float = 2.0) -> Image.Image:
+    """Red grows with x, green with y, blue is waves of 6 times so many pixels, about."""
     y, x = np.mgrid[:height, :width]
-    blue = 128 + 100 * np.sin(x / 9) * np.cos(y / 7)
+    blue = 128 + 100 * np.sin(x / wave) * np.cos(y / wave)
     return Image.fromarray(np.stack([255 * x / width, 255 * y / height, blue], -1).astype(np.uint8))
 
 

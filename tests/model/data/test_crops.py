@@ -251,7 +251,7 @@ def test_a_whole_image(data):
 def test_jpegs_decoded_at_reduced_size_look_the_same(tmp_path):
     height, width = 480, 640
     path = tmp_path / "a.jpg"
-    photograph(height, width).save(path, quality=95)
+    photograph(height, width, wave=9).save(path, quality=95)
     request = request_for(0, scale=0.22)
     window = place_window(request, (200, 300), (height, width), CROP)
     with Image.open(path) as image:

@@ -81,6 +81,7 @@ def test_a_request_depends_on_seed_and_number_alone():
     backwards = Sampler(INDEX, ISUS, LEVELS, 0)
     assert [backwards.request(k) for k in reversed(range(50))] == REQUESTS[49::-1]
     assert draw(seed=1, count=50) != REQUESTS[:50]
+    assert len({r.pixel for r in REQUESTS}) == N
 
 
 def test_all_arms_of_a_seed_see_the_same_images_and_categories():
