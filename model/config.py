@@ -253,6 +253,7 @@ STREETS = Config(
     rpn=RPNConfig(
         channels=40,
         anchor_scale=2.5,
+        positive_iou=0.5,  # at 0.7 most instances have one positive anchor, their best; at 0.5 two on average
         samples=128,
         train_candidates=300,
         train_proposals=150,

@@ -5,12 +5,15 @@ import pytest
 import torch
 from boxes_on_canvas import targets_of
 from safetensors.torch import save
-from tiny import BOX, ISTHING, TINY, TINY_SEAMLESS, batch, rectangles
+from tiny import BOX, ISTHING, POLE, SKY, TINY, TINY_SEAMLESS, batch, rectangles
 from torch import distributed, nn
 
+from model.box_coding import encode
 from model.config import PRESETS, configure
 from model.fusion import fuse
+from model.matching import sample_anchors
 from model.network import PanopticNet, build_network, gather
+from model.ops.roi_align import roi_align
 from model.targets import IGNORE
 
 LOSSES = {"objectness", "anchor_box", "category", "proposal_box", "mask", "semantic"}
@@ -111,6 +114,49 @@ def test_the_crop_aware_loss_is_the_smaller_one_and_only_where_something_is_cut(
     assert box_losses("standard", whole) == box_losses("crop_aware", whole) == standard
 
 
+def test_anchors_that_no_delta_moves_cost_their_distance_from_visible_boxes():
+    image, cut = cut_bus()
+    whole = replace(cut, open_sides=torch.zeros_like(cut.open_sides))
+    network = built()
+    nn.init.zeros_(network.rpn_head.deltas.weight)
+    losses, _ = network(image, [whole], [torch.Generator().manual_seed(0)])
+
+    generator = torch.Generator().manual_seed(0)
+    _, levels = network._features(image)
+    anchors, _ = network._anchors(levels)
+    drawn = sample_anchors(anchors, [whole], [generator], TINY.rpn, "visible")
+    positive = drawn.positive
+    assert positive.any()
+    delta = encode(whole.visible[drawn.instance[positive]], drawn.boxes[positive])
+    expected = nn.functional.smooth_l1_loss(delta, 0 * delta, reduction="sum", beta=1 / 9) / len(positive)
+    torch.testing.assert_close(losses["anchor_box"], expected)
+
+
+def test_things_are_told_apart():
+    """A box head that says pole of everything pays for the background alone where all are poles."""
+    image, _ = rectangles(0)
+    poles = targets_of([(10, 10, 20, 40), (40, 20, 50, 60)], [POLE, POLE], (64, 64))
+
+    def category_loss(things):
+        network = built()
+        nn.init.zeros_(network.box_head.categories.weight)
+        with torch.no_grad():
+            network.box_head.categories.bias.copy_(torch.tensor([0.0, *things]))
+        return network(image[None], [poles], [torch.Generator().manual_seed(0)])[0]["category"]
+
+    assert category_loss([0.0, 50]) < category_loss([50.0, 0]) - 1
+
+
+def test_what_is_padded_to_fit_the_strides_costs_nothing():
+    network = built()
+    nn.init.zeros_(network.semantic_head.logits.weight)
+    with torch.no_grad():
+        network.semantic_head.logits.bias[SKY] = 50
+    sky = targets_of([], [], (40, 70), background=SKY)
+    images = torch.zeros(1, 3, 40, 70, dtype=torch.uint8)
+    assert network(images, [sky], [torch.Generator()])[0]["semantic"] < 1e-6
+
+
 def test_clipped_matching_gives_the_largest_anchors_something_to_learn():
     """A bus that fills the crop and goes on to both sides: 180x38, as an anchor of the coarsest levels."""
     image, _ = rectangles(0)
@@ -180,6 +226,25 @@ def test_padding_changes_nothing_inside():
     images, _, _ = batch([0], size=(64, 64))
     padded = torch.nn.functional.pad(images, (0, 20))
     assert network.predict(padded)[0].semantic_logits.shape == (4, 16, 24)
+
+
+def test_heads_see_the_bins_and_numbers_of_proposals_that_the_configuration_says(monkeypatch):
+    seen = []
+
+    def spy(*arguments, bins, samples):
+        seen.append((bins, samples, len(arguments[2])))
+        return roi_align(*arguments, bins=bins, samples=samples)
+
+    monkeypatch.setattr("model.network.roi_align", spy)
+    rpn = replace(TINY.rpn, train_proposals=5, test_proposals=9)
+    network = built(replace(TINY, rpn=rpn, roi=replace(TINY.roi, pool=6, box_samples=3)))
+    images, targets, generators = batch([0])
+    network(images, targets, generators)
+    network.eval().predict(images)
+    (*boxes, trained), (*masks, _), (*test_boxes, tested), (*test_masks, _) = seen
+    assert boxes == test_boxes == [3, 3]
+    assert masks == test_masks == [6, 1]
+    assert trained <= 5 + 3 < tested <= 9
 
 
 def test_a_catalogue_without_things_is_refused():
