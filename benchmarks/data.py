@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,7 +76,7 @@ class Blob:
     height: float
     """Half axes, pixels."""
     width: float
-    wobble: tuple[tuple[float, float], ...]
+    wobble: tuple[complex, ...]
     """Amplitude and phase of the second, third, ... harmonic."""
 
     def jittered(self, rng: np.random.Generator, strength: float) -> Blob:
@@ -97,10 +97,13 @@ def draw(ids: Int[np.ndarray, "h w"], blob: Blob, id_: int, noise: np.ndarray) -
     x0, x1 = (int(np.clip(blob.x + s * reach * blob.width + (s > 0), 0, ids.shape[1])) for s in (-1, 1))
     v, u = np.ogrid[y0:y1, x0:x1]
     v, u = (v + 0.5 - blob.y) / blob.height, (u + 0.5 - blob.x) / blob.width
-    angle = np.arctan2(v, u)
-    edge = 1 + sum(a * np.cos(k * angle + phase) for k, (a, phase) in enumerate(blob.wobble, 2))
+    radius = np.hypot(v, u, dtype=np.float32)
+    direction = (u + 1j * v).astype(np.complex64) / np.maximum(radius, 1e-6)
+    edge = np.zeros_like(direction)
+    for harmonic in reversed(blob.wobble):
+        edge = (edge + np.complex64(harmonic)) * direction
     # The noise is in pixels, whatever the size of the blob.
-    inside = np.hypot(v, u) < edge + noise[y0:y1, x0:x1] / min(blob.height, blob.width)
+    inside = radius < 1 + (edge * direction).real + noise[y0:y1, x0:x1] / min(blob.height, blob.width)
     ids[y0:y1, x0:x1][inside] = id_
 
 
@@ -113,24 +116,30 @@ def random_blob(rng: np.random.Generator, preset: Preset, category: int, side: f
         x=preset.width * rng.uniform(),
         height=size * aspect,
         width=size / aspect,
-        wobble=tuple(zip(rng.normal(0, 0.06, 4), rng.uniform(0, 2 * np.pi, 4), strict=True)),
+        wobble=tuple((rng.normal(0, 0.06, 4) * np.exp(1j * rng.uniform(0, 2 * np.pi, 4))).tolist()),
     )
 
 
-def smooth_noise(rng: np.random.Generator, height: int, width: int, rough: float) -> np.ndarray:
-    """Noise of edges, pixels: a wide swing, and `rough` times a fine one."""
+@cache
+def noise_tile(rough: float, seed: int) -> np.ndarray:
+    """Noise of edges, pixels: a wide swing, and `rough` times a fine one; it repeats without a seam."""
+    rng = np.random.default_rng(seed)
     fine = ndimage.uniform_filter(rng.normal(0, 1, (512, 512)), 3, mode="wrap") * 1.5 * rough
     wide = ndimage.gaussian_filter(rng.normal(0, 1, (512, 512)), 8, mode="wrap") * 25
-    y, x = rng.integers(0, 512, 2)
-    return np.take(np.take(fine + wide, np.arange(y, y + height) % 512, 0), np.arange(x, x + width) % 512, 1)
+    return (fine + wide).astype(np.float32)
+
+
+def smooth_noise(rng: np.random.Generator, height: int, width: int, tile: np.ndarray) -> np.ndarray:
+    y, x = (np.arange(n) + rng.integers(len(tile)) for n in (height, width))
+    return np.take(np.take(tile, y % len(tile), 0), x % len(tile), 1)
 
 
 def draw_pair(index: int, preset: Preset, rough: float, seed: int) -> tuple[dict[str, Any], ...]:
     """The ids of gt and of pred, and what each id means: {id: {category_id, iscrowd, score}}."""
     rng = np.random.default_rng([seed, index])
     shape = preset.height, preset.width
-    noise = smooth_noise(rng, *shape, rough)
-    other_noise = 0.9 * noise + 0.4 * smooth_noise(rng, *shape, rough)
+    noise = smooth_noise(rng, *shape, noise_tile(rough, seed))
+    other_noise = 0.9 * noise + 0.4 * smooth_noise(rng, *shape, noise_tile(rough, seed))
     maps = [np.zeros(shape, np.uint32) for _ in range(2)]
     meaning: list[dict[int, dict[str, Any]]] = [{}, {}]
     fresh = iter(rng.permutation(np.unique(rng.integers(1, 2**24, 4000))).tolist())
