@@ -96,11 +96,11 @@ def crop_aware_targets(
     size = _best_size(wanted, log_size, b - a, beta=beta, p=weights.centre / 2, q=weights.size)
     size = torch.where(lower_open | upper_open, size, b - a)
     best_centre = torch.where(glued_below, a + size / 2.0, b - size / 2.0)
-    covers = lower_open & upper_open & (log_size.exp() >= wanted)
+    covers = lower_open & upper_open & (_exp(log_size) >= wanted)
     target = torch.cat(
         [
             torch.where(covers, exact[:2], weights.centre * best_centre),
-            torch.where(covers, exact[2:], weights.size * size.log()),
+            torch.where(covers, exact[2:], weights.size * _log(size)),
         ]
     )
     return target.T.to(torch.promote_types(deltas.dtype, torch.float32))
@@ -126,7 +126,7 @@ def _best_size(
         least: ω₀, positive.
     """
     log_size = log_size.clamp(-MAX_LOG, MAX_LOG)
-    size = log_size.exp()
+    size = _exp(log_size)
     size_linear_from = size * math.exp(min(beta / q, MAX_LOG))
     centre_quadratic_from = wanted - beta / p
 
@@ -137,30 +137,38 @@ def _best_size(
     if beta > q:
         # Beyond e ω_P, both terms quadratic: the sign of f' is that of (p/q)² ω (ω − ω̂) + log(ω/ω_P), which rises,
         # falls, and rises again.
-        turn = (wanted.square() - 8.0 * (q / p) ** 2).clamp(min=0.0).sqrt()
+        turn = _sqrt(wanted.square() - 8.0 * (q / p) ** 2)
         start = torch.maximum(math.e * size, centre_quadratic_from)
         brackets += [
             (start, torch.minimum((wanted - turn) / 4.0, size_linear_from)),
             (torch.maximum(start, (wanted + turn) / 4.0), torch.minimum(wanted, size_linear_from)),
         ]
     # First term quadratic, second linear: ω² − ω̂ ω + q β / p² = 0, of which the larger root is a minimum.
-    root = (wanted + (wanted.square() - 4.0 * q * beta / p**2).clamp(min=0.0).sqrt()) / 2.0
+    root = (wanted + _sqrt(wanted.square() - 4.0 * q * beta / p**2)) / 2.0
     root = torch.maximum(root, torch.maximum(centre_quadratic_from, size_linear_from))
     # Both linear: ω = q/p, a minimum within the first bracket if ω̂ <= ω_P, else always a maximum.
 
     def slope(log: Float[Tensor, "... 2 r"]) -> Float[Tensor, "... 2 r"]:
         """The derivative of f with respect to log ω, times β/q²."""
-        omega = log.exp()
+        omega = _exp(log)
         by_centre, by_size = (omega - wanted).clamp(-beta / p, beta / p), (log - log_size).clamp(-beta / q, beta / q)
         return torch.addcmul(by_size, omega, by_centre, value=(p / q) ** 2)
 
     low = torch.maximum(torch.stack([low for low, _ in brackets]), least)
     high = torch.maximum(torch.stack([high for _, high in brackets]), low)
-    turning = torch.full_like(wanted, q / p)
-    kinks = torch.stack([centre_quadratic_from, wanted + beta / p, size * math.exp(-min(beta / q, MAX_LOG)), turning])
-    kinks = torch.minimum(torch.maximum(kinks[:, None], low), high).log()
+    kinks = torch.stack(
+        [
+            _log(torch.minimum(torch.maximum(kink, low), high))
+            for kink in (
+                centre_quadratic_from,
+                wanted + beta / p,
+                size * math.exp(-min(beta / q, MAX_LOG)),
+                torch.full_like(wanted, q / p),
+            )
+        ]
+    )
     falls = slope(kinks) < 0.0
-    low, high = torch.where(falls, kinks, low.log()).amax(0), torch.where(falls, high.log(), kinks).amin(0)
+    low, high = torch.where(falls, kinks, _log(low)).amax(0), torch.where(falls, _log(high), kinks).amin(0)
     middle, half = (low + high) / 2.0, (high - low) / 2.0
     cuts = torch.linspace(-1.0, 1.0, SECTIONS + 1, dtype=low.dtype, device=low.device)[:, None, None, None]
     for done in range(ROUNDS):
@@ -170,15 +178,34 @@ def _best_size(
     ends = torch.addcmul(middle, half, cuts[::SECTIONS], value=SECTIONS**-ROUNDS)
     falling, rising = slope(ends)
     share = (falling / (falling - rising).clamp(max=-1e-300)).clamp(0.0, 1.0)
-    bottoms = torch.lerp(ends[0], ends[1], share).exp()  # of a bracket on which f only rises: its lower end, such as ω₀
+    bottoms = torch.lerp(ends[0], ends[1], share)  # of a bracket on which f only rises: its lower end, such as ω₀
 
-    omegas = torch.cat([torch.maximum(root, least)[None], bottoms])
-    by_centre, by_size = (omegas - wanted).abs(), (omegas.log() - log_size).abs()
+    root = torch.maximum(root, least)
+    omegas, logs = torch.cat([root[None], _exp(bottoms)]), torch.cat([_log(root)[None], bottoms])
+    by_centre, by_size = (omegas - wanted).abs(), (logs - log_size).abs()
     costs = (p / q) ** 2 * _huber(by_centre, beta / p) + _huber(by_size, beta / q)  # f, times β/q²
     best, lowest = omegas[0], costs[0]
     for omega, cost in zip(omegas[1:].unbind(), costs[1:].unbind(), strict=True):
         best, lowest = torch.where(lowest < cost, best, omega), torch.minimum(lowest, cost)
     return best
+
+
+# torch.exp, log and sqrt of a CPU tensor wake all threads of MKL, even for a few numbers: where the cores are busy with
+# loading data, each call then waits for milliseconds. Their relatives do not.
+
+
+def _exp(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    return torch.exp2(x * math.log2(math.e))
+
+
+def _log(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    return torch.log1p(x - 1.0)
+
+
+def _sqrt(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """0 where x is negative."""
+    x = x.clamp(min=1e-300)
+    return x * torch.rsqrt(x)
 
 
 def _huber(distance: Float[Tensor, "*n"], linear_from: float) -> Float[Tensor, "*n"]:
