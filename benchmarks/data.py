@@ -92,13 +92,13 @@ class Blob:
 
 def draw(ids: Int[np.ndarray, "h w"], blob: Blob, id_: int, noise: np.ndarray) -> None:
     """Give the blob's pixels an id; `noise` moves its edge."""
-    reach = 1.5
+    reach = 1 + sum(map(abs, blob.wobble)) + float(np.abs(noise).max()) / min(blob.height, blob.width)
     y0, y1 = (int(np.clip(blob.y + s * reach * blob.height + (s > 0), 0, ids.shape[0])) for s in (-1, 1))
     x0, x1 = (int(np.clip(blob.x + s * reach * blob.width + (s > 0), 0, ids.shape[1])) for s in (-1, 1))
     v, u = np.ogrid[y0:y1, x0:x1]
-    v, u = (v + 0.5 - blob.y) / blob.height, (u + 0.5 - blob.x) / blob.width
-    radius = np.hypot(v, u, dtype=np.float32)
-    direction = (u + 1j * v).astype(np.complex64) / np.maximum(radius, 1e-6)
+    v, u = ((v + 0.5 - blob.y) / blob.height).astype("f4"), ((u + 0.5 - blob.x) / blob.width).astype("f4")
+    radius = np.sqrt(v * v + u * u)
+    direction = (u + np.complex64(1j) * v) / np.maximum(radius, np.float32(1e-6))
     edge = np.zeros_like(direction)
     for harmonic in reversed(blob.wobble):
         edge = (edge + np.complex64(harmonic)) * direction
