@@ -41,10 +41,9 @@ def positives(seed: int, weights: Weights, device: str) -> tuple[torch.Tensor, .
     """Deltas, proposals, visible boxes, open sides: proposals that overlap their box, half of the boxes cut."""
     rng = np.random.default_rng(seed)
     side = np.exp(rng.uniform(np.log(16), np.log(900), (BOXES, 2)))
-    corner = rng.uniform(-0.3, 0.9, (BOXES, 2)) * 1024
+    corner = np.maximum(rng.uniform(-0.3, 0.9, (BOXES, 2)) * 1024, 1 - side)  # some of it is in the crop
     full = np.concatenate([corner, corner + side], -1)
     visible = np.clip(full, 0, 1024)
-    visible[:, 2:] = np.maximum(visible[:, 2:], visible[:, :2] + 1)
     jitter = rng.uniform(-0.2, 0.2, (BOXES, 4)) * np.tile(visible[:, 2:] - visible[:, :2], 2)
     proposals, visible_boxes = (torch.tensor(a, dtype=torch.float32) for a in (visible + jitter, visible))
     noise = torch.tensor(rng.normal(0, 0.1, (BOXES, 4)), dtype=torch.float32)

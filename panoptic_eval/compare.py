@@ -21,8 +21,8 @@ from panoptic_eval.metrics.semantic import category_iou, semantic_counts
 from panoptic_eval.pairs.table import PairTable, Segments, take
 from panoptic_eval.score import Protocol, Tables, matches
 
-CHUNK = 64
-"""Resamples a job; a multiple of the kernel's lanes."""
+CHUNK = 8
+"""Blocks of resamples a job."""
 
 Values = dict[tuple[str, str], Float[np.ndarray, " w"]]
 """A score's values, one for each way to weight the images, by its name and part: ("PQ", "things")."""
@@ -72,7 +72,7 @@ def compare(
     weights = np.concatenate([np.ones((1, n), np.int64), drawn])  # the first row is the data as it is
     edges = np.asarray(protocol.area_edges or sizes.area_edges(a.panoptic, protocol.percentiles), float)
     values = [resample(tables, weights, edges, protocol) for tables in (a, b)]
-    return [_difference(key, values[0][key], values[1][key]) for key in values[0] if key in values[1]]
+    return [difference(key, values[0][key], values[1][key]) for key in values[0] if key in values[1]]
 
 
 def resample(
@@ -116,21 +116,30 @@ def _average_precision(
     from panoptic_eval.metrics import matching
 
     found = matches(table, kind, edges)
-    padded = np.zeros((len(table), -len(weights) % CHUNK + len(weights)))
-    padded[:, : len(weights)] = weights.T
-    chunks = [np.ascontiguousarray(columns) for columns in np.split(padded, padded.shape[1] // CHUNK, axis=1)]
+    padded = np.zeros((-(-len(weights) // matching.LANES), matching.LANES, len(table)), np.int32)
+    padded.reshape(-1, len(table))[: len(weights)] = weights
+    blocks = np.ascontiguousarray(padded.transpose(0, 2, 1))
+    starts = range(0, len(blocks), CHUNK)
 
-    def one(job: tuple[int, Float[np.ndarray, "i w"]]) -> Float[np.ndarray, "w c t"]:
-        r, columns = job
-        instances = columns.T @ found.instances[r].astype(float)
+    def one(job: tuple[int, int]) -> Float[np.ndarray, "b 8 c t"]:
+        r, k = job
         return matching.resample(
-            columns, found.image, found.first, found.matched[r], found.skipped[r], instances, ap.RECALLS
+            blocks[k : k + CHUNK],
+            found.image,
+            found.first,
+            found.matched[r],
+            found.skipped[r],
+            found.instances[r],
+            ap.RECALLS,
         )
 
     ranges = range(len(found.instances))
     with ThreadPoolExecutor(cpu_count()) as threads:
-        done = list(threads.map(one, product(ranges, chunks)))
-    by_range = [np.concatenate(done[r * len(chunks) : (r + 1) * len(chunks)])[: len(weights)] for r in ranges]
+        done = list(threads.map(one, product(ranges, starts)))
+    by_range = []
+    for r in ranges:
+        joined = np.concatenate(done[r * len(starts) : (r + 1) * len(starts)])
+        by_range.append(joined.reshape(-1, *joined.shape[2:])[: len(weights)])
     values: Values = {(name, "AP"): _means(by_range[0].mean(2))}
     for key, threshold in (("AP50", 0.5), ("AP75", 0.75)):
         values[name, key] = _means(by_range[0][:, :, np.isclose(ap.IOU_THRESHOLDS, threshold)][:, :, 0])
@@ -143,7 +152,13 @@ def _means(values: Float[np.ndarray, "w c"]) -> Float[np.ndarray, " w"]:
     return divide(np.nansum(values, 1), (~np.isnan(values)).sum(1))
 
 
-def _difference(key: tuple[str, str], a: Float[np.ndarray, " w"], b: Float[np.ndarray, " w"]) -> Difference:
+def difference(key: tuple[str, str], a: Float[np.ndarray, " w"], b: Float[np.ndarray, " w"]) -> Difference:
+    """b - a of one score.
+
+    Args:
+        key: its name and part.
+        a, b: of each run, as `resample` gives them: the first on the images as they are.
+    """
     d = (b - a)[1:]
     d = d[~np.isnan(d)]
     low, high, p = float("nan"), float("nan"), float("nan")

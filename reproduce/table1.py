@@ -1,24 +1,57 @@
-"""Table 1: what was published, with an audit, and a row for each prediction directory scored so far."""
+"""Table 1: every arm's scores with their intervals, from predictions of checkpoints; beside it what was published."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from panoptic_eval import report, tables
+from model.checkpoint import CheckpointError
+from panoptic_eval import tables
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import write_atomically
+from panoptic_eval.labels import LabelMaps
 from reproduce.audit import audit, published
+from reproduce.bootstrap import Scores, bootstrap
+from reproduce.entries import Source, about, entries, ground_truth
+from reproduce.provenance import write_provenance
 
 HEADER = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU", "PC", "PC_th", "PC_st", "PQ_dagger")
+COLUMNS = {
+    "PQ": ("PQ", "all"),
+    "PQ_th": ("PQ", "things"),
+    "PQ_st": ("PQ", "stuff"),
+    "mAP": ("AP_mask", "AP"),
+    "mIoU": ("mIoU", "all"),
+    "PC": ("PC", "all"),
+    "PC_th": ("PC", "things"),
+    "PC_st": ("PC", "stuff"),
+    "PQ†": ("PQ_dagger", "all"),
+    "box AP": ("AP_box", "AP"),
+}
+"""In the order of the published table, box AP added; both APs are those of the fused output."""
+TITLES = {
+    "full": "FULL",
+    "crop": "CROP",
+    "crop+cabb": "CROP + CABB",
+    "crop+isus": "CROP + ISUS",
+    "crop+cabb+isus": "CROP + CABB + ISUS",
+    "seamless": "Seamless",
+    "seamless+crop": "Seamless + CROP",
+    "seamless+cabb+isus": "Seamless + CABB + ISUS",
+    "crop+clipped": "CROP, clipped matching (ours)",
+    "crop+cabb+isus+clipped": "CROP + CABB + ISUS, clipped matching (ours)",
+}
 
 
 @dataclass(frozen=True)
-class Options:
-    """Print Table 1 of the paper, audited, and the scores of every run below a folder."""
+class Options(Source):
+    """Table 1 of the arms whose checkpoints there are, and of other systems' predictions; then the published one."""
 
-    runs: Path = Path("runs")
-    """Searched for report.json, which panoptic-eval --out writes."""
+    out: Path | None = None
+    """Gets table1.md, .csv and .json; results/NAME if not given. (With --full: table1_full.)"""
 
 
 def published_block() -> str:
@@ -39,20 +72,92 @@ def published_block() -> str:
     return "\n".join([tables.table(cells), "", *notes])
 
 
-def scored_block(runs: Path) -> str:
-    """A row for each report below a folder."""
-    files = sorted(runs.glob("**/report.json"))
-    if not files:
-        return f"None yet: panoptic-eval --pred DIR --gt GT --out {runs}/NAME adds a row."
-    rows = [{"": file.parent.relative_to(runs).as_posix(), **tables.summary(report.read(file))} for file in files]
-    return tables.table(rows)
+def our_rows(scores: Scores) -> list[dict[str, str | float]]:
+    """A row an entry and column: value, interval over images, lowest and highest seed; fractions."""
+    rows: list[dict[str, str | float]] = []
+    for name in scores.by_name:
+        for column, (score, part) in COLUMNS.items():
+            e = scores.estimate(name, score, part)
+            seeds = {"seeds": len(e.seeds), "seeds_low": min(e.seeds), "seeds_high": max(e.seeds)}
+            rows.append({"name": name, "column": column, "value": e.value, "low": e.low, "high": e.high, **seeds})
+    return rows
+
+
+def our_block(scores: Scores) -> str:
+    """Our rows as a Markdown table, per cent: mean over seeds ± half the 95 % interval over images."""
+    cells = []
+    for name in scores.by_name:
+        row = {"": TITLES.get(name, name), "C": crops(name), "pre-training": "none" if name in TITLES else "–"}
+        for column, (score, part) in COLUMNS.items():
+            e = scores.estimate(name, score, part)
+            row[column] = f"{100 * e.value:.1f} ±{50 * (e.high - e.low):.1f}"
+        cells.append(row | {"seeds": str(len(scores.by_name[name]))})
+    return tables.table(cells)
+
+
+def crops(name: str) -> str:
+    """Column C: whether an arm trains on crops."""
+    return "" if name not in TITLES or name in ("full", "seamless") else "✓"
+
+
+def spread_block(scores: Scores) -> str:
+    """Lowest and highest seed of each entry that has several, per cent; empty where none has."""
+    cells = []
+    for name, by_seed in scores.by_name.items():
+        if len(by_seed) > 1:
+            found = {c: scores.estimate(name, *key).seeds for c, key in COLUMNS.items()}
+            spread = {c: f"{100 * min(v):.1f}–{100 * max(v):.1f}" for c, v in found.items()}
+            cells.append({"": TITLES.get(name, name), **spread})
+    return tables.table(cells) if cells else ""
+
+
+def text(gt: LabelMaps, scores: Scores) -> str:
+    """The whole page."""
+    seeds = max(len(by_seed) for by_seed in scores.by_name.values())
+    note = (
+        "Spread over seeds, lowest to highest:\n\n" + spread_block(scores)
+        if seeds > 1
+        else "One seed an arm: how much a score varies from seed to seed is not known here."
+    )
+    return "\n".join(
+        [
+            "# Table 1",
+            "",
+            f"## Ours: {gt.source}, {len(gt.maps)} images",
+            "",
+            "Per cent; ± half of the 95 % interval over images (bootstrap). Both APs are those of the fused output.",
+            "",
+            our_block(scores),
+            "",
+            note,
+            "",
+            "## Published",
+            "",
+            "Porzi et al., CVPR 2021, Table 1, per cent: other images, other networks, not comparable with ours.",
+            "",
+            published_block(),
+            "",
+        ]
+    )
 
 
 def main() -> None:
-    """Print both blocks."""
+    """Predict, count, and write the table."""
     options = tyro.cli(Options)
-    print(f"Published (Porzi et al., CVPR 2021, Table 1), per cent\n\n{published_block()}\n")
-    print(f"Scored here, per cent\n\n{scored_block(options.runs)}")
+    try:
+        gt = ground_truth(options)
+        found = entries(options, gt)
+    except (InputError, CheckpointError) as error:
+        print(f"Published (Porzi et al., CVPR 2021, Table 1), per cent\n\n{published_block()}\n")
+        sys.exit(f"table1: {error}")
+    scores = bootstrap(found, wide=None)
+    out = options.out or Path("results") / Path(options.gt).name
+    name = "table1_full" if options.full else "table1"
+    page = text(gt, scores)
+    tables.write_rows(our_rows(scores), out / f"{name}.csv")
+    write_provenance(out / f"{name}.json", about(options, gt, found))
+    write_atomically(out / f"{name}.md", page)
+    print(page)
 
 
 if __name__ == "__main__":

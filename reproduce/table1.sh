@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Table 1 as published, audited, and a row for each prediction directory that was scored:  bash reproduce/table1.sh
-# Score one:  panoptic-eval --pred DIR --gt mvd --root DATA --out runs/NAME
+# Table 1: what crops, CABB and ISUS change; beside it the published one, audited.
+# Embedded data set and shipped checkpoints, minutes on a CPU:  bash reproduce/table1.sh
+# All seeds and all 500 images:                                 bash reproduce/table1.sh --full
+# From your own checkpoints on Mapillary Vistas:                bash reproduce/table1.sh --gt mvd --root DIR --checkpoints DIR
+# Predictions of other systems:                                 bash reproduce/table1.sh --gt mvd --root DIR --predictions A B
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source reproduce/setup.sh

@@ -111,64 +111,78 @@ LANES = 8
 
 @compiled
 def resample(
-    weights: Int[np.ndarray, "i w"],
+    weights: Int[np.ndarray, "b i 8"],
     image: Int[np.ndarray, " d"],
     first: Int[np.ndarray, " c1"],
     matched: Bool[np.ndarray, "t d"],
     skipped: Bool[np.ndarray, "t d"],
-    instances: Float[np.ndarray, "w c"],
+    instances: Int[np.ndarray, "i c"],
     recalls: Float[np.ndarray, " r"],
-) -> Float[np.ndarray, "w c t"]:
+) -> Float[np.ndarray, "b 8 c t"]:
     """AP of one range at each threshold, with each image as often as a column of weights says; NaN without instances.
 
     What `accumulate` gives for tables in which images are repeated, without repeating them; where detections of one
-    image have equal scores, the copies of each go together. The number of columns is a multiple of `LANES`.
+    image have equal scores, the copies of each go together. Weights are int32, in blocks of `LANES` columns, so that a
+    block stays in the processor's cache.
     """
-    columns = weights.shape[1]
-    result = np.full((columns, len(first) - 1, len(matched)), np.nan)
-    hits = np.empty((LANES, len(image) + 1))
-    precision = np.empty((LANES, len(image) + 1))
+    blocks, categories = len(weights), len(first) - 1
+    result = np.full((blocks, LANES, categories, len(matched)), np.nan)
+    hits = np.empty((len(image), LANES), np.int32)
+    precision = np.empty((len(image), LANES))
     counted = np.empty(len(image), np.int32)
     hit = np.empty(len(image), np.bool_)
-    tp, fp = np.empty(LANES), np.empty(LANES)
-    needed = np.empty((columns, len(recalls)))  # hits, for each recall
-    for c in range(len(first) - 1):
-        for w in range(columns):
-            for r in range(len(recalls)):
-                count = np.floor(recalls[r] * instances[w, c])
-                if instances[w, c] > 0 and count / instances[w, c] < recalls[r]:
-                    count += 1
-                needed[w, r] = count
+    needed = np.empty((blocks, LANES, len(recalls)), np.int64)  # hits, for each recall; -1: there is no instance
+    for c in range(categories):
+        for b in range(blocks):
+            for j in range(LANES):
+                total = 0
+                for i in range(len(instances)):
+                    total += weights[b, i, j] * instances[i, c]
+                for r in range(len(recalls)):
+                    count = int(np.floor(recalls[r] * total))
+                    if total > 0 and count / total < recalls[r]:
+                        count += 1
+                    needed[b, j, r] = count if total > 0 else -1
         for t in range(len(matched)):
-            total = 0
+            kept = 0
             for d in range(first[c], first[c + 1]):
                 if not skipped[t, d]:
-                    counted[total], hit[total] = image[d], matched[t, d]
-                    total += 1
-            for w in range(0, columns, LANES):
+                    counted[kept], hit[kept] = image[d], matched[t, d]
+                    kept += 1
+            for b in range(blocks):
                 n = 0
-                tp[:] = 0
-                fp[:] = 2.220446049250313e-16
-                for k in range(total):
-                    i = counted[k]
+                tp, fp = np.zeros(LANES, np.int32), np.zeros(LANES, np.int32)
+                for k in range(kept):
+                    weight = weights[b, counted[k]]
                     if hit[k]:  # precision falls from one hit to the next: only the hits are corners of its envelope
                         for j in range(LANES):
-                            tp[j] += weights[i, w + j]
-                            hits[j, n] = tp[j]
-                            precision[j, n] = tp[j] / (fp[j] + tp[j])
+                            tp[j] += weight[j]
+                            hits[n, j] = tp[j]
+                            precision[n, j] = tp[j] / (fp[j] + tp[j] + 2.220446049250313e-16)
                         n += 1
                     else:
                         for j in range(LANES):
-                            fp[j] += weights[i, w + j]
+                            fp[j] += weight[j]
+                for k in range(n - 2, -1, -1):
+                    for j in range(LANES):
+                        precision[k, j] = max(precision[k, j], precision[k + 1, j])
                 for j in range(LANES):
-                    if instances[w + j, c] == 0:
+                    if needed[b, j, 0] < 0:
                         continue
-                    r = len(recalls) - 1
-                    area, best = 0.0, 0.0
-                    for i in range(n - 1, -1, -1):
-                        while r >= 0 and needed[w + j, r] > hits[j, i]:
-                            area += best
-                            r -= 1
-                        best = max(best, precision[j, i])
-                    result[w + j, c, t] = (area + (r + 1) * best) / len(recalls)
+                    area, low = 0.0, 0
+                    for r in range(len(recalls)):
+                        high, step = low, 1
+                        while high < n and hits[high, j] < needed[b, j, r]:
+                            low, high, step = high + 1, high + step, 2 * step
+                        high = min(high, n)  # the first hit that reaches the recall is in low..high
+                        while low < high:
+                            middle = (low + high) // 2
+                            if hits[middle, j] < needed[b, j, r]:
+                                low = middle + 1
+                            else:
+                                high = middle
+                        if low == n:
+                            break
+                        area += precision[low, j]
+                    result[b, j, c, t] = area / len(recalls)
     return result

@@ -1,0 +1,401 @@
+"""Each claim of the paper, tested: its figure, ours with an interval, and a verdict by a rule fixed before any run.
+
+A part of a claim is a number that it says to be above zero. With its 95 % interval over images: reproduced if the
+interval lies above zero (and, where several seeds were trained, every seed's number does), opposite if it lies below,
+inconclusive otherwise. A claim is reproduced if all its parts are, opposite if one is, inconclusive otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+import tyro
+from scipy.stats import spearmanr
+
+from model.box_coding import encode
+from model.checkpoint import CheckpointError
+from model.losses.cabb import crop_aware_loss
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import write_atomically
+from reproduce.bootstrap import Scores, bootstrap, interval
+from reproduce.entries import Source, about, entries, ground_truth
+
+Verdict = Literal["reproduced", "opposite", "inconclusive", "not testable here"]
+FULL, CROP, CABB, ISUS, BOTH = "full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus"
+BATCH_MS = 10.0
+"""What CABB may cost a batch (the paper: about 10 ms)."""
+BOXES = 8 * 128
+"""Of a batch, in each head: eight crops with 128 positives."""
+FLAT = 0.9
+"""Scales are far from uniform if the entropy of their levels is below this share of the most that is possible."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that a claim says is above zero."""
+
+    tested: str
+    """What was computed, and its unit."""
+    published: str
+    """The paper's figure for it; empty where it gives none."""
+    value: float
+    low: float
+    high: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper."""
+
+    number: int
+    text: str
+    parts: tuple[Part, ...]
+    why: str = ""
+    """Why it cannot be tested here."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the rule above."""
+        verdicts = [part.verdict for part in self.parts]
+        if not verdicts or "not testable here" in verdicts:
+            return "not testable here"
+        if "opposite" in verdicts:
+            return "opposite"
+        return "reproduced" if set(verdicts) == {"reproduced"} else "inconclusive"
+
+
+@dataclass(frozen=True)
+class Options(Source):
+    """Test the paper's claims on the arms whose checkpoints there are."""
+
+    out: Path | None = None
+    """Gets claims.md and claims.json; results/NAME if not given. Fig. 2's CSV files are read from there."""
+
+
+def verdict(low: float, high: float, seeds: Sequence[float] = ()) -> Verdict:
+    """Of a number that should be above zero.
+
+    >>> verdict(0.1, 0.5), verdict(-0.1, 0.5), verdict(-0.5, -0.1), verdict(0.1, 0.5, [0.4, -0.1])
+    ('reproduced', 'inconclusive', 'opposite', 'inconclusive')
+    """
+    if low > 0:
+        return "reproduced" if all(seed > 0 for seed in seeds) else "inconclusive"
+    return "opposite" if high < 0 and all(seed < 0 for seed in seeds) else "inconclusive"
+
+
+def certain(tested: str, published: str, value: float) -> Part:
+    """A part whose number has no spread worth an interval."""
+    return Part(tested, published, value, value, value, verdict(value, value))
+
+
+def combined(scores: Scores, tested: str, published: str, terms: Sequence[tuple[float, str, str, str]]) -> Part:
+    """A part whose number is a sum of factor * score of an entry, in per cent points (of ratios: as they are).
+
+    Args:
+        scores: of all entries.
+        tested, published: as for `Part`.
+        terms: factor, entry, score, part of the score.
+    """
+    missing = sorted({name for _, name, _, _ in terms} - set(scores.by_name))
+    undefined = not missing and any((s, p) not in scores.by_name[name][0] for _, name, s, p in terms)
+    if missing or undefined:
+        why = f"{tested}; no checkpoint of {', '.join(missing)}" if missing else f"{tested}; too few instances"
+        return Part(why, published, math.nan, math.nan, math.nan, "not testable here")
+    seeds = min(len(scores.by_name[name]) for _, name, _, _ in terms)
+    mean = sum(f * np.mean([v[s, p] for v in scores.by_name[name]], 0) for f, name, s, p in terms)
+    value, low, high = interval(100 * np.asarray(mean))
+    by_seed = [sum(f * float(scores.by_name[name][k][s, p][0]) for f, name, s, p in terms) for k in range(seeds)]
+    return Part(tested, published, value, low, high, verdict(low, high, by_seed))
+
+
+def gain(scores: Scores, a: str, b: str, score: str, part: str, published: str = "") -> Part:
+    """b - a of one score."""
+    name = f"{score} {part}".replace("_", " ").removesuffix(" all").removesuffix(" AP")
+    return combined(scores, f"{name}: {b} − {a}", published, [(1, b, score, part), (-1, a, score, part)])
+
+
+def random_boxes(rng: np.random.Generator, rows: int) -> tuple[torch.Tensor, ...]:
+    """Deltas, proposals, visible boxes, open sides (float64) in a crop of 1024 pixels, half of the boxes cut."""
+    side = np.exp(rng.uniform(np.log(16), np.log(900), (rows, 2)))
+    corner = np.maximum(rng.uniform(-0.3, 0.9, (rows, 2)) * 1024, 1 - side)  # some of it is in the crop
+    full = np.concatenate([corner, corner + side], -1)
+    visible = np.clip(full, 0, 1024)
+    jitter = rng.uniform(-0.2, 0.2, (rows, 4)) * np.tile(visible[:, 2:] - visible[:, :2], 2)
+    proposals, boxes = torch.tensor(visible + jitter), torch.tensor(visible)
+    deltas = encode(boxes, proposals) + torch.tensor(rng.normal(0, 0.3, (rows, 4)))
+    return deltas, proposals, boxes, torch.tensor(full != visible)
+
+
+def loss_parts(rng: np.random.Generator) -> tuple[Part, ...]:
+    """Claim 1, on random boxes: by how much each law is kept, relative to what rounding allows."""
+    deltas, proposals, visible, open_sides = random_boxes(rng, 4096)
+    beta, tolerance, step = 1 / 9, 1e-6, 1e-5
+
+    def loss(at: torch.Tensor) -> torch.Tensor:
+        return crop_aware_loss(at, proposals, visible, open_sides, (1024, 1024), beta=beta)
+
+    deltas.requires_grad_()
+    ours = loss(deltas)
+    (gradient,) = torch.autograd.grad(ours.sum(), deltas)
+    with torch.no_grad():
+        plain = F.smooth_l1_loss(deltas, encode(visible, proposals), reduction="none", beta=beta).sum(1)
+        steps = step * torch.eye(4, dtype=deltas.dtype)
+        numeric = torch.stack([(loss(deltas + d) - loss(deltas - d)) / (2 * step) for d in steps], 1)
+        # Where the minimiser jumps, or the Huber norm bends, the gradients of both sides differ.
+        exact = ((gradient - numeric).abs() < 1e-3).all(1)
+    whole = ~open_sides.any(1)
+    return (
+        certain("largest excess of L_CABB over L_BB on 4096 boxes, below 1e-6", "0", tolerance - _max(ours - plain)),
+        certain(
+            f"largest difference on the {int(whole.sum())} boxes that are whole, below 1e-6",
+            "0",
+            tolerance - _max((ours - plain)[whole].abs()),
+        ),
+        certain(
+            "share of boxes whose gradient is the numerical one within 1e-3, above 0.99",
+            "1",
+            float(exact.double().mean()) - 0.99,
+        ),
+    )
+
+
+def _max(values: torch.Tensor) -> float:
+    return float(values.detach().max())
+
+
+def overhead_parts(rng: np.random.Generator, repeat: int = 50) -> tuple[Part, ...]:
+    """Claim 2, on this machine: milliseconds of a batch with the crop-aware loss beyond those with the plain one."""
+    batch = [tuple(t.float() if t.is_floating_point() else t for t in random_boxes(rng, BOXES)) for _ in range(2)]
+
+    def seconds(open_: bool) -> float:
+        began = time.perf_counter()
+        for deltas, proposals, visible, open_sides in batch:
+            deltas = deltas.detach().requires_grad_()
+            if open_:
+                loss = crop_aware_loss(deltas, proposals, visible, open_sides, (1024, 1024), beta=1 / 9)
+            else:
+                loss = F.smooth_l1_loss(deltas, encode(visible, proposals), reduction="none", beta=1 / 9)
+            loss.sum().backward()
+        return time.perf_counter() - began
+
+    beyond = np.sort([1e3 * (seconds(True) - seconds(False)) for _ in range(repeat + 5)][5:])
+    low, high = (float(BATCH_MS - beyond[round(q * (repeat - 1))]) for q in (0.975, 0.025))
+    value = BATCH_MS - float(np.median(beyond))
+    tested = f"{BATCH_MS:g} ms less what CABB adds to a batch of 2 x {BOXES} boxes on this machine, ms"
+    return (Part(tested, "about 10 ms added", value, low, high, verdict(low, high)),)
+
+
+def scale_parts(folder: Path) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """Claims 3 and 4, from the CSV files of Fig. 2.
+
+    Raises:
+        InputError: they are not there.
+    """
+    if not (folder / "fig2_iou.csv").is_file():
+        raise InputError(f"{folder}: holds no fig2_iou.csv; expected what bash reproduce/fig2.sh writes")
+    iou, levels = (pd.read_csv(folder / f"fig2_{name}.csv") for name in ("iou", "levels"))
+    crop = iou[(iou["sampling"] == "CROP") & (iou["objects"] >= 20)]
+    falls = -float(spearmanr(crop["size_from"], crop["mean_iou"]).statistic)
+    entropy = levels.drop_duplicates("source").set_index("source")["entropy_bits"]
+    most = float(np.log2(levels["level"].nunique()))
+    return (
+        (
+            certain("minus the rank correlation of object size and mean IoU of cropped boxes (CUS)", "", falls),
+            certain(
+                f"{FLAT:g} of the largest entropy less that of the objects' levels, bits",
+                "",
+                FLAT * most - entropy["data set"],
+            ),
+        ),
+        (certain("entropy over levels, ISUS − CUS, bits", "", entropy["ISUS"] - entropy["CROP"]),),
+    )
+
+
+def image_claims(scores: Scores) -> list[Claim]:
+    """Claims 5 to 13, from the scores of the arms."""
+    bins = list(scores.bins)
+    smallest, top = bins[0], bins[-1]
+    consecutive = [b for b in bins if b != "99–100 %"]
+    kinds = ("AP_box", "AP_mask")
+
+    def each(test: Callable[[str, str], Part], parts: Sequence[str]) -> tuple[Part, ...]:
+        return tuple(test(kind, part) for kind in kinds for part in parts)
+
+    def others(kind: str) -> Part:
+        kept = [b for b in consecutive if b != consecutive[-1]]
+        terms = [(f / len(kept), name, kind, b) for f, name in ((1, CABB), (-1, CROP)) for b in kept]
+        part = combined(scores, f"{kind.replace('_', ' ')} of all other bins: {CABB} − {CROP} + 1", "", terms)
+        low, high = part.low + 1, part.high + 1
+        known = part.verdict != "not testable here"
+        return Part(part.tested, "", part.value + 1, low, high, verdict(low, high) if known else part.verdict)
+
+    return [
+        Claim(
+            5,
+            "CROP beats FULL on PQ, PQ_th and mAP, by a wide margin on small objects.",
+            (
+                gain(scores, FULL, CROP, "PQ", "all", "+4.2 (MVD)"),
+                gain(scores, FULL, CROP, "PQ", "things", "+7.9 (MVD)"),
+                gain(scores, FULL, CROP, "AP_mask", "AP", "+6.1 (MVD)"),
+                *each(lambda kind, part: gain(scores, FULL, CROP, kind, part), [smallest]),
+            ),
+        ),
+        Claim(
+            6,
+            "The gap shrinks with size, and FULL beats CROP on the largest objects.",
+            (
+                *each(lambda kind, part: gain(scores, CROP, FULL, kind, part), [top]),
+                *each(
+                    lambda kind, part: combined(
+                        scores,
+                        f"{kind.replace('_', ' ')}: gap CROP − FULL in {consecutive[1]} less that in {part}",
+                        "",
+                        [
+                            (1, CROP, kind, consecutive[1]),
+                            (-1, FULL, kind, consecutive[1]),
+                            (-1, CROP, kind, part),
+                            (1, FULL, kind, part),
+                        ],
+                    ),
+                    [top],
+                ),
+            ),
+        ),
+        Claim(
+            7,
+            "CABB closes that gap on the largest objects and keeps the rest (here: loses less than one point).",
+            (*each(lambda kind, part: gain(scores, CROP, CABB, kind, part), [top]), *(others(k) for k in kinds)),
+        ),
+        Claim(
+            8,
+            "ISUS improves most scales, except the smallest; also the largest.",
+            each(lambda kind, part: gain(scores, CROP, ISUS, kind, part), [*consecutive[2:-1], top]),
+        ),
+        Claim(
+            9,
+            "CABB and ISUS together improve all sizes.",
+            each(lambda kind, part: gain(scores, CROP, BOTH, kind, part), bins),
+        ),
+        Claim(
+            10,
+            "CABB, ISUS, and both improve PQ over CROP.",
+            tuple(
+                gain(scores, CROP, arm, "PQ", "all", published)
+                for arm, published in ((CABB, "+0.9 (MVD)"), (ISUS, "+1.1 (MVD)"), (BOTH, "+1.5 (MVD)"))
+            ),
+        ),
+        Claim(
+            11,
+            "PC of things gains more than PQ of things.",
+            (
+                combined(
+                    scores,
+                    f"PC things less PQ things: {BOTH} − {CROP}",
+                    "+4.8 against +1.5 (MVD)",
+                    [
+                        (1, BOTH, "PC", "things"),
+                        (-1, CROP, "PC", "things"),
+                        (-1, BOTH, "PQ", "things"),
+                        (1, CROP, "PQ", "things"),
+                    ],
+                ),
+            ),
+        ),
+        Claim(
+            12,
+            "The same holds for the Seamless baseline.",
+            (
+                gain(scores, "seamless", "seamless+crop", "PQ", "all", "+1.5 (MVD)"),
+                gain(scores, "seamless", "seamless+cabb+isus", "PQ", "all", "+2.8 (MVD)"),
+            ),
+        ),
+        Claim(
+            13,
+            "IDD and Cityscapes: same trends, smaller.",
+            (),
+            "it compares data sets that cannot be shipped; with them: bash reproduce/claims.sh --gt idd --root DIR "
+            "--checkpoints DIR",
+        ),
+    ]
+
+
+def markdown(claims: Sequence[Claim], source: str, images: int, seeds: int) -> str:
+    """The page."""
+    lines = [
+        "# The paper's claims",
+        "",
+        f"Tested on {source}, {images} images, {seeds} seed{'s' if seeds > 1 else ''} an arm. Scores in per cent",
+        "points with 95 % intervals over images (bootstrap). A part of a claim is a number that should be above zero:",
+        "reproduced if its interval lies above zero (with several seeds: and every seed's number does), opposite if",
+        "below, inconclusive otherwise. A claim is reproduced if all its parts are, opposite if one is.",
+        *(["With one seed an arm, no interval says how much training itself varies."] if seeds == 1 else []),
+        "",
+        "| claim | verdict |",
+        "| --- | --- |",
+        *(f"| {c.number}. {c.text} | **{c.verdict}** |" for c in claims),
+        "",
+        "| claim | tested | paper | ours | 95 % interval | verdict |",
+        "| ---: | :--- | :--- | ---: | :--- | :--- |",
+    ]
+    for claim in claims:
+        if not claim.parts:
+            lines.append(f"| {claim.number} | {claim.why} | | – | – | {claim.verdict} |")
+        for p in claim.parts:
+            ours = "–" if math.isnan(p.value) else f"{p.value:+.3g}"
+            spread = "–" if math.isnan(p.low) or p.low == p.high else f"{p.low:+.3g} to {p.high:+.3g}"
+            lines.append(f"| {claim.number} | {p.tested} | {p.published or '–'} | {ours} | {spread} | {p.verdict} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    """Predict, count, test, and write the verdicts."""
+    options = tyro.cli(Options)
+    out = options.out or Path("results") / Path(options.gt).name
+    rng = np.random.default_rng(0)
+    try:
+        by_size, by_level = scale_parts(out)
+        gt = ground_truth(options)
+        found = entries(options, gt)
+    except (InputError, CheckpointError) as error:
+        sys.exit(f"claims: {error}")
+    scores = bootstrap(found, wide=None)
+    claims = [
+        Claim(
+            1, "L_CABB is a lower bound of L_BB, equal where nothing is cut; its gradient is exact.", loss_parts(rng)
+        ),
+        Claim(2, "The overhead of CABB is about 10 ms a batch (here: at most).", overhead_parts(rng)),
+        Claim(3, "Cropped boxes agree less with full ones the larger the object; scales are not uniform.", by_size),
+        Claim(4, "ISUS smooths the distribution of scales over pyramid levels.", by_level),
+        *image_claims(scores),
+    ]
+    rows = [asdict(claim) | {"verdict": claim.verdict} for claim in claims]
+    seeds = max(map(len, scores.by_name.values()))
+    page = markdown(claims, gt.source, len(gt.maps), seeds)
+    record = {"provenance": about(options, gt, found), "claims": rows}
+    write_atomically(out / "claims.json", json.dumps(_nulls(record), indent=1, ensure_ascii=False) + "\n")
+    write_atomically(out / "claims.md", page)
+    print(page)
+
+
+def _nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {k: _nulls(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_nulls(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Fig. 5: box and mask AP of every arm by size of the objects, with intervals. Porzi et al., CVPR 2021."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import tyro
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from model.checkpoint import CheckpointError
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import write_atomically
+from reproduce.bootstrap import Scores, bootstrap
+from reproduce.entries import Source, about, entries, ground_truth
+from reproduce.provenance import write_provenance
+from reproduce.table1 import TITLES
+
+KINDS = {"AP_box": "box AP", "AP_mask": "mask AP"}
+COLORS = ("#000000", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#999999")
+"""Okabe and Ito, 2008: told apart by everybody."""
+STYLES = ("-", "--", ":")
+"""Of further entries."""
+
+
+@dataclass(frozen=True)
+class Options(Source):
+    """Draw Fig. 5 of the arms whose checkpoints there are, and of other systems' predictions."""
+
+    arms: tuple[str, ...] = ()
+    """Only these entries; all of them if not given."""
+    out: Path | None = None
+    """Gets fig5.png, .pdf, .csv and .json; results/NAME if not given. (With --full: fig5_full.)"""
+
+
+def ap_by_size(scores: Scores) -> pd.DataFrame:
+    """One row an entry, kind of AP and size bin; scores are fractions, empty where no instance is in the bin."""
+    rows = []
+    for name in scores.by_name:
+        for kind in KINDS:
+            for part, instances in scores.bins.items():
+                low, high = part.removesuffix(" %").split("–")
+                e = scores.estimate(name, kind, part)
+                seeds = {"seeds": len(e.seeds), "seeds_low": min(e.seeds), "seeds_high": max(e.seeds)}
+                rows.append(
+                    {
+                        "name": name,
+                        "kind": kind,
+                        "from_percent": float(low),
+                        "to_percent": float(high),
+                        "instances": instances,
+                        "value": e.value,
+                        "low": e.low,
+                        "high": e.high,
+                        **seeds,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """Both kinds of AP side by side."""
+    style: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+        for ax, (kind, title) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
+            draw_ap(rows[rows["kind"] == kind], ax=ax)
+            ax.set_ylabel(f"{title}, per cent")
+        names = rows["name"].unique()
+        figure.legend(
+            *ax.get_legend_handles_labels(), loc="outside upper left", ncols=min(3, len(names)), frameon=False
+        )
+    return figure
+
+
+def draw_ap(rows: pd.DataFrame, *, ax: Axes) -> None:
+    """One line an entry over the bins of size, its intervals as bars; entries stand beside each other in a bin."""
+    parts = rows[["from_percent", "to_percent", "instances"]].drop_duplicates()
+    names = rows["name"].unique()
+    for k, name in enumerate(names):
+        mine = rows[rows["name"] == name]
+        x = np.arange(len(mine)) + (k - (len(names) - 1) / 2) * 0.6 / len(names)
+        value, low, high = (100 * mine[column].to_numpy(float) for column in ("value", "low", "high"))
+        ax.errorbar(
+            x,
+            value,
+            (value - low, high - value),
+            color=COLORS[k % len(COLORS)],
+            linestyle=STYLES[k // len(COLORS) % len(STYLES)],
+            marker="o",
+            markersize=3,
+            linewidth=1.1,
+            elinewidth=0.8,
+            label=TITLES.get(name, name),
+        )
+    labels = [f"{a:g}–{b:g}\n({n})" for a, b, n in parts.itertuples(index=False)]
+    ax.set_xticks(np.arange(len(parts)), labels)
+    ax.set_xlabel("size percentile of the object (instances)")
+    ax.set_ylim(bottom=0)
+
+
+def main() -> None:
+    """Predict, count, and draw."""
+    options = tyro.cli(Options)
+    try:
+        gt = ground_truth(options)
+        found = entries(options, gt)
+    except (InputError, CheckpointError) as error:
+        sys.exit(f"fig5: {error}")
+    found = [e for e in found if not options.arms or e.name in options.arms]
+    rows = ap_by_size(bootstrap(found, wide=None))
+    out = options.out or Path("results") / Path(options.gt).name
+    name = "fig5_full" if options.full else "fig5"
+    write_atomically(out / f"{name}.csv", rows.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_provenance(out / f"{name}.json", about(options, gt, found))
+    figure = draw(rows)
+    for suffix, undated in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
+        content = io.BytesIO()
+        with mpl.rc_context({"pdf.fonttype": 42}):  # letters that other programs can edit
+            figure.savefig(content, format=suffix, dpi=300, metadata=undated)
+        write_atomically(out / f"{name}.{suffix}", content.getvalue())
+    shown = rows.pivot_table(index=["kind", "name"], columns="from_percent", values="value", sort=False)
+    print(f"{(100 * shown).round(1).to_string()}\nwrote {out / name}.png")
+
+
+if __name__ == "__main__":
+    main()

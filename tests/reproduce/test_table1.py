@@ -1,0 +1,131 @@
+import csv
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+from arm_folders import write_checkpoints, write_validation
+
+from panoptic_eval.errors import InputError
+from panoptic_eval.evaluate import evaluate
+from reproduce import arms, fig5, table1
+from reproduce.entries import Source, entries, found_checkpoints, ground_truth
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("arms")
+    gt = write_validation(root / "gt")
+    runs = {"crop+cabb+isus/seed0": 3, "crop/seed1": 1, "crop/seed0": 2}
+    write_checkpoints(root / "checkpoints", gt, runs)
+    return root
+
+
+def source(folder, **options):
+    return Source(
+        gt=str(folder / "gt"),
+        checkpoints=folder / "checkpoints",
+        folder=folder / "runs",
+        device="cpu",
+        **options,
+    )
+
+
+def run(main, folder, monkeypatch, *options):
+    given = ["--gt", folder / "gt", "--checkpoints", folder / "checkpoints", "--folder", folder / "runs"]
+    monkeypatch.setattr(sys, "argv", ["program", *map(str, [*given, "--device", "cpu", *options])])
+    main()
+
+
+def test_checkpoints_are_found_in_the_order_of_the_arms(folder):
+    assert [(arm, seed) for arm, seed, _ in found_checkpoints(source(folder))] == [("crop", 0), ("crop+cabb+isus", 0)]
+    every = found_checkpoints(source(folder, full=True))
+    assert [(arm, seed) for arm, seed, _ in every] == [("crop", 0), ("crop", 1), ("crop+cabb+isus", 0)]
+
+
+def test_entries_are_what_predict_and_evaluate_give_and_are_kept(folder):
+    options = source(folder)
+    gt = ground_truth(options)
+    first = entries(options, gt)
+    report = evaluate(first[0].predictions, folder / "gt")
+    stored = json.loads((first[0].predictions.parent / "report" / "report.json").read_text())
+    assert stored["scores"]["PQ"]["all"] == report.scores["PQ"]["all"]
+    written = {p: p.stat().st_mtime_ns for p in folder.joinpath("runs").rglob("*.png")}
+    assert len(written) == 2 * len(gt.maps)
+    entries(options, gt)
+    assert {p: p.stat().st_mtime_ns for p in folder.joinpath("runs").rglob("*.png")} == written
+
+
+def test_the_table_has_a_row_an_entry_and_says_where_it_comes_from(folder, monkeypatch, capsys, tmp_path):
+    options = source(folder)
+    (other, _) = entries(options, ground_truth(options))
+    run(table1.main, folder, monkeypatch, "--full", "--predictions", other.predictions, "--out", tmp_path)
+    page = (tmp_path / "table1_full.md").read_text()
+    assert page.strip() in capsys.readouterr().out
+    assert [title in page for title in ("| CROP ", "| CROP + CABB + ISUS ", "| predictions ")] == [True] * 3
+    assert "Spread over seeds" in page
+    assert "mvd FULL" in page
+    rows = list(csv.DictReader((tmp_path / "table1_full.csv").open()))
+    assert [(r["name"], r["seeds"]) for r in rows if r["column"] == "PQ"] == [
+        ("crop", "2"),
+        ("crop+cabb+isus", "1"),
+        ("predictions", "1"),
+    ]
+    about = json.loads((tmp_path / "table1_full.json").read_text())
+    assert set(about["checkpoints"]) == {"crop/seed0", "crop/seed1", "crop+cabb+isus/seed0"}
+    assert len(about["data"]["gt_sha256"]) == 64
+
+
+def test_nothing_to_compare_still_prints_what_was_published(folder, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["program", "--gt", str(folder / "gt"), "--out", str(tmp_path)])
+    with pytest.raises(SystemExit, match="nothing to compare"):
+        table1.main()
+    assert "mvd FULL" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_that_are_not_there_are_an_error(folder):
+    options = source(folder)
+    gt = ground_truth(options)
+    blind = replace(gt, maps=tuple(replace(m, photograph=None) for m in gt.maps))
+    with pytest.raises(InputError, match="where image image0 is"):
+        entries(replace(options, folder=folder / "blind"), blind)
+
+
+def test_fig_5_has_a_row_an_entry_kind_and_bin(folder, monkeypatch, capsys, tmp_path):
+    run(fig5.main, folder, monkeypatch, "--out", tmp_path)
+    rows = list(csv.DictReader((tmp_path / "fig5.csv").open()))
+    assert {r["name"] for r in rows} == {"crop", "crop+cabb+isus"}
+    assert len(rows) == 2 * 2 * 5
+    assert {p.suffix for p in tmp_path.iterdir()} == {".png", ".pdf", ".csv", ".json"}
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.suffix != ".json"}
+    run(fig5.main, folder, monkeypatch, "--out", tmp_path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.suffix != ".json"} == before  # same bytes
+    assert "AP_box" in capsys.readouterr().out
+
+
+def test_the_plan_trains_the_most_wanted_first():
+    names = [run.name for run in arms.PLAN]
+    assert len(names) == len(set(names)) == 18
+    assert names[:5] == [f"{arm}/seed0" for arm in ("full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus")]
+
+
+def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, monkeypatch):
+    """`model.train` itself is tested elsewhere: here it has finished already."""
+    options = arms.Options(data=folder / "gt", runs=tmp_path / "runs", checkpoints=tmp_path / "shipped")
+    done = arms.Run("crop", 0)
+    write_checkpoints(options.runs, folder / "gt", {done.name: 0})
+    losses = dict.fromkeys(("objectness", "anchor_box", "category", "proposal_box", "mask", "semantic"), 0.5)
+    lines = [json.dumps({"step": k + 1, "images": 8 * (k + 1), "seconds": 2.0, **losses}) for k in range(3)]
+    (options.runs / done.name / arms.METRICS).write_text("\n".join(lines))
+    monkeypatch.setattr(arms, "commit", lambda: "abc")
+    monkeypatch.setattr(arms.subprocess, "run", lambda command, check: None)
+    arms.train(done, options)
+    assert arms.shipped(options.checkpoints) == (done,)
+    row = arms.row(done, options)
+    assert (row["arm"], row["seed"], row["steps"], row["samples"], row["seconds"]) == ("crop", 0, 3, 24, 6)
+    assert row["mask"] == 0.5
+    assert row["commit"] == "abc"
+    monkeypatch.setattr(arms, "MAX_BYTES", 10)
+    with pytest.raises(ValueError, match="expected 10 at most"):
+        arms.train(done, options)
