@@ -81,7 +81,8 @@ class Options(Source):
     """Test the paper's claims on the arms whose checkpoints there are."""
 
     out: Path | None = None
-    """Gets claims.md and claims.json; results/NAME if not given. Fig. 2's CSV files are read from there."""
+    """Gets claims.md and claims.json (with --full: claims_full); results/NAME if not given. Fig. 2's CSV
+    files are read from there."""
 
 
 def verdict(low: float, high: float, seeds: Sequence[float] = ()) -> Verdict:
@@ -384,8 +385,9 @@ def main() -> None:
     seeds = max(map(len, scores.by_name.values()))
     page = markdown(claims, gt.source, len(gt.maps), seeds)
     record = {"provenance": about(options, gt, found), "claims": rows}
-    write_atomically(out / "claims.json", json.dumps(_nulls(record), indent=1, ensure_ascii=False) + "\n")
-    write_atomically(out / "claims.md", page)
+    name = "claims_full" if options.full else "claims"
+    write_atomically(out / f"{name}.json", json.dumps(_nulls(record), indent=1, ensure_ascii=False) + "\n")
+    write_atomically(out / f"{name}.md", page)
     print(page)
 
 

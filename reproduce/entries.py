@@ -68,6 +68,11 @@ class Entry:
     predictions: Path
     tables: Tables
 
+    @property
+    def label(self) -> str:
+        """Tells it from all others: ARM, or ARM/seedN."""
+        return self.name if self.seed is None else f"{self.name}/seed{self.seed}"
+
 
 def ground_truth(source: Source) -> LabelMaps:
     """The images that systems are compared on; those of the embedded data set are drawn.
@@ -153,7 +158,5 @@ def about(source: Source, gt: LabelMaps, found: Sequence[Entry]) -> dict[str, An
         data={"gt": gt.source, "images": len(gt.maps), "gt_sha256": hashlib.sha256(gt_digests.encode()).hexdigest()},
         config={"full": source.full},
     )
-    weights = {
-        e.name if e.seed is None else f"{e.name}/seed{e.seed}": e.weights_sha256 for e in found if e.weights_sha256
-    }
+    weights = {e.label: e.weights_sha256 for e in found if e.weights_sha256}
     return record | {"checkpoints": weights, "predictions": [str(e.predictions) for e in found if not e.weights_sha256]}

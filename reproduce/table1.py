@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
 
 from model.checkpoint import CheckpointError
+from model.config import PRESETS
 from panoptic_eval import tables
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
+from panoptic_eval.pairs import table as pair_table
 from reproduce.audit import audit, published
 from reproduce.bootstrap import Scores, bootstrap
-from reproduce.entries import Source, about, entries, ground_truth
+from reproduce.entries import Entry, Source, about, entries, ground_truth
 from reproduce.provenance import write_provenance
 
 HEADER = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU", "PC", "PC_th", "PC_st", "PQ_dagger")
@@ -72,6 +76,11 @@ def published_block() -> str:
     return "\n".join([tables.table(cells), "", *notes])
 
 
+def crop_width(gt: str) -> float | None:
+    """Side of a preset's training crop, pixels of an image whose shortest side is that of the network's input."""
+    return float(PRESETS[gt].network.sample.crop or 0) if gt == "streets" else None
+
+
 def our_rows(scores: Scores) -> list[dict[str, str | float]]:
     """A row an entry and column: value, interval over images, lowest and highest seed; fractions."""
     rows: list[dict[str, str | float]] = []
@@ -111,7 +120,24 @@ def spread_block(scores: Scores) -> str:
     return tables.table(cells) if cells else ""
 
 
-def text(gt: LabelMaps, scores: Scores) -> str:
+def wide_block(scores: Scores, width: float) -> str:
+    """How well the boxes of objects wider than the training crop are found, before fusion."""
+    cells = []
+    for name in scores.by_name:
+        row = {"": TITLES.get(name, name)}
+        for part, factor in (("recall@.5", 100), ("mean IoU", 100), ("width ratio", 1)):
+            e = scores.estimate(name, "wide", part)
+            digits = 1 if factor == 100 else 2
+            row[part] = f"{factor * e.value:.{digits}f} ±{factor * (e.high - e.low) / 2:.{digits}f}"
+        cells.append(row)
+    head = (
+        f"Boxes of the objects wider than the training crop ({width:g} pixels), of each the detection of its category\n"
+        "that overlaps it most, before fusion. Recall and IoU in per cent; width ratio: detection by object."
+    )
+    return f"{head}\n\n{tables.table(cells)}"
+
+
+def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
     """The whole page."""
     seeds = max(len(by_seed) for by_seed in scores.by_name.values())
     note = (
@@ -131,6 +157,7 @@ def text(gt: LabelMaps, scores: Scores) -> str:
             "",
             note,
             "",
+            *([] if width is None else [wide_block(scores, width), ""]),
             "## Published",
             "",
             "Porzi et al., CVPR 2021, Table 1, per cent: other images, other networks, not comparable with ours.",
@@ -139,6 +166,15 @@ def text(gt: LabelMaps, scores: Scores) -> str:
             "",
         ]
     )
+
+
+def write(out: Path, name: str, scores: Scores, found: Sequence[Entry], record: Mapping[str, Any], page: str) -> None:
+    """The page, its numbers, where they come from, and the pair tables from which `reproduce.verify` computes them."""
+    for entry in found:
+        pair_table.save(entry.tables.panoptic, out / "pairs" / name / entry.label)
+    tables.write_rows(our_rows(scores), out / f"{name}.csv")
+    write_provenance(out / f"{name}.json", record)
+    write_atomically(out / f"{name}.md", page)
 
 
 def main() -> None:
@@ -150,13 +186,12 @@ def main() -> None:
     except (InputError, CheckpointError) as error:
         print(f"Published (Porzi et al., CVPR 2021, Table 1), per cent\n\n{published_block()}\n")
         sys.exit(f"table1: {error}")
-    scores = bootstrap(found, wide=None)
+    width = crop_width(options.gt)
+    scores = bootstrap(found, wide=width)
     out = options.out or Path("results") / Path(options.gt).name
     name = "table1_full" if options.full else "table1"
-    page = text(gt, scores)
-    tables.write_rows(our_rows(scores), out / f"{name}.csv")
-    write_provenance(out / f"{name}.json", about(options, gt, found))
-    write_atomically(out / f"{name}.md", page)
+    page = text(gt, scores, width)
+    write(out, name, scores, found, about(options, gt, found), page)
     print(page)
 
 

@@ -1,0 +1,125 @@
+"""Do the committed results still follow from the committed checkpoints?  python -m reproduce.verify
+
+Compares the hashes of the checkpoints with those that each result names, and computes the tables anew from the stored
+pair tables. Exits with 1, and says what differs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import tyro
+
+from model.checkpoint import WEIGHTS
+from model.config import ARMS
+from model.predict import fingerprint
+from panoptic_eval.pairs import table as pair_table
+from panoptic_eval.score import Tables
+from reproduce.arms import CHECKPOINTS, TABLE
+from reproduce.bootstrap import bootstrap
+from reproduce.claims import image_claims
+from reproduce.entries import Entry
+from reproduce.fig5 import ap_by_size
+from reproduce.table1 import our_rows
+
+TOLERANCE = 1e-6
+"""Of scores: they are stored with six digits."""
+SUFFIXES = ("", "_full")
+"""Of results on the first images and seeds, and on all of them."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Check committed results."""
+
+    results: Path = TABLE.parent
+    """Folder of the results."""
+    checkpoints: Path = CHECKPOINTS
+    """Folder of the networks."""
+
+
+def faults(results: Path, checkpoints: Path) -> list[str]:
+    """What does not follow; empty if all is well."""
+    hashes = {
+        p.parent.relative_to(checkpoints).as_posix(): fingerprint(p.parent) for p in checkpoints.glob(f"**/{WEIGHTS}")
+    }
+    found = []
+    table = pd.read_csv(results / TABLE.name)
+    labels = table["arm"] + "/seed" + table["seed"].astype(str)
+    trained = dict(zip(labels, table["weights_sha256"], strict=True))
+    found += differing_hashes(hashes, trained, results / TABLE.name)
+    for suffix in SUFFIXES:
+        pages = [results / f"{name}{suffix}.json" for name in ("table1", "fig5", "claims")]
+        records = {path.stem: json.loads(path.read_text()) for path in pages if path.is_file()}
+        for name, record in records.items():
+            named = record.get("provenance", record)["checkpoints"]
+            found += differing_hashes(hashes, named, results / f"{name}.json")
+        if records:
+            found += differing_scores(results, suffix, records)
+    return found
+
+
+def differing_scores(results: Path, suffix: str, records: Mapping[str, Any]) -> list[str]:
+    """Which of the results with a suffix, whose JSON files are given, the stored pair tables do not give."""
+    folder = results / "pairs" / f"table1{suffix}"
+    entries = stored(folder)
+    if not entries:
+        return [f"{folder}: holds no pair table; expected those of {', '.join(records)}"]
+    scores, found = bootstrap(entries, wide=None), []
+    for name, rows in (("table1", pd.DataFrame(our_rows(scores))), ("fig5", ap_by_size(scores))):
+        if f"{name}{suffix}" in records:
+            found += differing_rows(results / f"{name}{suffix}.csv", rows)
+    if f"claims{suffix}" in records:
+        committed = {claim["number"]: claim["verdict"] for claim in records[f"claims{suffix}"]["claims"]}
+        found += [
+            f"{results}/claims{suffix}.json: claim {c.number} is {committed.get(c.number)}; expected {c.verdict}"
+            for c in image_claims(scores)
+            if committed.get(c.number) != c.verdict
+        ]
+    return found
+
+
+def stored(folder: Path) -> list[Entry]:
+    """Entries of the stored pair tables, in the order of the arms."""
+    return [
+        Entry(arm, int(p.name.removeprefix("seed")), None, None, p, Tables(pair_table.load(p)))
+        for arm in ARMS
+        for p in sorted((folder / arm).glob("seed*"))
+    ]
+
+
+def differing_hashes(ours: Mapping[str, str], named: Mapping[str, str], where: Path) -> list[str]:
+    """Checkpoints that a result names and that are others now, or gone."""
+    return [
+        f"{where}: names checkpoint {label} with SHA-256 {sha256}; expected {ours.get(label, 'one that is shipped')}"
+        for label, sha256 in named.items()
+        if ours.get(label) != sha256
+    ]
+
+
+def differing_rows(path: Path, ours: pd.DataFrame) -> list[str]:
+    """Whether a CSV file holds other rows."""
+    try:
+        pd.testing.assert_frame_equal(pd.read_csv(path), ours, check_dtype=False, rtol=0, atol=TOLERANCE)
+    except AssertionError as error:
+        return [f"{path}: differs from what the pair tables give: {' '.join(str(error).split())}"]
+    return []
+
+
+def main() -> None:
+    """Check, and say what was found."""
+    options = tyro.cli(Options, description=__doc__)
+    found = faults(options.results, options.checkpoints)
+    if found:
+        sys.exit("\n- ".join(["these results do not follow from the checkpoints:", *found]))
+    print("the committed results follow from the committed checkpoints")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+import json
+
+import pandas as pd
+import pytest
+from arm_folders import write_checkpoints, write_validation
+
+from model.predict import fingerprint
+from reproduce import fig5, table1
+from reproduce.bootstrap import bootstrap
+from reproduce.claims import image_claims
+from reproduce.entries import Source, about, entries, ground_truth
+from reproduce.verify import faults
+
+
+@pytest.fixture
+def results(tmp_path):
+    """What the scripts write of two arms, and the checkpoints."""
+    gt = write_validation(tmp_path / "gt")
+    checkpoints = write_checkpoints(tmp_path / "checkpoints", gt, {"full/seed0": 1, "crop/seed0": 2})
+    source = Source(gt=str(gt), checkpoints=checkpoints, folder=tmp_path / "runs", device="cpu")
+    out = tmp_path / "results"
+    maps = ground_truth(source)
+    found = entries(source, maps)
+    scores, record = bootstrap(found, wide=None), about(source, maps, found)
+    table1.write(out, "table1", scores, found, record, "page")
+    fig5.ap_by_size(scores).to_csv(out / "fig5.csv", index=False, float_format="%.6g")
+    (out / "fig5.json").write_text(json.dumps(record))
+    claims = [{"number": c.number, "verdict": c.verdict} for c in image_claims(scores)]
+    (out / "claims.json").write_text(json.dumps({"provenance": record, "claims": claims}))
+    hashes = {"weights_sha256": [fingerprint(checkpoints / f"{arm}/seed0") for arm in ("full", "crop")]}
+    pd.DataFrame({"arm": ["full", "crop"], "seed": [0, 0], **hashes}).to_csv(out / "training.csv", index=False)
+    return out, checkpoints
+
+
+def test_what_the_scripts_wrote_follows(results):
+    assert faults(*results) == []
+
+
+def test_another_checkpoint_is_found_out(results):
+    out, checkpoints = results
+    write_checkpoints(checkpoints, out.parent / "gt", {"crop/seed0": 5})
+    found = faults(out, checkpoints)
+    assert len(found) == 4
+    assert all("crop/seed0" in fault for fault in found)
+
+
+def test_a_number_that_was_changed_by_hand_is_found_out(results):
+    out, checkpoints = results
+    rows = pd.read_csv(out / "table1.csv")
+    rows.loc[0, "value"] += 0.001
+    rows.to_csv(out / "table1.csv", index=False)
+    (fault,) = faults(out, checkpoints)
+    assert "table1.csv" in fault
+    assert "value" in fault
+
+
+def test_a_verdict_that_was_changed_by_hand_is_found_out(results):
+    out, checkpoints = results
+    record = json.loads((out / "claims.json").read_text())
+    record["claims"][0]["verdict"] = "reproduced" if record["claims"][0]["verdict"] != "reproduced" else "opposite"
+    (out / "claims.json").write_text(json.dumps(record))
+    (fault,) = faults(out, checkpoints)
+    assert "claim 5" in fault
+
+
+def test_pair_tables_that_are_gone_are_said(results):
+    out, checkpoints = results
+    (out / "pairs").rename(out / "elsewhere")
+    (fault,) = faults(out, checkpoints)
+    assert "no pair table" in fault
