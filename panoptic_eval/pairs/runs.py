@@ -134,36 +134,23 @@ class _Pairs:
     def counts(self, gt: LabelPng, pred: LabelPng) -> IdCounts:
         """The pairs by id, in order. (Colours of one id may differ in alpha.)"""
         colours, pixels, box = (a[: self._count] for a in (self._colours, self._pixels, self._box))
-        gt_ids, at_gt = _ids(colours >> 32, gt, pixels, box)
-        pred_ids, at_pred = _ids(colours, pred, pixels, box)
-        pairs, inverse = np.unique(at_gt * len(pred_ids.id) + at_pred, return_inverse=True)
-        pair_gt, pair_pred = np.divmod(pairs, len(pred_ids.id))
+        gt_id, gt_area, gt_box, at_gt = sums_by_key(_ids(colours >> 32, gt), pixels, box)
+        pred_id, pred_area, pred_box, at_pred = sums_by_key(_ids(colours, pred), pixels, box)
+        pairs, shared, _, _ = sums_by_key(at_gt * len(pred_id) + at_pred, pixels, box)
+        pair_gt, pair_pred = np.divmod(pairs, len(pred_id))
         return IdCounts(
             gt.height,
             gt.width,
-            gt_ids,
-            pred_ids,
+            Ids(gt_id.astype(np.uint32), gt_area, gt_box),
+            Ids(pred_id.astype(np.uint32), pred_area, pred_box),
             pair_gt.astype(np.int32),
             pair_pred.astype(np.int32),
-            _sums(pixels, inverse, len(pairs)),
+            shared,
         )
 
 
-def _ids(
-    colours: Int[np.ndarray, " k"], png: LabelPng, pixels: Int[np.ndarray, " k"], box: Int[np.ndarray, "k 4"]
-) -> tuple[Ids, Int[np.ndarray, " k"]]:
-    """The ids of one side, and which of them each pair has."""
-    ids = (colours & 0xFF) << 8 | (colours >> 8 & 0xFF) if png.bit_depth == 16 else colours & 0xFFFFFF
-    unique, inverse = np.unique(ids, return_inverse=True)
-    hull = np.empty((len(unique), 4), np.int32)
-    hull[:, :2], hull[:, 2:] = np.iinfo(np.int32).max, 0
-    np.minimum.at(hull[:, :2], inverse, box[:, :2])
-    np.maximum.at(hull[:, 2:], inverse, box[:, 2:])
-    return Ids(unique.astype(np.uint32), _sums(pixels, inverse, len(unique)), hull), inverse
-
-
-def _sums(pixels: Int[np.ndarray, " k"], index: Int[np.ndarray, " k"], count: int) -> Int[np.ndarray, " n"]:
-    return np.bincount(index, pixels, count).astype(np.int64)  # exact: float64 holds integers to 2**53
+def _ids(colours: Int[np.ndarray, " k"], png: LabelPng) -> Int[np.ndarray, " k"]:
+    return (colours & 0xFF) << 8 | (colours >> 8 & 0xFF) if png.bit_depth == 16 else colours & 0xFFFFFF
 
 
 # Kernels. A call with an array among its arguments costs more than decoding a run does (numba counts references), so
@@ -468,3 +455,24 @@ def hash_again(slots: Int[np.ndarray, " s"], colours: Int[np.ndarray, " c"]) -> 
 def hashed(colours: int) -> int:
     """Hash of a pair of colours, of which the lowest bits serve."""
     return colours * HASH >> 32
+
+
+@compiled
+def sums_by_key(
+    keys: Int[np.ndarray, " k"], pixels: Int[np.ndarray, " k"], box: Int[np.ndarray, "k 4"]
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, "n 4"], Int[np.ndarray, " k"]]:
+    """Distinct keys, ascending; of each its pixels and the box around its boxes; and which of them each entry has."""
+    unique, at = np.empty_like(keys), np.empty(len(keys), np.int64)
+    area, hull = np.zeros(len(keys), np.int64), np.empty((len(keys), 4), np.int32)
+    n = 0
+    for k in np.argsort(keys):
+        if n == 0 or unique[n - 1] != keys[k]:
+            unique[n] = keys[k]
+            hull[n] = box[k]
+            n += 1
+        at[k] = n - 1
+        area[n - 1] += pixels[k]
+        for side in range(4):
+            outer = min(hull[n - 1, side], box[k, side]) if side < 2 else max(hull[n - 1, side], box[k, side])
+            hull[n - 1, side] = outer
+    return unique[:n], area[:n], hull[:n], at

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -12,9 +13,10 @@ from reproduce.entries import Source, about, entries, ground_truth
 from reproduce.verify import faults
 
 
-@pytest.fixture
-def results(tmp_path):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
     """What the scripts write of two arms, and the checkpoints."""
+    tmp_path = tmp_path_factory.mktemp("verify")
     gt = write_validation(tmp_path / "gt")
     checkpoints = write_checkpoints(tmp_path / "checkpoints", gt, {"full/seed0": 1, "crop/seed0": 2})
     source = Source(gt=str(gt), checkpoints=checkpoints, folder=tmp_path / "runs", device="cpu")
@@ -29,7 +31,14 @@ def results(tmp_path):
     (out / "claims.json").write_text(json.dumps({"provenance": record, "claims": claims}))
     hashes = {"weights_sha256": [fingerprint(checkpoints / f"{arm}/seed0") for arm in ("full", "crop")]}
     pd.DataFrame({"arm": ["full", "crop"], "seed": [0, 0], **hashes}).to_csv(out / "training.csv", index=False)
-    return out, checkpoints
+    return tmp_path
+
+
+@pytest.fixture
+def results(written, tmp_path):
+    """A copy, to be spoilt."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "results", tmp_path / "checkpoints"
 
 
 def test_what_the_scripts_wrote_follows(results):
