@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -77,8 +78,9 @@ class Options:
     """Only these."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Only these."""
-    side_by_side: int = 1
-    """Runs at a time; a GPU has room for all of them."""
+    side_by_side: int = os.cpu_count() or 1
+    """Runs at a time. By default one a core: a step of so small a network gains nothing from a second core. A GPU has
+    room for all of them."""
     data: Path = DATA
     """The data set, drawn if it is not there."""
     runs: Path = RUNS
@@ -103,10 +105,13 @@ def train(run: Run, options: Options) -> None:
     """
     folder = options.runs / run.name
     if not (folder / ORIGIN).is_file():
-        write_provenance(folder / ORIGIN, {"commit": commit(), "torch": torch.__version__, "hardware": hardware()})
+        write_provenance(
+            folder / ORIGIN, {"commit": commit(), "torch": torch.__version__, "hardware": hardware(options)}
+        )
     settings = ["--arm", run.arm, "--data", str(options.data), "--out", str(folder), "--seed", str(run.seed), "--half"]
     quiet = ["--quiet"] if options.side_by_side > 1 else []
-    subprocess.run([sys.executable, "-m", "model.train", "streets", *settings, *quiet], check=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads(options))}
+    subprocess.run([sys.executable, "-m", "model.train", "streets", *settings, *quiet], check=True, env=environment)
     size = (folder / WEIGHTS).stat().st_size
     if size > MAX_BYTES:
         raise ValueError(f"{folder / WEIGHTS}: has {size} bytes; expected {MAX_BYTES} at most, to be shipped")
@@ -116,13 +121,18 @@ def train(run: Run, options: Options) -> None:
         write_atomically(target / name, (folder / name).read_bytes())
 
 
-def hardware() -> str:
+def threads(options: Options) -> int:
+    """Of each run."""
+    return max(1, (os.cpu_count() or 1) // options.side_by_side)
+
+
+def hardware(options: Options) -> str:
     """What a run is carried out on."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
     models = [line.partition(": ")[2] for line in info.read_text().splitlines() if line.startswith("model name")]
-    return f"{torch.get_num_threads()} threads, {models[0] if models else platform.processor()}"
+    return f"{threads(options)} of {os.cpu_count()} cores, {models[0] if models else platform.processor()}"
 
 
 def row(run: Run, options: Options) -> dict[str, Any]:

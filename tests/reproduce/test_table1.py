@@ -119,7 +119,7 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
     lines = [json.dumps({"step": k + 1, "images": 8 * (k + 1), "seconds": 2.0, **losses}) for k in range(3)]
     (options.runs / done.name / arms.METRICS).write_text("\n".join(lines))
     monkeypatch.setattr(arms, "commit", lambda: "abc")
-    monkeypatch.setattr(arms.subprocess, "run", lambda command, check: None)
+    monkeypatch.setattr(arms.subprocess, "run", lambda command, check, env: None)
     arms.train(done, options)
     assert arms.shipped(options.checkpoints) == (done,)
     row = arms.row(done, options)
