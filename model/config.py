@@ -272,7 +272,7 @@ STREETS = Config(
     semantic=DeepLabConfig(rates=(1, 2), channels=48, skip_channels=(32, 24, 16), pooling=4, hardest=1.0),
     fusion=FusionConfig(stuff_area=64),
     sample=SampleConfig(shortest=256, crop=128),
-    schedule=ScheduleConfig(steps=4000, learning_rate=0.08, milestones=(2900, 3700)),
+    schedule=ScheduleConfig(steps=3000, learning_rate=0.08, milestones=(2200, 2800)),
 )
 
 PRESETS: dict[str, Preset] = {
