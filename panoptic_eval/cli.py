@@ -165,7 +165,10 @@ def _finish(tables: Tables, options: Score | Merge) -> str:
     if options.out is not None:
         store(report, tables, options.out)
     about = report.provenance
-    head = [f"gt:   {about['gt']}", f"pred: {about['pred']}", f"{report.images} images, scores in per cent"]
+    missing = report.protocol["missing_images"]
+    done_to = {"empty": "count as predicted void", "skip": "are left out"}.get(report.protocol["missing"])
+    images = f"{report.images} images" + (f" ({missing} without prediction {done_to})" if missing else "")
+    head = [f"gt:   {about['gt']}", f"pred: {about['pred']}", f"{images}, scores in per cent"]
     notes = [f"warning: {w}" for w in report.warnings[:SHOWN]]
     if len(report.warnings) > SHOWN:
         notes.append(f"… and {len(report.warnings) - SHOWN} more warnings; report.json has them all")

@@ -349,9 +349,6 @@ def _count_side(
     if faults:
         raise InputError(faults)
     about["reference_images"] = sum(not c.fast for c in done)
-    if without:
-        done_to = {"empty": "count as predicted void", "skip": "are left out"}[missing]
-        warnings.append(f"{len(without)} images without {what} prediction {done_to} (first: {without[0]!r})")
     return replace(table, about={**about, "warnings": warnings})
 
 

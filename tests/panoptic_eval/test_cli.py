@@ -37,6 +37,18 @@ def test_per_category_prints_every_category(folders, capsys):
         assert category["name"] in out
 
 
+def test_images_that_were_to_be_left_out_are_counted_beside_the_others(folders, capsys):
+    gt, pred = folders
+    rows = json.loads(pred.read_text())
+    gone = rows["annotations"].pop()
+    (pred.with_suffix("") / gone["file_name"]).unlink()
+    pred.write_text(json.dumps(rows))
+    out = run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--missing", "skip")
+    assert "5 images (1 without prediction are left out), scores" in out
+    out = run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--missing", "empty")
+    assert "6 images (1 without prediction count as predicted void), scores" in out
+
+
 def test_faults_are_printed_and_the_exit_code_is_1(folders, capsys):
     gt, pred = folders
     with pytest.raises(SystemExit) as stop:
