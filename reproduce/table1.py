@@ -105,8 +105,8 @@ def our_block(scores: Scores) -> str:
 
 
 def crops(name: str) -> str:
-    """Column C: whether an arm trains on crops."""
-    return "" if name not in TITLES or name in ("full", "seamless") else "✓"
+    """Column C, as published: whether an arm trains on crops."""
+    return "–" if name not in TITLES else "no" if name in ("full", "seamless") else "yes"
 
 
 def spread_block(scores: Scores) -> str:
@@ -149,8 +149,9 @@ def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
         [
             "# Table 1",
             "",
-            f"## Ours: {gt.source}, {len(gt.maps)} images",
+            "## Ours",
             "",
+            f"{gt.source}: {len(gt.maps)} images.",
             "Per cent; ± half of the 95 % interval over images (bootstrap). Both APs are those of the fused output.",
             "",
             our_block(scores),
