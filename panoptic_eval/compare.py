@@ -121,7 +121,7 @@ def _average_precision(
     blocks = np.ascontiguousarray(padded.transpose(0, 2, 1))
     starts = range(0, len(blocks), CHUNK)
 
-    def one(job: tuple[int, int]) -> Float[np.ndarray, "b 8 c t"]:
+    def one(job: tuple[int, int]) -> Float[np.ndarray, "b l c t"]:
         r, k = job
         return matching.resample(
             blocks[k : k + CHUNK],

@@ -24,6 +24,6 @@ def compiled(kernel: Kernel) -> Kernel:
     except ImportError:
         return kernel
     try:
-        return cast(Kernel, numba.njit(nogil=True, cache=True)(kernel))
+        return cast(Kernel, numba.njit(nogil=True, cache=True, error_model="numpy")(kernel))
     except RuntimeError:  # no place to keep it
-        return cast(Kernel, numba.njit(nogil=True)(kernel))
+        return cast(Kernel, numba.njit(nogil=True, error_model="numpy")(kernel))

@@ -105,20 +105,20 @@ def accumulate(
     return result
 
 
-LANES = 8
-"""Resamples that go through the detections together: as many as one instruction adds."""
+LANES = 32
+"""Resamples that go through the detections together: enough for the widest instructions, few enough for the cache."""
 
 
 @compiled
 def resample(
-    weights: Int[np.ndarray, "b i 8"],
+    weights: Int[np.ndarray, "b i l"],
     image: Int[np.ndarray, " d"],
     first: Int[np.ndarray, " c1"],
     matched: Bool[np.ndarray, "t d"],
     skipped: Bool[np.ndarray, "t d"],
     instances: Int[np.ndarray, "i c"],
     recalls: Float[np.ndarray, " r"],
-) -> Float[np.ndarray, "b 8 c t"]:
+) -> Float[np.ndarray, "b l c t"]:
     """AP of one range at each threshold, with each image as often as a column of weights says; NaN without instances.
 
     What `accumulate` gives for tables in which images are repeated, without repeating them; where detections of one
@@ -127,11 +127,12 @@ def resample(
     """
     blocks, categories = len(weights), len(first) - 1
     result = np.full((blocks, LANES, categories, len(matched)), np.nan)
-    hits = np.empty((len(image), LANES), np.int32)
-    precision = np.empty((len(image), LANES))
     counted = np.empty(len(image), np.int32)
     hit = np.empty(len(image), np.bool_)
-    needed = np.empty((blocks, LANES, len(recalls)), np.int64)  # hits, for each recall; -1: there is no instance
+    needed = np.empty((blocks, LANES, len(recalls)), np.int32)  # hits, for each recall; -1: there is no instance
+    tp, fp = np.empty(LANES, np.int32), np.empty(LANES, np.int32)
+    level, need = np.empty(LANES, np.int32), np.empty(LANES, np.int32)
+    area, best = np.empty(LANES), np.empty(LANES)
     for c in range(categories):
         for b in range(blocks):
             for j in range(LANES):
@@ -150,39 +151,39 @@ def resample(
                     counted[kept], hit[kept] = image[d], matched[t, d]
                     kept += 1
             for b in range(blocks):
-                n = 0
-                tp, fp = np.zeros(LANES, np.int32), np.zeros(LANES, np.int32)
+                tp[:], fp[:] = 0, 0
                 for k in range(kept):
-                    weight = weights[b, counted[k]]
-                    if hit[k]:  # precision falls from one hit to the next: only the hits are corners of its envelope
+                    i = counted[k]
+                    if hit[k]:
                         for j in range(LANES):
-                            tp[j] += weight[j]
-                            hits[n, j] = tp[j]
-                            precision[n, j] = tp[j] / (fp[j] + tp[j] + 2.220446049250313e-16)
-                        n += 1
+                            tp[j] += weights[b, i, j]
                     else:
                         for j in range(LANES):
-                            fp[j] += weight[j]
-                for k in range(n - 2, -1, -1):
-                    for j in range(LANES):
-                        precision[k, j] = max(precision[k, j], precision[k + 1, j])
+                            fp[j] += weights[b, i, j]
                 for j in range(LANES):
-                    if needed[b, j, 0] < 0:
-                        continue
-                    area, low = 0.0, 0
-                    for r in range(len(recalls)):
-                        high, step = low, 1
-                        while high < n and hits[high, j] < needed[b, j, r]:
-                            low, high, step = high + 1, high + step, 2 * step
-                        high = min(high, n)  # the first hit that reaches the recall is in low..high
-                        while low < high:
-                            middle = (low + high) // 2
-                            if hits[middle, j] < needed[b, j, r]:
-                                low = middle + 1
-                            else:
-                                high = middle
-                        if low == n:
-                            break
-                        area += precision[low, j]
-                    result[b, j, c, t] = area / len(recalls)
+                    level[j] = len(recalls)
+                    while level[j] > 0 and needed[b, j, level[j] - 1] > tp[j]:
+                        level[j] -= 1  # a recall that is not reached
+                    need[j] = needed[b, j, level[j] - 1] if level[j] else 0
+                area[:], best[:] = 0, 0
+                for k in range(kept - 1, -1, -1):  # backwards, so that the best precision beyond is known
+                    i = counted[k]
+                    if hit[k]:  # precision falls from one hit to the next: only the hits are corners of its envelope
+                        passed = False
+                        for j in range(LANES):
+                            best[j] = max(best[j], tp[j] / (fp[j] + tp[j] + 2.220446049250313e-16))
+                            tp[j] -= weights[b, i, j]
+                            passed |= tp[j] < need[j]
+                        if passed:
+                            for j in range(LANES):
+                                while level[j] > 0 and tp[j] < needed[b, j, level[j] - 1]:
+                                    area[j] += best[j]
+                                    level[j] -= 1
+                                need[j] = needed[b, j, level[j] - 1] if level[j] else 0
+                    else:
+                        for j in range(LANES):
+                            fp[j] -= weights[b, i, j]
+                for j in range(LANES):
+                    if needed[b, j, 0] >= 0:
+                        result[b, j, c, t] = (area[j] + level[j] * best[j]) / len(recalls)
     return result
