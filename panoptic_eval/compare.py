@@ -21,8 +21,10 @@ from panoptic_eval.metrics.semantic import category_iou, semantic_counts
 from panoptic_eval.pairs.table import PairTable, Segments, take
 from panoptic_eval.score import Protocol, Tables, matches
 
-CHUNK = 8
-"""Blocks of resamples a job."""
+LANES = 64
+"""Resamples that go through the detections together: enough for the widest instructions, few enough for the cache."""
+CHUNK = 4
+"""Such blocks of resamples a job."""
 
 Values = dict[tuple[str, str], Float[np.ndarray, " w"]]
 """A score's values, one for each way to weight the images, by its name and part: ("PQ", "things")."""
@@ -116,7 +118,7 @@ def _average_precision(
     from panoptic_eval.metrics import matching
 
     found = matches(table, kind, edges)
-    padded = np.zeros((-(-len(weights) // matching.LANES), matching.LANES, len(table)), np.int32)
+    padded = np.zeros((-(-len(weights) // LANES), LANES, len(table)), np.min_scalar_type(weights.max()))
     padded.reshape(-1, len(table))[: len(weights)] = weights
     blocks = np.ascontiguousarray(padded.transpose(0, 2, 1))
     starts = range(0, len(blocks), CHUNK)

@@ -105,10 +105,6 @@ def accumulate(
     return result
 
 
-LANES = 32
-"""Resamples that go through the detections together: enough for the widest instructions, few enough for the cache."""
-
-
 @compiled
 def resample(
     weights: Int[np.ndarray, "b i l"],
@@ -122,68 +118,68 @@ def resample(
     """AP of one range at each threshold, with each image as often as a column of weights says; NaN without instances.
 
     What `accumulate` gives for tables in which images are repeated, without repeating them; where detections of one
-    image have equal scores, the copies of each go together. Weights are int32, in blocks of `LANES` columns, so that a
-    block stays in the processor's cache.
+    image have equal scores, the copies of each go together. Weights are in blocks of columns that stay in the
+    processor's cache: the columns of a block go through the detections together.
     """
-    blocks, categories = len(weights), len(first) - 1
-    result = np.full((blocks, LANES, categories, len(matched)), np.nan)
+    blocks, images, lanes = weights.shape
+    categories, thresholds = len(first) - 1, len(matched)
+    result = np.full((blocks, lanes, categories, thresholds), np.nan)
     counted = np.empty(len(image), np.int32)
     hit = np.empty(len(image), np.bool_)
-    needed = np.empty((blocks, LANES, len(recalls)), np.int32)  # hits, for each recall; -1: there is no instance
-    tp, fp = np.empty(LANES, np.int32), np.empty(LANES, np.int32)
-    level, need = np.empty(LANES, np.int32), np.empty(LANES, np.int32)
-    area, best = np.empty(LANES), np.empty(LANES)
+    hits, misses = np.empty(images, np.int32), np.empty(images, np.int32)
+    needed = np.empty((blocks, lanes, len(recalls)), np.int32)  # hits, for each recall; -1: there is no instance
+    tp, fp, level = np.empty(lanes, np.int32), np.empty(lanes, np.int32), np.empty(lanes, np.int32)
+    area, best = np.empty(lanes), np.empty(lanes)
     for c in range(categories):
         for b in range(blocks):
-            for j in range(LANES):
-                total = 0
-                for i in range(len(instances)):
-                    total += weights[b, i, j] * instances[i, c]
+            tp[:] = 0  # of every instance found
+            for i in range(images):
+                if instances[i, c]:
+                    for j in range(lanes):
+                        tp[j] += weights[b, i, j] * instances[i, c]
+            for j in range(lanes):
                 for r in range(len(recalls)):
-                    count = int(np.floor(recalls[r] * total))
-                    if total > 0 and count / total < recalls[r]:
-                        count += 1
-                    needed[b, j, r] = count if total > 0 else -1
-        for t in range(len(matched)):
+                    needed[b, j, r] = np.floor(recalls[r] * tp[j]) if tp[j] else -1
+                    if tp[j] and needed[b, j, r] / tp[j] < recalls[r]:
+                        needed[b, j, r] += 1
+        for t in range(thresholds):
             kept = 0
+            hits[:], misses[:] = 0, 0
             for d in range(first[c], first[c + 1]):
                 if not skipped[t, d]:
                     counted[kept], hit[kept] = image[d], matched[t, d]
+                    hits[image[d]] += matched[t, d]
+                    misses[image[d]] += not matched[t, d]
                     kept += 1
             for b in range(blocks):
                 tp[:], fp[:] = 0, 0
-                for k in range(kept):
-                    i = counted[k]
-                    if hit[k]:
-                        for j in range(LANES):
-                            tp[j] += weights[b, i, j]
-                    else:
-                        for j in range(LANES):
-                            fp[j] += weights[b, i, j]
-                for j in range(LANES):
+                for i in range(images):
+                    if hits[i] or misses[i]:
+                        for j in range(lanes):
+                            tp[j] += weights[b, i, j] * hits[i]
+                            fp[j] += weights[b, i, j] * misses[i]
+                for j in range(lanes):
                     level[j] = len(recalls)
                     while level[j] > 0 and needed[b, j, level[j] - 1] > tp[j]:
                         level[j] -= 1  # a recall that is not reached
-                    need[j] = needed[b, j, level[j] - 1] if level[j] else 0
                 area[:], best[:] = 0, 0
                 for k in range(kept - 1, -1, -1):  # backwards, so that the best precision beyond is known
                     i = counted[k]
-                    if hit[k]:  # precision falls from one hit to the next: only the hits are corners of its envelope
-                        passed = False
-                        for j in range(LANES):
-                            best[j] = max(best[j], tp[j] / (fp[j] + tp[j] + 2.220446049250313e-16))
-                            tp[j] -= weights[b, i, j]
-                            passed |= tp[j] < need[j]
-                        if passed:
-                            for j in range(LANES):
-                                while level[j] > 0 and tp[j] < needed[b, j, level[j] - 1]:
-                                    area[j] += best[j]
-                                    level[j] -= 1
-                                need[j] = needed[b, j, level[j] - 1] if level[j] else 0
-                    else:
-                        for j in range(LANES):
+                    if not hit[k]:
+                        for j in range(lanes):
                             fp[j] -= weights[b, i, j]
-                for j in range(LANES):
+                        continue
+                    if k == kept - 1 or not hit[k + 1]:  # of hits in a row, the last one has the best precision
+                        for j in range(lanes):
+                            best[j] = max(best[j], tp[j] / (fp[j] + tp[j] + 2.220446049250313e-16))
+                    for j in range(lanes):
+                        tp[j] -= weights[b, i, j]
+                    if k == 0 or not hit[k - 1]:
+                        for j in range(lanes):
+                            while level[j] > 0 and tp[j] < needed[b, j, level[j] - 1]:
+                                area[j] += best[j]
+                                level[j] -= 1
+                for j in range(lanes):
                     if needed[b, j, 0] >= 0:
                         result[b, j, c, t] = (area[j] + level[j] * best[j]) / len(recalls)
     return result
