@@ -49,13 +49,28 @@ TITLES = {
     "crop+cabb+isus+clipped": "CROP + CABB + ISUS, clipped matching (ours)",
 }
 
+COMPARED = (
+    ("full", "crop"),
+    ("crop", "crop+cabb"),
+    ("crop", "crop+isus"),
+    ("crop", "crop+cabb+isus"),
+    ("crop", "crop+clipped"),
+    ("crop+clipped", "crop+cabb+isus+clipped"),
+    ("crop+cabb+isus", "crop+cabb+isus+clipped"),
+    ("seamless", "seamless+crop"),
+    ("seamless+crop", "seamless+cabb+isus"),
+)
+"""Arms that differ in what is being tested, the second against the first."""
+DIFFERENCES = ("PQ", "PQ_th", "PC_th", "mAP", "box AP")
+"""Columns whose differences are on the page, beside those of the largest objects; the CSV file has all."""
+
 
 @dataclass(frozen=True)
 class Options(Source):
     """Table 1 of the arms whose checkpoints there are, and of other systems' predictions; then the published one."""
 
     out: Path | None = None
-    """Gets table1.md, .csv and .json; results/NAME if not given. (With --full: table1_full.)"""
+    """Gets table1.md, .csv and .json, table1_differences.csv; results/NAME if not given. (With --full: table1_full.)"""
 
 
 def published_block() -> str:
@@ -102,6 +117,35 @@ def our_block(scores: Scores) -> str:
             row[column] = f"{100 * e.value:.1f} ±{50 * (e.high - e.low):.1f}"
         cells.append(row | {"seeds": str(len(scores.by_name[name]))})
     return tables.table(cells)
+
+
+def difference_rows(scores: Scores) -> list[dict[str, str | float]]:
+    """A row a compared pair of arms and column: difference, its interval over images paired, p; fractions."""
+    top = list(scores.bins)[-1]
+    columns = COLUMNS | {f"mAP {top}": ("AP_mask", top), f"box AP {top}": ("AP_box", top)}
+    rows: list[dict[str, str | float]] = []
+    for a, b in COMPARED:
+        if {a, b} <= set(scores.by_name):
+            for column, key in columns.items():
+                d = scores.difference(a, b, *key)
+                numbers = {"difference": d.difference, "low": d.low, "high": d.high, "p": d.p}
+                rows.append({"a": a, "b": b, "column": column, **numbers})
+    return rows
+
+
+def difference_block(scores: Scores) -> str:
+    """Differences between arms as a Markdown table, per cent points; empty where no two are to be compared."""
+    cells: dict[str, dict[str, str]] = {}
+    for row in difference_rows(scores):
+        a, b, column = (str(row[key]) for key in ("a", "b", "column"))
+        if column in DIFFERENCES or column not in COLUMNS:
+            value, low, high = (100 * float(row[key]) for key in ("difference", "low", "high"))
+            name = f"{TITLES[b]} − {TITLES[a]}"
+            cells.setdefault(name, {"": name})[column] = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+    if not cells:
+        return ""
+    head = "Differences in per cent points, with 95 % intervals over images (both arms on the same resampled images):"
+    return f"{head}\n\n{tables.table(list(cells.values()))}\n"
 
 
 def crops(name: str) -> str:
@@ -158,6 +202,7 @@ def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
             "",
             note,
             "",
+            difference_block(scores),
             *([] if width is None else [wide_block(scores, width), ""]),
             "## Published",
             "",
@@ -174,6 +219,8 @@ def write(out: Path, name: str, scores: Scores, found: Sequence[Entry], record: 
     for entry in found:
         pair_table.save(entry.tables.panoptic, out / "pairs" / name / entry.label)
     tables.write_rows(our_rows(scores), out / f"{name}.csv")
+    if differences := difference_rows(scores):
+        tables.write_rows(differences, out / f"{name}_differences.csv")
     write_provenance(out / f"{name}.json", record)
     write_atomically(out / f"{name}.md", page)
 

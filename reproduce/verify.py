@@ -26,7 +26,7 @@ from reproduce.bootstrap import bootstrap
 from reproduce.claims import image_claims
 from reproduce.entries import Entry
 from reproduce.fig5 import ap_by_size
-from reproduce.table1 import our_rows
+from reproduce.table1 import difference_rows, our_rows
 
 TOLERANCE = 1e-6
 """Of scores: they are stored with six digits."""
@@ -75,6 +75,9 @@ def differing_scores(results: Path, suffix: str, records: Mapping[str, Any]) -> 
     for name, rows in (("table1", pd.DataFrame(our_rows(scores))), ("fig5", ap_by_size(scores))):
         if f"{name}{suffix}" in records:
             found += differing_rows(results / f"{name}{suffix}.csv", rows)
+    differences = difference_rows(scores)
+    if differences and f"table1{suffix}" in records:
+        found += differing_rows(results / f"table1{suffix}_differences.csv", pd.DataFrame(differences))
     if f"claims{suffix}" in records:
         committed = {claim["number"]: claim["verdict"] for claim in records[f"claims{suffix}"]["claims"]}
         found += [

@@ -71,6 +71,15 @@ def test_the_table_has_a_row_an_entry_and_says_where_it_comes_from(folder, monke
         ("crop+cabb+isus", "1"),
         ("predictions", "1"),
     ]
+    values = {(r["name"], r["column"]): float(r["value"]) for r in rows}
+    differences = list(csv.DictReader((tmp_path / "table1_full_differences.csv").open()))
+    assert {(r["a"], r["b"]) for r in differences} == {("crop", "crop+cabb+isus")}
+    for r in differences:
+        assert float(r["low"]) <= float(r["high"])
+        if (r["a"], r["column"]) in values:
+            difference = values[r["b"], r["column"]] - values[r["a"], r["column"]]
+            assert float(r["difference"]) == pytest.approx(difference, abs=1e-12)
+    assert "| CROP + CABB + ISUS − CROP " in page
     about = json.loads((tmp_path / "table1_full.json").read_text())
     assert set(about["checkpoints"]) == {"crop/seed0", "crop/seed1", "crop+cabb+isus/seed0"}
     assert len(about["data"]["gt_sha256"]) == 64

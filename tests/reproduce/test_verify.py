@@ -53,14 +53,17 @@ def test_another_checkpoint_is_found_out(results):
     assert all("crop/seed0" in fault for fault in found)
 
 
-def test_a_number_that_was_changed_by_hand_is_found_out(results):
+@pytest.mark.parametrize(
+    ("name", "column"), [("table1.csv", "value"), ("table1_differences.csv", "high"), ("fig5.csv", "low")]
+)
+def test_a_number_that_was_changed_by_hand_is_found_out(results, name, column):
     out, checkpoints = results
-    rows = pd.read_csv(out / "table1.csv")
-    rows.loc[0, "value"] += 0.001
-    rows.to_csv(out / "table1.csv", index=False)
+    rows = pd.read_csv(out / name)
+    rows[column] = rows[column] + 0.001
+    rows.to_csv(out / name, index=False)
     (fault,) = faults(out, checkpoints)
-    assert "table1.csv" in fault
-    assert "value" in fault
+    assert name in fault
+    assert column in fault
 
 
 def test_a_verdict_that_was_changed_by_hand_is_found_out(results):
