@@ -44,7 +44,8 @@ class Scores:
     """All scores of all entries, under the same resamples of the same images."""
 
     by_name: dict[str, list[Values]]
-    """Of each entry's name, one for each seed; the first column is the images as they are."""
+    """Of each entry's name, one for each seed, all from the same first seed on; the first column is the images as they
+    are."""
     bins: dict[str, int]
     """Size bins by their names, "0–25 %", and how many instances each holds."""
 
@@ -55,8 +56,9 @@ class Scores:
         return Estimate(value, low, high, tuple(float(v[0]) for v in by_seed))
 
     def difference(self, a: str, b: str, score: str, part: str) -> Difference:
-        """b - a, both means over their seeds."""
-        means = [np.mean([values[score, part] for values in self.by_name[name]], 0) for name in (a, b)]
+        """b - a, both means over the seeds that both have."""
+        seeds = min(len(self.by_name[name]) for name in (a, b))
+        means = [np.mean([values[score, part] for values in self.by_name[name][:seeds]], 0) for name in (a, b)]
         return difference((score, part), *means)
 
 

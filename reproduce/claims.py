@@ -104,6 +104,8 @@ def certain(tested: str, published: str, value: float) -> Part:
 def combined(scores: Scores, tested: str, published: str, terms: Sequence[tuple[float, str, str, str]]) -> Part:
     """A part whose number is a sum of factor * score of an entry, in per cent points (of ratios: as they are).
 
+    Of entries with different numbers of seeds, those that all of them have are used.
+
     Args:
         scores: of all entries.
         tested, published: as for `Part`.
@@ -115,7 +117,7 @@ def combined(scores: Scores, tested: str, published: str, terms: Sequence[tuple[
         why = f"{tested}; no checkpoint of {', '.join(missing)}" if missing else f"{tested}; too few instances"
         return Part(why, published, math.nan, math.nan, math.nan, "not testable here")
     seeds = min(len(scores.by_name[name]) for _, name, _, _ in terms)
-    mean = sum(f * np.mean([v[s, p] for v in scores.by_name[name]], 0) for f, name, s, p in terms)
+    mean = sum(f * np.mean([v[s, p] for v in scores.by_name[name][:seeds]], 0) for f, name, s, p in terms)
     value, low, high = interval(100 * np.asarray(mean))
     by_seed = [sum(f * float(scores.by_name[name][k][s, p][0]) for f, name, s, p in terms) for k in range(seeds)]
     return Part(tested, published, value, low, high, verdict(low, high, by_seed))
@@ -340,16 +342,18 @@ def image_claims(scores: Scores) -> list[Claim]:
     ]
 
 
-def markdown(claims: Sequence[Claim], source: str, images: int, seeds: int) -> str:
-    """The page."""
+def markdown(claims: Sequence[Claim], source: str, images: int, seeds: Sequence[int]) -> str:
+    """The page; `seeds` has how many each arm was trained from."""
+    fewest, most = min(seeds), max(seeds)
+    count = f"{fewest} seed{'s' if fewest > 1 else ''}" if fewest == most else f"{fewest} to {most} seeds"
     lines = [
         "# The paper's claims",
         "",
-        f"Tested on {source}, {images} images, {seeds} seed{'s' if seeds > 1 else ''} an arm. Scores in per cent",
+        f"Tested on {source}, {images} images, {count} an arm. Scores in per cent",
         "points with 95 % intervals over images (bootstrap). A part of a claim is a number that should be above zero:",
         "reproduced if its interval lies above zero (with several seeds: and every seed's number does), opposite if",
         "below, inconclusive otherwise. A claim is reproduced if all its parts are, opposite if one is.",
-        *(["With one seed an arm, no interval says how much training itself varies."] if seeds == 1 else []),
+        *(["With one seed an arm, no interval says how much training itself varies."] if most == 1 else []),
         "",
         "| claim | verdict |",
         "| --- | --- |",
@@ -390,8 +394,7 @@ def main() -> None:
         *image_claims(scores),
     ]
     rows = [asdict(claim) | {"verdict": claim.verdict} for claim in claims]
-    seeds = max(map(len, scores.by_name.values()))
-    page = markdown(claims, gt.source, len(gt.maps), seeds)
+    page = markdown(claims, gt.source, len(gt.maps), [len(by_seed) for by_seed in scores.by_name.values()])
     record = {"provenance": about(options, gt, found), "claims": rows}
     name = "claims_full" if options.full else "claims"
     write_atomically(out / f"{name}.json", json.dumps(_nulls(record), indent=1, ensure_ascii=False) + "\n")

@@ -42,6 +42,13 @@ def test_one_seed_of_the_other_sign_is_enough_for_doubt():
     assert verdict(-0.2, -0.1, [-0.3, 0.1]) == "inconclusive"
 
 
+def test_arms_of_different_numbers_of_seeds_are_compared_by_those_that_they_share():
+    made = scores({CROP: 0.3, CABB: 0.35})
+    made.by_name[CROP] += scores({CROP: 0.5}).by_name[CROP]
+    test = combined(made, "", "", [(1, CABB, "PQ", "all"), (-1, CROP, "PQ", "all")])
+    assert (test.value, test.verdict) == (pytest.approx(5), "reproduced")
+
+
 def test_a_claim_is_as_good_as_its_worst_part():
     part = {v: Part("", "", 0, 0, 0, v) for v in ("reproduced", "opposite", "inconclusive", "not testable here")}
     assert Claim(1, "", (part["reproduced"],) * 2).verdict == "reproduced"
@@ -103,8 +110,10 @@ def test_scales_are_read_from_the_csv_files_of_fig_2(tmp_path):
 
 def test_the_page_has_every_claim_and_no_nan():
     found = image_claims(scores({FULL: 0.2, CROP: 0.3}))
-    page = markdown(found, "somewhere", 7, 1)
+    assert "1 to 3 seeds an arm" in markdown(found, "somewhere", 7, [1, 3])
+    page = markdown(found, "somewhere", 7, [1, 1])
     assert all(f"| {number}. " in page for number in range(5, 14))
     assert "nan" not in page
-    assert "One seed" in page or "one seed" in page
+    assert "1 seed an arm" in page
+    assert "With one seed" in page
     assert math.isnan(found[-2].parts[0].value)
