@@ -24,10 +24,22 @@ from reproduce.provenance import write_provenance
 from reproduce.table1 import TITLES
 
 KINDS = {"AP_box": "box AP", "AP_mask": "mask AP"}
-COLORS = ("#000000", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#999999")
-"""Okabe and Ito, 2008: told apart by everybody."""
-STYLES = ("-", "--", ":")
-"""Of further entries."""
+LOOKS = {
+    "full": ("#000000", "-"),
+    "crop": ("#0072b2", "-"),
+    "crop+cabb": ("#56b4e9", "-"),
+    "crop+isus": ("#009e73", "-"),
+    "crop+cabb+isus": ("#d55e00", "-"),
+    "seamless": ("#000000", "--"),
+    "seamless+crop": ("#0072b2", "--"),
+    "seamless+cabb+isus": ("#d55e00", "--"),
+    "crop+clipped": ("#0072b2", ":"),
+    "crop+cabb+isus+clipped": ("#d55e00", ":"),
+}
+"""Colour says how an arm is trained, style which network or matching it has. Colours that everybody tells apart (Okabe
+and Ito, 2008)."""
+OTHERS = ("#cc79a7", "#e69f00", "#999999")
+"""Colours of other systems."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     """Both kinds of AP side by side."""
     style: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
     with mpl.rc_context(style):
-        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+        figure = Figure(figsize=(7.2, 3.8), layout="constrained")
         for ax, (kind, title) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
             draw_ap(rows[rows["kind"] == kind], ax=ax)
             ax.set_ylabel(f"{title}, per cent")
@@ -84,7 +96,9 @@ def draw_ap(rows: pd.DataFrame, *, ax: Axes) -> None:
     """One line an entry over the bins of size, its intervals as bars; entries stand beside each other in a bin."""
     parts = rows[["from_percent", "to_percent", "instances"]].drop_duplicates()
     names = rows["name"].unique()
+    others = {name: (OTHERS[k % len(OTHERS)], "-.") for k, name in enumerate(n for n in names if n not in LOOKS)}
     for k, name in enumerate(names):
+        color, style = (LOOKS | others)[name]
         mine = rows[rows["name"] == name]
         x = np.arange(len(mine)) + (k - (len(names) - 1) / 2) * 0.6 / len(names)
         value, low, high = (100 * mine[column].to_numpy(float) for column in ("value", "low", "high"))
@@ -92,8 +106,8 @@ def draw_ap(rows: pd.DataFrame, *, ax: Axes) -> None:
             x,
             value,
             (value - low, high - value),
-            color=COLORS[k % len(COLORS)],
-            linestyle=STYLES[k // len(COLORS) % len(STYLES)],
+            color=color,
+            linestyle=style,
             marker="o",
             markersize=3,
             linewidth=1.1,
