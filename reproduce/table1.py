@@ -144,7 +144,7 @@ def difference_block(scores: Scores) -> str:
             cells.setdefault(name, {"": name})[column] = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
     if not cells:
         return ""
-    head = "Differences in per cent points, with 95 % intervals over images (both arms on the same resampled images):"
+    head = "Differences in per cent points, with 95 % intervals over images (same images and seeds of both):"
     return f"{head}\n\n{tables.table(list(cells.values()))}\n"
 
 
