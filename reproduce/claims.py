@@ -181,13 +181,13 @@ def _max(values: torch.Tensor) -> float:
 def overhead_parts(rng: np.random.Generator, repeat: int = 50) -> tuple[Part, ...]:
     """Claim 2, on this machine: median milliseconds of a batch with the crop-aware loss beyond one with the plain loss.
 
-    On one core, which is best for so small tensors; the interval is that of the median. Both, so that other work on
-    the machine hardly shows.
+    Processor time on one core, which is best for so small tensors; the interval is that of the median. All of it so
+    that other work on the machine hardly shows.
     """
     batch = [tuple(t.float() if t.is_floating_point() else t for t in random_boxes(rng, BOXES)) for _ in range(2)]
 
     def seconds(open_: bool) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         for deltas, proposals, visible, open_sides in batch:
             deltas = deltas.detach().requires_grad_()
             if open_:
@@ -195,7 +195,7 @@ def overhead_parts(rng: np.random.Generator, repeat: int = 50) -> tuple[Part, ..
             else:
                 loss = F.smooth_l1_loss(deltas, encode(visible, proposals), reduction="none", beta=1 / 9)
             loss.sum().backward()
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
