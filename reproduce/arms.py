@@ -8,6 +8,7 @@ command goes on. Goes into results/streets: checkpoints/ARM/seedN/ in half preci
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -152,6 +153,16 @@ def row(run: Run, options: Options) -> dict[str, Any]:
     }
 
 
+def record(run: Run, options: Options) -> None:
+    """Puts the row of a finished run into training.csv; rows of the other runs whose networks are shipped stay."""
+    rows: dict[Run, dict[str, Any]] = {}
+    if options.table.is_file():
+        with options.table.open(newline="") as file:
+            rows = {Run(r["arm"], int(r["seed"])): r for r in csv.DictReader(file)}
+    rows[run] = row(run, options)
+    write_rows([rows[other] for other in shipped(options.checkpoints) if other in rows], options.table)
+
+
 def main() -> None:
     """Carry out what is left of the plan."""
     options = tyro.cli(Options, description=__doc__)
@@ -164,8 +175,7 @@ def main() -> None:
         for run, _ in zip(plan, pool.map(lambda run: train(run, options), plan), strict=True):
             bar.set_postfix_str(f"{run.name} is done")
             bar.update()
-            rows = [row(done, options) for done in shipped(options.checkpoints) if (options.runs / done.name).is_dir()]
-            write_rows(rows, options.table)
+            record(run, options)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@ import json
 import sys
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from arm_folders import write_checkpoints, write_validation
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluate import evaluate
+from panoptic_eval.tables import write_rows
 from reproduce import arms, fig5, table1
 from reproduce.entries import Source, entries, found_checkpoints, ground_truth
 
@@ -121,7 +123,12 @@ def test_the_plan_trains_the_most_wanted_first():
 
 def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, monkeypatch):
     """`model.train` itself is tested elsewhere: here it has finished already."""
-    options = arms.Options(data=folder / "gt", runs=tmp_path / "runs", checkpoints=tmp_path / "shipped")
+    options = arms.Options(
+        data=folder / "gt",
+        runs=tmp_path / "runs",
+        checkpoints=tmp_path / "shipped",
+        table=tmp_path / "results" / "training.csv",
+    )
     done = arms.Run("crop", 0)
     write_checkpoints(options.runs, folder / "gt", {done.name: 0})
     losses = dict.fromkeys(("objectness", "anchor_box", "category", "proposal_box", "mask", "semantic"), 0.5)
@@ -135,6 +142,12 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
     assert (row["arm"], row["seed"], row["steps"], row["samples"], row["seconds"]) == ("crop", 0, 3, 24, 6)
     assert row["mask"] == 0.5
     assert row["commit"] == "abc"
+    options.table.parent.mkdir()
+    write_rows([{**row, "arm": arm, "steps": 7} for arm in ("crop", "full", "crop+cabb")], options.table)
+    write_checkpoints(options.checkpoints, folder / "gt", {"full/seed0": 0})
+    arms.record(done, options)  # replaces its own row, keeps that of FULL, drops that of a network that is gone
+    kept = pd.read_csv(options.table)
+    assert list(zip(kept["arm"], kept["steps"], strict=True)) == [("full", 7), ("crop", 3)]
     monkeypatch.setattr(arms, "MAX_BYTES", 10)
     with pytest.raises(ValueError, match="expected 10 at most"):
         arms.train(done, options)
