@@ -170,7 +170,8 @@ def _from_json(
     named = {os.path.normpath(png) for png in pngs}
     faults += [
         f"{png}: no annotation in {path} names this PNG; expected one that does, or no such file"
-        for png in sorted(png for used in {png.parent for png in pngs} for png in used.glob("*.png"))
+        for used in sorted({png.parent for png in pngs if panoptic_json.inside(folder, png)})
+        for png in sorted(used.glob("*.png"))
         if os.path.normpath(png) not in named
     ]
     observed = {int(id_) for id_ in np.unique(json.category_id) if id_ != REPORTED}

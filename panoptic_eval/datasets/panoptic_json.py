@@ -226,12 +226,16 @@ def png_paths(json: PanopticJson, folder: Path, faults: list[str]) -> tuple[Path
     for i, name in enumerate(json.file_name):
         if name in present or name == "":  # without a name: reported already
             continue
-        # By its text: where a link inside the folder leads is the affair of whoever put it there.
-        if Path(os.path.relpath(folder / name, folder)).parts[:1] == (os.pardir,):
+        if not inside(folder, folder / name):
             faults.append(f"{json.place(i)}: file_name {short(name)} leaves the folder {folder}; expected a file in it")
         elif not (folder / name).is_file():
             faults.append(f"{json.place(i)}: {folder / name} does not exist; expected the PNG of this image")
     return tuple(folder / name for name in json.file_name)
+
+
+def inside(folder: Path, path: Path) -> bool:
+    """By the text of the paths: where a link inside the folder leads is the affair of whoever put it there."""
+    return Path(os.path.relpath(path, folder)).parts[:1] != (os.pardir,)
 
 
 def category_faults(json: PanopticJson, index: Int[np.ndarray, " n"], known: Sequence[int]) -> list[str]:

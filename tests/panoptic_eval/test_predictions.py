@@ -389,6 +389,13 @@ def test_a_png_that_no_annotation_names_is_a_fault(tmp_path, gt):
     assert says(fault, "extra.png", "panoptic.json")
 
 
+def test_a_folder_that_a_file_name_leaves_for_is_not_searched(tmp_path, gt):
+    path = pred(tmp_path / "pred")
+    folders.write_rgb(tmp_path / "elsewhere" / "other.png", MAP)
+    edit(path, annotation(1, file_name="../../elsewhere/x.png"))
+    assert not [fault for fault in faults_of(path, gt) if "other.png" in fault]
+
+
 def test_a_link_in_the_folder_may_lead_anywhere(tmp_path, gt):
     path = pred(tmp_path / "pred")
     png = path.parent / "panoptic" / "000000000007.png"
