@@ -19,6 +19,10 @@ class InputError(ValueError):
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
         super().__init__(f"{count} in the input:\n{shown}{more}")
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[str, ...]]]:
+        """From one process to another, the faults are kept: an exception is else made again of its message."""
+        return InputError, (self.faults,)
+
 
 class PngError(ValueError):
     """A PNG that cannot be read as a map of ids. The message names no file: the caller, who knows it, adds the name."""

@@ -7,11 +7,19 @@ interrupted goes on.
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from tqdm import tqdm
 
 from model.checkpoint import WEIGHTS, load_network
@@ -54,6 +62,9 @@ class Source:
     """Gets predictions and pair tables."""
     device: str | None = None
     """cpu, cuda; the GPU if there is one."""
+    side_by_side: int | None = None
+    """Checkpoints at a time. By default one a core on the embedded data set, where an image of so small a network gains
+    little from a second core, and one on all others."""
 
 
 @dataclass(frozen=True)
@@ -114,21 +125,50 @@ def entries(source: Source, gt: LabelMaps) -> list[Entry]:
         raise InputError(
             f"there is nothing to compare on {gt.source}; expected --checkpoints with ARM/{WEIGHTS}, or --predictions"
         )
+    try:
+        return _entries(source, gt, checkpoints)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on where it stopped")
+
+
+def _entries(source: Source, gt: LabelMaps, checkpoints: Sequence[tuple[str, int | None, Path]]) -> list[Entry]:
+    cores = os.cpu_count() or 1
+    at_a_time = min(source.side_by_side or (cores if source.gt == "streets" else 1), len(checkpoints))
+    predicted = partial(_predicted, source, gt)
     done = []
-    with tqdm(total=len(checkpoints) + len(source.predictions), unit="system", desc="predict and count") as bar:
-        for arm, seed, checkpoint in checkpoints:
-            bar.set_postfix_str(arm if seed is None else f"{arm}, seed {seed}")
-            sha256 = fingerprint(checkpoint)
-            folder = source.folder / f"{Path(source.gt).name}-{len(gt.maps)}" / arm / sha256[:12]
-            predict_all(checkpoint, gt, folder / "predictions", device=source.device, made_by=sha256)
-            tables = counted(folder / "predictions", gt, folder / "report")
-            done.append(Entry(arm, seed, checkpoint, sha256, folder / "predictions", tables))
+    with ExitStack() as stack:
+        bar = stack.enter_context(
+            tqdm(total=len(checkpoints) + len(source.predictions), unit="system", desc="predict and count")
+        )
+        if at_a_time > 1:
+            pool = ProcessPoolExecutor(at_a_time, get_context("spawn"), _prepare, (max(1, cores // at_a_time),))
+            found = stack.enter_context(pool).map(predicted, *zip(*checkpoints, strict=True))
+        else:
+            found = (predicted(*checkpoint) for checkpoint in checkpoints)
+        for entry in found:
+            done.append(entry)
+            bar.set_postfix_str(f"{entry.label} is done")
             bar.update()
         for folder in source.predictions:
             bar.set_postfix_str(folder.name)
             done.append(Entry(folder.name, None, None, None, folder, counted(folder, gt, None)))
             bar.update()
     return done
+
+
+def _prepare(threads: int) -> None:
+    """A process of those side by side: ends at once when interrupted, as what is predicted is kept."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    torch.set_num_threads(threads)
+
+
+def _predicted(source: Source, gt: LabelMaps, arm: str, seed: int | None, checkpoint: Path) -> Entry:
+    """One checkpoint's predictions, made where they are missing, and counted."""
+    sha256 = fingerprint(checkpoint)
+    folder = source.folder / f"{Path(source.gt).name}-{len(gt.maps)}" / arm / sha256[:12]
+    predict_all(checkpoint, gt, folder / "predictions", device=source.device, made_by=sha256)
+    tables = counted(folder / "predictions", gt, folder / "report")
+    return Entry(arm, seed, checkpoint, sha256, folder / "predictions", tables)
 
 
 def predict_all(checkpoint: Path, gt: LabelMaps, out: Path, *, device: str | None, made_by: str) -> None:

@@ -58,6 +58,15 @@ def test_entries_are_what_predict_and_evaluate_give_and_are_kept(folder):
     assert {p: p.stat().st_mtime_ns for p in folder.joinpath("runs").rglob("*.png")} == written
 
 
+def test_side_by_side_files_are_the_same(folder, tmp_path):
+    options = source(folder)
+    gt = ground_truth(options)
+    alone = entries(options, gt)
+    together = entries(replace(options, folder=tmp_path, side_by_side=2), gt)
+    assert [e.label for e in together] == [e.label for e in alone]
+    assert [e.tables.panoptic.digest for e in together] == [e.tables.panoptic.digest for e in alone]
+
+
 def test_the_table_has_a_row_an_entry_and_says_where_it_comes_from(folder, monkeypatch, capsys, tmp_path):
     options = source(folder)
     (other, _) = entries(options, ground_truth(options))
@@ -95,12 +104,14 @@ def test_nothing_to_compare_still_prints_what_was_published(folder, monkeypatch,
     assert not list(tmp_path.iterdir())
 
 
-def test_images_that_are_not_there_are_an_error(folder):
-    options = source(folder)
+@pytest.mark.parametrize("side_by_side", [1, 2])
+def test_images_that_are_not_there_are_an_error(folder, side_by_side):
+    options = replace(source(folder), folder=folder / "blind", side_by_side=side_by_side)
     gt = ground_truth(options)
     blind = replace(gt, maps=tuple(replace(m, photograph=None) for m in gt.maps))
-    with pytest.raises(InputError, match="where image image0 is"):
-        entries(replace(options, folder=folder / "blind"), blind)
+    with pytest.raises(InputError, match="where image image0 is") as error:
+        entries(options, blind)
+    assert str(error.value).count("1 fault") == 1
 
 
 def test_fig_5_has_a_row_an_entry_kind_and_bin(folder, monkeypatch, capsys, tmp_path):
