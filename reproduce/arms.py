@@ -137,7 +137,8 @@ def hardware(options: Options) -> str:
 
 
 def row(run: Run, options: Options) -> dict[str, Any]:
-    """Of training.csv: seconds are those of the steps alone, losses means over the last steps."""
+    """Of training.csv: seconds are those of the steps alone; instances in a batch, and positive anchors of the coarsest
+    pyramid level, are means over all steps, losses over the last ones."""
     folder = options.runs / run.name
     steps = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
     losses = ("objectness", "anchor_box", "category", "proposal_box", "mask", "semantic")
@@ -147,6 +148,8 @@ def row(run: Run, options: Options) -> dict[str, Any]:
         "steps": len(steps),
         "samples": steps[-1]["images"],
         "seconds": round(sum(step["seconds"] for step in steps)),
+        "instances": round(fmean(step["instances"] for step in steps), 1),
+        "coarsest_anchors": round(fmean(step["positive_anchors"][-1] for step in steps), 3),
         **{name: round(fmean(step[name] for step in steps[-LAST:]), 4) for name in losses},
         **json.loads((folder / ORIGIN).read_text()),
         "weights_sha256": hashlib.sha256((options.checkpoints / run.name / WEIGHTS).read_bytes()).hexdigest(),

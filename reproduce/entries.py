@@ -10,11 +10,12 @@ import hashlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +39,7 @@ from reproduce.streets import write_dataset
 IMAGES, ALL_IMAGES = 200, 500
 """Of the embedded validation split: by default, and with --full."""
 RUNS = Path("runs/reproduce")
+CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -125,34 +127,24 @@ def entries(source: Source, gt: LabelMaps) -> list[Entry]:
         raise InputError(
             f"there is nothing to compare on {gt.source}; expected --checkpoints with ARM/{WEIGHTS}, or --predictions"
         )
+    at_a_time = min(source.side_by_side or (CORES if source.gt == "streets" else 1), len(checkpoints))
+    done = []
     try:
-        return _entries(source, gt, checkpoints)
+        with ExitStack() as stack:
+            walk: Callable[..., Iterator[Entry]] = map
+            if at_a_time > 1:
+                pool = ProcessPoolExecutor(at_a_time, get_context("spawn"), _prepare, (max(1, CORES // at_a_time),))
+                walk = stack.enter_context(pool).map
+            predicted = walk(partial(_predicted, source, gt), checkpoints)
+            given = (Entry(p.name, None, None, None, p, counted(p, gt, None)) for p in source.predictions)
+            total = len(checkpoints) + len(source.predictions)
+            bar = stack.enter_context(tqdm(total=total, unit="system", desc="predict and count"))
+            for entry in chain(predicted, given):
+                done.append(entry)
+                bar.set_postfix_str(f"{entry.label} is done")
+                bar.update()
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on where it stopped")
-
-
-def _entries(source: Source, gt: LabelMaps, checkpoints: Sequence[tuple[str, int | None, Path]]) -> list[Entry]:
-    cores = os.cpu_count() or 1
-    at_a_time = min(source.side_by_side or (cores if source.gt == "streets" else 1), len(checkpoints))
-    predicted = partial(_predicted, source, gt)
-    done = []
-    with ExitStack() as stack:
-        bar = stack.enter_context(
-            tqdm(total=len(checkpoints) + len(source.predictions), unit="system", desc="predict and count")
-        )
-        if at_a_time > 1:
-            pool = ProcessPoolExecutor(at_a_time, get_context("spawn"), _prepare, (max(1, cores // at_a_time),))
-            found = stack.enter_context(pool).map(predicted, *zip(*checkpoints, strict=True))
-        else:
-            found = (predicted(*checkpoint) for checkpoint in checkpoints)
-        for entry in found:
-            done.append(entry)
-            bar.set_postfix_str(f"{entry.label} is done")
-            bar.update()
-        for folder in source.predictions:
-            bar.set_postfix_str(folder.name)
-            done.append(Entry(folder.name, None, None, None, folder, counted(folder, gt, None)))
-            bar.update()
     return done
 
 
@@ -162,8 +154,9 @@ def _prepare(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _predicted(source: Source, gt: LabelMaps, arm: str, seed: int | None, checkpoint: Path) -> Entry:
+def _predicted(source: Source, gt: LabelMaps, found: tuple[str, int | None, Path]) -> Entry:
     """One checkpoint's predictions, made where they are missing, and counted."""
+    arm, seed, checkpoint = found
     sha256 = fingerprint(checkpoint)
     folder = source.folder / f"{Path(source.gt).name}-{len(gt.maps)}" / arm / sha256[:12]
     predict_all(checkpoint, gt, folder / "predictions", device=source.device, made_by=sha256)

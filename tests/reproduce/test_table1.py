@@ -143,7 +143,8 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
     done = arms.Run("crop", 0)
     write_checkpoints(options.runs, folder / "gt", {done.name: 0})
     losses = dict.fromkeys(("objectness", "anchor_box", "category", "proposal_box", "mask", "semantic"), 0.5)
-    lines = [json.dumps({"step": k + 1, "images": 8 * (k + 1), "seconds": 2.0, **losses}) for k in range(3)]
+    counts = {"instances": 40, "positive_anchors": [9, 3, 1]}
+    lines = [json.dumps({"step": k + 1, "images": 8 * (k + 1), "seconds": 2.0, **counts, **losses}) for k in range(3)]
     (options.runs / done.name / arms.METRICS).write_text("\n".join(lines))
     monkeypatch.setattr(arms, "commit", lambda: "abc")
     monkeypatch.setattr(arms.subprocess, "run", lambda command, check, env: None)
@@ -152,6 +153,7 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
     row = arms.row(done, options)
     assert (row["arm"], row["seed"], row["steps"], row["samples"], row["seconds"]) == ("crop", 0, 3, 24, 6)
     assert row["mask"] == 0.5
+    assert (row["instances"], row["coarsest_anchors"]) == (40, 1)
     assert row["commit"] == "abc"
     options.table.parent.mkdir()
     write_rows([{**row, "arm": arm, "steps": 7} for arm in ("crop", "full", "crop+cabb")], options.table)
