@@ -212,7 +212,7 @@ def predict(
             except InputError as error:
                 if broken == "error":
                     raise
-                skipped += error.faults
+                skipped += map(str, error.faults)
                 bar.update()
                 continue
             with advised(ADVICE):

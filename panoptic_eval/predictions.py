@@ -88,7 +88,7 @@ def read(pred: Path, gt: LabelMaps, *, divisor: int = 1000, category_ids: Catego
         try:
             found = detections.read(instances, gt, catalogue, faults)
         except InputError as error:
-            faults += error.faults
+            faults += map(str, error.faults)
     semantic = _semantic(layout.home / "semantic", gt, catalogue, faults)
     if faults:
         raise InputError(faults)

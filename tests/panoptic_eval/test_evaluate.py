@@ -157,7 +157,7 @@ class TestBadFiles:
         with pytest.raises(InputError) as error:
             evaluate_images(pred, gt, out=tmp_path / "out")
         assert {p.name for p in (tmp_path / "out").glob("*")} <= {"pairs.journal"}
-        return error.value.faults
+        return [str(fault) for fault in error.value.faults]
 
     def png(self, folders, k):
         return folders[1].with_suffix("") / f"{k:03}.png"

@@ -41,7 +41,7 @@ def categories_of(maps):
 def faults_of(path, gt, **options):
     with pytest.raises(InputError) as error:
         read(path, gt, **options)
-    return error.value.faults
+    return [str(fault) for fault in error.value.faults]
 
 
 def says(fault, *parts):

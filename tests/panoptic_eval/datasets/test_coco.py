@@ -24,7 +24,7 @@ def edit(path, change):
 def faults_of(path):
     with pytest.raises(InputError) as error:
         coco.read(path)
-    return error.value.faults
+    return [str(fault) for fault in error.value.faults]
 
 
 def test_a_ground_truth(tmp_path):
