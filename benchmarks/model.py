@@ -41,7 +41,7 @@ from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import find
 from panoptic_eval.files import write_atomically
 from reproduce.provenance import provenance, write_provenance
-from reproduce.streets import write_dataset
+from streets.dataset import write_dataset
 
 Part = Literal["steps", "pooling", "norm", "loading", "inference", "one-image"]
 

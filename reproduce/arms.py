@@ -33,7 +33,7 @@ from panoptic_eval.datasets import find
 from panoptic_eval.files import write_atomically
 from panoptic_eval.tables import write_rows
 from reproduce.provenance import commit, write_provenance
-from reproduce.streets import write_dataset
+from streets.dataset import write_dataset
 
 DATA = Path("runs/streets/data")
 RUNS = Path("runs/streets/training")

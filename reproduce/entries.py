@@ -34,7 +34,7 @@ from panoptic_eval.labels import LabelMaps
 from panoptic_eval.score import Tables
 from reproduce.arms import CHECKPOINTS
 from reproduce.provenance import provenance
-from reproduce.streets import write_dataset
+from streets.dataset import write_dataset
 
 IMAGES, ALL_IMAGES = 200, 500
 """Of the embedded validation split: by default, and with --full."""

@@ -51,7 +51,7 @@ class Options:
     """Draw Fig. 2 from the labels of a data set."""
 
     gt: str = "streets"
-    """streets (the embedded data set, drawn by reproduce.streets), mvd, idd, cityscapes, coco, or a path."""
+    """streets (the embedded data set, drawn by streets), mvd, idd, cityscapes, coco, or a path."""
     root: Path | None = None
     """Where the data sets are."""
     split: str = "training"

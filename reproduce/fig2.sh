@@ -7,6 +7,6 @@ cd "$(dirname "$0")/.."
 source reproduce/setup.sh
 case " $* " in
     *" --gt"[\ =]*) ;;
-    *) python -m reproduce.streets --out runs/streets/data ;; # what is there already is kept
+    *) python -m streets --out runs/streets/data ;; # what is there already is kept
 esac
 python -m reproduce.fig2 "$@"

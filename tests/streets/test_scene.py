@@ -3,9 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from reproduce.streets_canvas import Camera, Frame
-from reproduce.streets_objects import Item, cuboid
-from reproduce.streets_scene import (
+from streets.canvas import Camera, Frame
+from streets.objects import Item, cuboid
+from streets.scene import (
     LABELS,
     MIN_PIXELS,
     UNLABELED,

@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy.random import Generator
 
-from reproduce import streets_objects as objects
-from reproduce import streets_vehicles as vehicles
-from reproduce.streets_canvas import Camera, Frame
-from reproduce.streets_objects import Item
+from streets import objects, vehicles
+from streets.canvas import Camera, Frame
+from streets.objects import Item
 
 KERB = 0.13
 """Height of the pavement above the road, metres."""

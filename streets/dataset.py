@@ -1,6 +1,6 @@
 """The embedded data set: street scenes drawn from a seed, written in the layout of Mapillary Vistas v2.0.
 
-    python -m reproduce.streets --out ROOT
+    python -m streets --out ROOT
 
 Each image is a pure function of (seed, split, index, size): no two splits share a scene, and a longer split begins with
 a shorter one. A run that was interrupted goes on where it stopped.
@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
-from reproduce.streets_scene import LABELS, Scene, render
+from streets.scene import LABELS, Scene, render
 
 VERSION = 1
 """Of the drawings: to be raised when the same seed gives other pixels; files of another version are drawn anew."""
@@ -282,7 +282,3 @@ def main() -> None:
         file = io.BytesIO()
         contact_sheet(first).save(file, "PNG", optimize=True)
         write_atomically(options.contact_sheet, file.getvalue())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reproduce.streets_canvas import SAMPLES, Camera, Canvas, Frame, Light, majority
+from streets.canvas import SAMPLES, Camera, Canvas, Frame, Light, majority
 
 CAMERA = Camera(focal=100.0, vanishing=(40.0, 20.0), height=1.5)
 NOON = Light(sun=np.array([0.0, 1, 0]), direct=0.0, ambient=1.0, haze=np.full(3, 200.0), visibility=1e9)

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.random import Generator
 
-from reproduce.streets_canvas import Canvas, Frame
-from reproduce.streets_objects import (
+from streets.canvas import Canvas, Frame
+from streets.objects import (
     CAR_PAINT,
     GLASS,
     RED_LAMP,

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
 
-from reproduce import streets_objects as objects
-from reproduce.streets_canvas import NEAR, SAMPLES, Camera, Canvas, Frame, Light
-from reproduce.streets_layout import KERB, PARKING, ZEBRA_DEPTH, Street, along, layout
-from reproduce.streets_objects import Item
+from streets import objects
+from streets.canvas import NEAR, SAMPLES, Camera, Canvas, Frame, Light
+from streets.layout import KERB, PARKING, ZEBRA_DEPTH, Street, along, layout
+from streets.objects import Item
 
 MIN_PIXELS = 10
 """What remains visible of a segment with fewer pixels is void: too little to annotate."""

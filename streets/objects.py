@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from reproduce.streets_canvas import Canvas, Frame
+from streets.canvas import Canvas, Frame
 
 RGB = Float[np.ndarray, " 3"]
 
