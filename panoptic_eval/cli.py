@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -16,6 +18,7 @@ from panoptic_eval.errors import SHOWN, InputError
 from panoptic_eval.evaluate import count, load, merge, rescore, store, store_tables
 from panoptic_eval.score import Protocol, Tables
 from panoptic_eval.tables import markdown, table, write_rows
+from panoptic_eval.text import abbreviated, printable
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,13 @@ class Score(Protocol):
     quiet: bool = False
     """No progress bar."""
 
+    def check(self) -> None:
+        """Say what is wrong with the options, before anything is counted."""
+        super().check()
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"--workers {self.workers}: expected 1 or more")
+        _shard(self.shard)
+
 
 @dataclass(frozen=True)
 class Merge(Protocol):
@@ -83,6 +93,15 @@ class Compare(Protocol):
     out: Path | None = None
     """Gets the table as CSV: fractions."""
 
+    def check(self) -> None:
+        """Say what is wrong with the options, before anything is read."""
+        super().check()
+        if len(self.runs) != 2:
+            raise InputError(f"compare takes two runs; {len(self.runs)} are given")
+        for name, value, least in (("resamples", self.resamples, 1), ("seed", self.seed, 0)):
+            if value < least:
+                raise InputError(f"--{name} {value}: expected {least} or more")
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; exits with 1 and a list of faults if the input cannot be scored."""
@@ -95,13 +114,36 @@ def main(arguments: list[str] | None = None) -> None:
     options_type, command = commands.get(name, (Score, _score))
     run: Any = tyro.cli(options_type, args=arguments[1:] if name else arguments, prog=f"panoptic-eval {name}".strip())
     try:
-        print(command(run))
+        run.check()
+        result = command(run)
     except InputError as error:
-        sys.exit(f"panoptic-eval: {error}")
+        sys.exit(f"panoptic-eval: {_shown(str(error))}")
+    except OSError as error:
+        name = "" if error.filename is None else f"{printable(abbreviated(str(error.filename)))}: "
+        sys.exit(f"panoptic-eval: {name}{error.strerror or error}")
     except KeyboardInterrupt:
         again = "; the same command goes on where it stopped" if run.out else ""
         print(f"panoptic-eval: interrupted{again}", file=sys.stderr)
         sys.exit(130)
+    _print(_shown(result))
+
+
+def _shown(text: str) -> str:
+    """Make lines printable: names in them come from files."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _print(text: str) -> None:
+    """Print the result; leave quietly where nobody reads on, as other tools do."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show must not lose a run of hours
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # which Python flushes again when it leaves
+        if isinstance(error, BrokenPipeError):
+            sys.exit(141)  # as killed by SIGPIPE
+        sys.exit(f"panoptic-eval: standard output: {error.strerror}")
 
 
 def _protocol(options: Protocol) -> Protocol:
@@ -118,8 +160,6 @@ def _compare(options: Compare) -> str:
 
     from panoptic_eval.compare import compare
 
-    if len(options.runs) != 2:
-        raise InputError(f"compare takes two runs; {len(options.runs)} are given")
     a, b = (load(folder) for folder in options.runs)
     rng = np.random.default_rng(options.seed)
     rows = [vars(d) for d in compare(a, b, rng=rng, resamples=options.resamples, protocol=_protocol(options))]
@@ -180,8 +220,8 @@ def _shard(text: str | None) -> tuple[int, int]:
     if text is None:
         return 1, 1
     part, slash, total = text.partition("/")
-    if not (slash and part.isdecimal() and total.isdecimal()):
-        raise InputError(f"--shard {text} is no part; expected i/n, such as 1/4")
+    if not (slash and part.isdecimal() and total.isdecimal() and len(text) < 20 and 1 <= int(part) <= int(total)):
+        raise InputError(f"--shard {abbreviated(text)}: expected i/n from 1/n to n/n, such as 1/4")
     return int(part), int(total)
 
 
@@ -192,7 +232,7 @@ def _dask(address: str, stack: ExitStack) -> Executor:
         raise InputError("--dask needs the extra:  pip install 'panoptic-eval[dask]'") from error
     try:
         client = stack.enter_context(Client(address, timeout=10))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"--dask {address}: no scheduler answers there ({error})") from error
     executor: Executor = client.get_executor()
     return executor

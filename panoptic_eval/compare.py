@@ -104,7 +104,8 @@ def resample(
         if table is not None:
             kinds: Sequence[Literal["mask", "box"]] = ("mask", "box") if table.about.get("masks", True) else ("box",)
             for kind in kinds:
-                found |= _average_precision(table, kind, f"AP_{kind}{suffix}", weights, edges)
+                name = f"AP_{kind}{suffix}"
+                found |= _average_precision(table, kind, name, weights, edges, detections=bool(suffix))
     return found
 
 
@@ -114,10 +115,12 @@ def _average_precision(
     name: str,
     weights: Int[np.ndarray, "w i"],
     edges: Float[np.ndarray, " e"],
+    *,
+    detections: bool,
 ) -> Values:
     from panoptic_eval.metrics import matching
 
-    found = matches(table, kind, edges)
+    found = matches(table, kind, edges, stated=detections)
     padded = np.zeros((-(-len(weights) // LANES), LANES, len(table)), np.min_scalar_type(weights.max()))
     padded.reshape(-1, len(table))[: len(weights)] = weights
     blocks = np.ascontiguousarray(padded.transpose(0, 2, 1))

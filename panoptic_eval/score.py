@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from panoptic_eval.errors import InputError
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import panoptic_quality as pq
 from panoptic_eval.metrics import sizes
@@ -39,6 +40,29 @@ class Protocol:
     area_edges: tuple[float, ...] | None = None
     """Edges of the size bins in pixels, instead of percentiles: those of another run make both comparable."""
 
+    def check(self) -> None:
+        """Say what is wrong with the edges of the size bins, before anything is counted.
+
+        Raises:
+            InputError: fewer than two, not ascending, not finite, below 0, or percentiles above 100.
+        """
+        percentiles, areas = self.percentiles, self.area_edges
+        if not (_ascend(percentiles) and percentiles[0] >= 0 and percentiles[-1] <= 100 and len(set(percentiles)) > 1):
+            expected = "two or more ascending numbers from 0 to 100, such as 0 50 100"
+            raise InputError(f"--percentiles {_given(percentiles)}: expected {expected}")
+        if areas is not None and not (_ascend(areas) and areas[0] >= 0):
+            expected = "two or more ascending areas in pixels, such as 0 1024 9216"
+            raise InputError(f"--area-edges {_given(areas)}: expected {expected}")
+
+
+def _ascend(values: Sequence[float]) -> bool:
+    """Whether there are two edges or more, in order; equal ones are allowed, as objects of one size make them."""
+    return len(values) > 1 and bool(np.isfinite(values).all() and (np.diff(values) >= 0).all())
+
+
+def _given(values: Sequence[float]) -> str:
+    return " ".join(f"{value:g}" for value in values) or "without a value"
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -58,10 +82,17 @@ def score(
     provenance: Mapping[str, Any] | None = None,
     warnings: Sequence[str] = (),
 ) -> Report:
-    """Every metric of the tables; needs no image."""
+    """Every metric of the tables; needs no image.
+
+    Raises:
+        InputError: panopticapi's areas are asked for, and a stated one is impossible; or the protocol is.
+    """
+    protocol.check()
     table = tables.panoptic
     catalogue = table.catalogue
     quirks = protocol.protocol == "panopticapi"
+    if quirks and (faults := pq.impossible_areas(table)):
+        raise InputError(faults)
     by_image = count_images(table, panopticapi_quirks=quirks, pc_by_image_size=protocol.pc_weight == "image")
     total: Counts = weighted(by_image)
     per_category = by_category(total, isthing=catalogue.isthing)
@@ -81,7 +112,7 @@ def score(
         for kind in kinds:
             if kind == "mask" and not of.about.get("masks", True):
                 continue
-            result = ap.average_precision(matches(of, kind, edges))
+            result = ap.average_precision(matches(of, kind, edges, stated=of is tables.instances))
             name = f"AP_{kind}{suffix}"
             scores[name] = {
                 "AP": result.mean(0),
@@ -137,15 +168,25 @@ def _groups(values: Float[np.ndarray, " c"], isthing: Bool[np.ndarray, " c"]) ->
     return dict(zip(GROUPS, (_mean(values), _mean(values[isthing]), _mean(values[~isthing])), strict=True))
 
 
-def matches(table: PairTable, kind: Literal["mask", "box"], edges: Float[np.ndarray, " e"]) -> ap.Matches:
-    """Matches in COCO's four ranges, then in the bins of size.
+def matches(
+    table: PairTable, kind: Literal["mask", "box"], edges: Float[np.ndarray, " e"], *, stated: bool = False
+) -> ap.Matches:
+    """Match in COCO's four ranges, then in the bins of size.
 
-    COCO's ranges are pycocotools': a detection's area is its box's where boxes are scored or the results give one.
     The bins take pixels on both sides, so that an exact copy of an instance is in the instance's bin.
+
+    Args:
+        table: of label maps or of detections.
+        kind: what overlaps.
+        edges: of the size bins, pixels.
+        stated: whether `stated_area`, where there is one, decides the COCO range of a mask: of detections with boxes,
+            as in pycocotools. Of label maps the counted pixels decide: a JSON that states another area changes nothing.
     """
     gt, pred = table.gt, table.pred
     box_area = pred.box[:, 2] * pred.box[:, 3]
-    ranged = box_area if kind == "box" else np.where(np.isnan(pred.stated_area), pred.area, pred.stated_area)
+    ranged = box_area if kind == "box" else pred.area.astype(float)
+    if kind == "mask" and stated:
+        ranged = np.where(np.isnan(pred.stated_area), ranged, pred.stated_area)
     coco, bins = list(ap.COCO_RANGES.values()), sizes.bins(edges)
     return ap.match(
         table,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from panoptic_eval.files import write_atomically
 from panoptic_eval.report import Report
+from panoptic_eval.text import printable, spreadsheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,7 @@ def _cell(name: str, value: Any) -> str:
         return "–"
     if name in _SCORES and isinstance(value, float):
         return f"{100 * value:.1f}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else printable(str(value)).replace("|", "\\|")
 
 
 def write_csv(report: Report, folder: Path) -> None:
@@ -100,13 +101,19 @@ def write_csv(report: Report, folder: Path) -> None:
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write rows of the same columns as CSV; NaN is empty."""
+    """Write rows of the same columns as CSV; NaN is empty, and text is safe in a terminal and in a spreadsheet."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
+        writer.writerow({k: _csv_cell(v) for k, v in row.items()})
     write_atomically(path, text.getvalue())
+
+
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return spreadsheet(value)
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def read(path: Path | str) -> pd.DataFrame:

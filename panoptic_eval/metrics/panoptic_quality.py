@@ -66,11 +66,13 @@ def pq_counts(table: PairTable, *, last_crowd_only: bool = False, stated_areas: 
     area = np.where(stated_areas & ~np.isnan(gt.stated_area), gt.stated_area, gt.area)
     g, p, shared = _pairs(table)
     same = gt.category[g] == pred.category[p]
+    g, p, shared = g[same], p[same], shared[same]
     void = void_overlap(table)
 
-    candidate = same & ~crowd[g]
-    iou = shared / (area[g] + (pred.area - void)[p] - shared)
-    match = candidate & (iou > 0.5)  # more than half of the union: at most one partner on either side
+    candidate = ~crowd[g]
+    union = np.where(candidate, area[g] + (pred.area - void)[p] - shared, np.inf)
+    iou = shared / union
+    match = iou > 0.5  # more than half of the union: at most one partner on either side
     tp = histogram(table, gt.image[g[match]], gt.category[g[match]])
     iou_sum = histogram(table, gt.image[g[match]], gt.category[g[match]], weights=iou[match])
 
@@ -79,12 +81,31 @@ def pq_counts(table: PairTable, *, last_crowd_only: bool = False, stated_areas: 
     fn = histogram(table, gt.image[missed], gt.category[missed])
 
     counts_as_crowd = crowd & _last_of_category(table) if last_crowd_only else crowd
-    in_crowd = same & counts_as_crowd[g]
+    in_crowd = counts_as_crowd[g]
     ignored = void + np.bincount(p[in_crowd], weights=shared[in_crowd], minlength=len(pred))
     false = ignored / pred.area <= 0.5
     false[p[match]] = False
     fp = histogram(table, pred.image[false], pred.category[false])
     return PQCounts(iou_sum, tp.astype(np.int64), fp.astype(np.int64), fn.astype(np.int64))
+
+
+def impossible_areas(table: PairTable) -> list[str]:
+    """Faults of gt segments whose stated area is so small that a prediction shares more than their union with them.
+
+    With `stated_areas` their IoU would be infinite, negative or above 1.
+    """
+    gt, pred = table.gt, table.pred
+    g, p, shared = _pairs(table)
+    stated = gt.stated_area[g]
+    union = stated + (pred.area - void_overlap(table))[p] - shared
+    wrong = np.flatnonzero((gt.category[g] == pred.category[p]) & ~gt.crowd[g] & (union < shared))
+    wrong = wrong[np.unique(g[wrong], return_index=True)[1]]
+    return [
+        f"gt image {table.image_id[gt.image[g[k]]]!r}, segment {gt.id[g[k]]}: the JSON states an area of {stated[k]:g} "
+        f"pixels; expected {gt.area[g[k]]}, as in the PNG (or --protocol default, which counts the PNG): the predicted "
+        f"segment {pred.id[p[k]]} shares {shared[k]} pixels with it, more than their union would have"
+        for k in wrong.tolist()
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
+import csv
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +81,115 @@ def test_faults_are_printed_and_the_exit_code_is_1(folders, capsys):
 def test_options_that_do_not_go_together(arguments, message, capsys):
     with pytest.raises(SystemExit, match=message):
         run(capsys, *arguments)
+
+
+FLAGS = [
+    (("--workers", "-1"), "--workers -1: expected 1 or more"),
+    (("--workers", "0"), "--workers 0: expected"),
+    (("--percentiles", "0", "200"), "--percentiles 0 200: expected"),
+    (("--percentiles", "nan", "1"), "--percentiles nan 1: expected"),
+    (("--percentiles", "50"), "--percentiles 50: expected"),
+    (("--percentiles",), "--percentiles without a value: expected"),
+    (("--area-edges", "5"), "--area-edges 5: expected"),
+    (("--shard", "3/2", "--out", "o"), "--shard 3/2: expected"),
+    (("--shard", "1/" + "9" * 5000, "--out", "o"), "--shard 1/999"),
+    (("--dask", "nonsense"), "--dask nonsense"),
+]
+
+
+@pytest.mark.parametrize(("flags", "message"), FLAGS)
+def test_a_flag_without_meaning_is_refused_before_anything_is_counted(flags, message, folders, tmp_path, monkeypatch):
+    gt, pred = folders
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["--pred", str(pred), "--gt", str(gt), "--quiet", *flags])
+    lines = str(stop.value.code).splitlines()
+    assert lines[0].startswith("panoptic-eval: ")
+    assert message in lines[-1]
+    assert len(lines[-1]) < 300
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_path_that_is_too_long_is_shortened_in_the_message(folders):
+    gt, _ = folders
+    with pytest.raises(SystemExit) as stop:
+        main(["--pred", "a" * 5000, "--gt", str(gt)])
+    assert "aaa…" in str(stop.value.code)
+    assert len(str(stop.value.code)) < 300
+
+
+def command(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "panoptic_eval.cli", *map(str, arguments)], stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def blocked(folder):
+    """Folders for --out in which something stands in the way, by what is wrong."""
+    (folder / "file").touch()
+    (folder / "loop").symlink_to("loop")
+    (folder / "report/report.json").mkdir(parents=True)
+    (folder / "journal/pairs.journal").mkdir(parents=True)
+    return ("file", "loop", "report", "journal")
+
+
+def test_what_stands_in_the_way_of_the_output_is_named(folders, tmp_path):
+    gt, pred = folders
+    for name in blocked(tmp_path):
+        done = command("--pred", pred, "--gt", gt, "--quiet", "--out", tmp_path / name, stdout=subprocess.DEVNULL)
+        assert done.returncode == 1, name
+        assert "Traceback" not in done.stderr
+        assert str(tmp_path / name) in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_no_room_on_standard_output_is_one_line(folders):
+    gt, pred = folders
+    with Path("/dev/full").open("w") as full:
+        done = command("--pred", pred, "--gt", gt, "--quiet", stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == "panoptic-eval: standard output: No space left on device\n"
+
+
+def test_a_reader_that_goes_away_is_no_fault(folders):
+    gt, pred = folders
+    read, write = os.pipe()
+    os.close(read)
+    done = command("--pred", pred, "--gt", gt, "--quiet", stdout=write)
+    os.close(write)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "environment", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_a_terminal_without_daggers_shows_the_rest(environment, folders):
+    gt, pred = folders
+    done = command("--pred", pred, "--gt", gt, "--quiet", stdout=subprocess.PIPE, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr
+    assert "PQ?" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[2J\x1b]0;owned\x07", "a|b\nc", '=HYPERLINK("http://x","y")', "+1", "-1", "@sum", "\t=1"]
+)
+def test_names_of_categories_are_text_wherever_they_are_shown(name, folders, tmp_path, capsys):
+    gt, pred = folders
+    for path in folders:
+        data = json.loads(path.read_text())
+        data["categories"][0]["name"] = name
+        path.write_text(json.dumps(data))
+    out = run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--per-category", "--out", tmp_path / "out")
+    assert all(line.isprintable() for line in out.split("\n"))
+    lines = [line.replace("\\|", "") for line in out.splitlines() if line.startswith("|")]
+    table = lines[-len(json.loads(gt.read_text())["categories"]) - 2 :]
+    assert len({line.count("|") for line in table}) == 1
+    text = (tmp_path / "out/per_category.csv").read_text()
+    assert all(line.isprintable() for line in text.split("\n"))
+    cells = [row["name"] for row in csv.DictReader(text.splitlines())]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    assert json.loads((tmp_path / "out/report.json").read_text())["categories"][0]["name"] == name
 
 
 def test_shards_are_merged_into_the_same_report(folders, tmp_path, capsys):
