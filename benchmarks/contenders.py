@@ -32,7 +32,7 @@ def panoptic_files(data: Path) -> list[str]:
 
 
 def ours_pq(data: Path) -> Work:
-    from panoptic_eval.evaluate import count
+    from panoptic_eval.evaluation import count
     from panoptic_eval.metrics.panoptic_quality import panoptic_quality, pq_counts
 
     def work() -> Scores:
@@ -50,7 +50,7 @@ def mean(values: Any) -> float:
 
 
 def ours_everything(data: Path) -> Work:
-    from panoptic_eval.evaluate import evaluate
+    from panoptic_eval.evaluation import evaluate
     from panoptic_eval.score import Protocol
 
     def work() -> Scores:
@@ -65,7 +65,7 @@ def ours_everything(data: Path) -> Work:
 def ours_ap(data: Path) -> Work:
     import numpy as np
 
-    from panoptic_eval.evaluate import count
+    from panoptic_eval.evaluation import count
     from panoptic_eval.metrics.average_precision import average_precision
     from panoptic_eval.score import matches
 

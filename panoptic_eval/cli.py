@@ -15,7 +15,7 @@ from typing import Any, Literal
 import tyro
 
 from panoptic_eval.errors import SHOWN, InputError
-from panoptic_eval.evaluate import count, load, merge, rescore, store, store_tables
+from panoptic_eval.evaluation import count, load, merge, rescore, store, store_tables
 from panoptic_eval.score import Protocol, Tables
 from panoptic_eval.tables import markdown, table, write_rows
 from panoptic_eval.text import abbreviated, printable

@@ -102,7 +102,7 @@ def resample(
     found: Values = {(name, part): _means(v[:, of]) for name, v in categories.items() for part, of in groups.items()}
     for suffix, table in (("", tables.panoptic), ("_instances", tables.instances)):
         if table is not None:
-            kinds: Sequence[Literal["mask", "box"]] = ("mask", "box") if table.about.get("masks", True) else ("box",)
+            kinds: Sequence[Literal["mask", "box"]] = ("mask", "box") if table.has_masks else ("box",)
             for kind in kinds:
                 name = f"AP_{kind}{suffix}"
                 found |= _average_precision(table, kind, name, weights, edges, detections=bool(suffix))

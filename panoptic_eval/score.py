@@ -110,7 +110,7 @@ def score(
             continue
         kinds: tuple[Literal["mask", "box"], ...] = ("mask", "box")
         for kind in kinds:
-            if kind == "mask" and not of.about.get("masks", True):
+            if kind == "mask" and not of.has_masks:
                 continue
             result = ap.average_precision(matches(of, kind, edges, stated=of is tables.instances))
             name = f"AP_{kind}{suffix}"
@@ -146,7 +146,8 @@ def score(
         protocol={
             **asdict(protocol),
             "quirks": list(PANOPTICAPI_QUIRKS) if quirks else [],
-            **{key: table.about[key] for key in ("missing", "missing_images") if key in table.about},
+            "missing": table.origin.missing,
+            "missing_images": table.origin.missing_images,
         },
         provenance=provenance or {},
         per_image=_per_image(table, by_image),

@@ -29,7 +29,7 @@ from model.distributed import joined
 from model.predict import Photograph, fingerprint, predict
 from panoptic_eval.datasets import find
 from panoptic_eval.errors import InputError
-from panoptic_eval.evaluate import count, rescore, store
+from panoptic_eval.evaluation import count, rescore, store
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.score import Tables
 from reproduce.arms import CHECKPOINTS

@@ -125,8 +125,8 @@ def ranked_images(a: PairTable, b: PairTable, rows: Int[np.ndarray, " r"]) -> pd
 
 def boxes_on(table: PairTable, rows: Int[np.ndarray, " r"]) -> Float[np.ndarray, "p 4"]:
     """Boxes of predicted segments that lie mostly on one gt segment of some, or cover most of it, in its category."""
-    pairs = np.isin(table.pair_gt, rows) & (table.pair_pred >= 0)
-    gt, pred, pixels = table.pair_gt[pairs], table.pair_pred[pairs], table.pair_pixels[pairs]
+    pairs = np.isin(table.pairs.gt, rows) & (table.pairs.pred >= 0)
+    gt, pred, pixels = table.pairs.gt[pairs], table.pairs.pred[pairs], table.pairs.pixels[pairs]
     most = pixels > np.minimum(table.gt.area[gt], table.pred.area[pred]) / 2
     same = table.gt.category[gt] == table.pred.category[pred]
     return table.pred.box[np.unique(pred[most & same])]

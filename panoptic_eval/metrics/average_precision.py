@@ -57,10 +57,10 @@ class AveragePrecision:
 
 def mask_overlaps(table: PairTable) -> Overlaps:
     """Overlaps by the pixels that a detection and an instance share."""
-    solid = (table.pair_gt >= 0) & (table.pair_pred >= 0)
-    g, p = table.pair_gt[solid], table.pair_pred[solid]
+    solid = (table.pairs.gt >= 0) & (table.pairs.pred >= 0)
+    g, p = table.pairs.gt[solid], table.pairs.pred[solid]
     same = table.gt.category[g] == table.pred.category[p]
-    g, p, shared = g[same], p[same], table.pair_pixels[solid][same]
+    g, p, shared = g[same], p[same], table.pairs.pixels[solid][same]
     area = table.pred.area[p]
     union = np.where(table.gt.crowd[g], area, area + table.gt.area[g] - shared)
     return _enough(table, p, g, shared / union)

@@ -145,8 +145,8 @@ def pq_dagger(counts: PQCounts, regions: DaggerCounts, *, isthing: Bool[np.ndarr
 
 def void_overlap(table: PairTable) -> Float[np.ndarray, " n"]:
     """Pixels of each predicted segment that gt leaves void."""
-    in_void = (table.pair_gt < 0) & (table.pair_pred >= 0)
-    return np.bincount(table.pair_pred[in_void], weights=table.pair_pixels[in_void], minlength=len(table.pred))
+    in_void = (table.pairs.gt < 0) & (table.pairs.pred >= 0)
+    return np.bincount(table.pairs.pred[in_void], weights=table.pairs.pixels[in_void], minlength=len(table.pred))
 
 
 def split_stuff(table: PairTable) -> Int[np.ndarray, " i"]:
@@ -161,8 +161,8 @@ def split_stuff(table: PairTable) -> Int[np.ndarray, " i"]:
 
 def _pairs(table: PairTable) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
     """Pairs without void: gt index, pred index, shared pixels."""
-    solid = (table.pair_gt >= 0) & (table.pair_pred >= 0)
-    return table.pair_gt[solid], table.pair_pred[solid], table.pair_pixels[solid]
+    solid = (table.pairs.gt >= 0) & (table.pairs.pred >= 0)
+    return table.pairs.gt[solid], table.pairs.pred[solid], table.pairs.pixels[solid]
 
 
 def histogram(

@@ -32,8 +32,8 @@ def pc_counts(table: PairTable, *, by_image_size: bool = True) -> PCCounts:
         by_image_size: weigh a segment by its share of its image (TensorFlow's default), else by its pixels.
     """
     gt, pred = table.gt, table.pred
-    counted = table.pair_pred >= 0
-    g, p, shared = table.pair_gt[counted], table.pair_pred[counted], table.pair_pixels[counted]
+    counted = table.pairs.pred >= 0
+    g, p, shared = table.pairs.gt[counted], table.pairs.pred[counted], table.pairs.pixels[counted]
     solid = (g >= 0) & ~np.append(gt.crowd, True)[g]  # the appended entry serves void, whose index is -1
     kept_area = np.bincount(p[solid], weights=shared[solid], minlength=len(pred))
     same = solid & (np.append(gt.category, -1)[g] == pred.category[p])

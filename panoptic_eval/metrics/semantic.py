@@ -24,8 +24,8 @@ class SemanticCounts:
 def semantic_counts(table: PairTable) -> SemanticCounts:
     """Pixels by category, shape (images, categories). Pixels without gt count nowhere; crowds keep their category."""
     gt, pred = table.gt, table.pred
-    solid = (table.pair_gt >= 0) & (table.pair_pred >= 0)
-    g, p, shared = table.pair_gt[solid], table.pair_pred[solid], table.pair_pixels[solid]
+    solid = (table.pairs.gt >= 0) & (table.pairs.pred >= 0)
+    g, p, shared = table.pairs.gt[solid], table.pairs.pred[solid], table.pairs.pixels[solid]
     same = gt.category[g] == pred.category[p]
     return SemanticCounts(
         both=histogram(table, gt.image[g[same]], gt.category[g[same]], weights=shared[same]),

@@ -14,7 +14,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.reference import count_labels
-from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.pairs.table import Origin, PairTable
 
 
 def pair_table(
@@ -56,7 +56,7 @@ def pair_table(
         )
         sides.append(LabelMaps("arrays", catalogue, (LabelMap(image_id, Path(f"{side} array")),), listed))
     one = np.zeros(1, np.int64)
-    table, faults, _ = build(sides[0], sides[1], one, one, [counts], digest=[""], about={})
+    table, faults, _ = build(sides[0], sides[1], one, one, [counts], digest=[""], origin=Origin("arrays", "arrays"))
     if faults:
         raise InputError(faults)
     return table

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
 
 from panoptic_eval.labels import LabelMaps, Meaning, resolve
-from panoptic_eval.pairs.counts import IdCounts, Ids
-from panoptic_eval.pairs.table import PairTable, Segments
+from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs, shifted
+from panoptic_eval.pairs.table import Origin, PairTable, Segments
 
 
 def build(
@@ -21,7 +20,7 @@ def build(
     counts: Sequence[IdCounts],
     *,
     digest: Sequence[str],
-    about: Mapping[str, Any],
+    origin: Origin,
 ) -> tuple[PairTable, list[str], list[str]]:
     """The pair table of images, what is wrong with their segments, and what is only odd about them.
 
@@ -30,7 +29,7 @@ def build(
         gt_at, pred_at: index of each image in `gt.maps` and in `pred.maps`; -1 where there is no prediction.
         counts: of each image.
         digest: of each image's files.
-        about: stored with the table.
+        origin: of the table.
 
     Returns:
         The table, its faults (ids without meaning; the table is of no use then), and warnings (stale areas).
@@ -72,18 +71,18 @@ def build(
                 f"{stated[k]:.0f} pixels, {label_map.png.name} holds {sides[side].area[k]}; the PNG counts"
             )
 
-    def pair_rows(side: str) -> Int[np.ndarray, " k"]:
+    def segments_of(side: str) -> Int[np.ndarray, " k"]:
+        """Segment of each pair."""
         first = np.cumsum([0, *(len(getattr(c, side).id) for c in counts)])
-        indices = [getattr(c, f"pair_{side}") for c in counts]
-        joined = [np.where(i < 0, -1, i + at) for i, at in zip(indices, first, strict=False)]
+        joined = [shifted(getattr(c.pairs, side), at) for c, at in zip(counts, first.tolist(), strict=False)]
         found: Int[np.ndarray, " k"] = rows[side][_join(joined, 0)]
         return found
 
-    pair_gt, pair_pred = pair_rows("gt"), pair_rows("pred")
-    image = np.repeat(np.arange(len(counts)), [len(c.pair_pixels) for c in counts])
+    pairs = Pairs(segments_of("gt"), segments_of("pred"), _join([c.pairs.pixels for c in counts], 0))
+    image = np.repeat(np.arange(len(counts)), [len(c.pairs.pixels) for c in counts])
     # By segment, not by id: sums then have one order, and one last bit, whatever the ids are.
-    order = np.lexsort((pair_pred, pair_gt, image))
-    seen = order[(pair_gt[order] >= 0) | (pair_pred[order] >= 0)]
+    order = np.lexsort((pairs.pred, pairs.gt, image))
+    seen = order[(pairs.gt[order] >= 0) | (pairs.pred[order] >= 0)]
     table = PairTable(
         catalogue=gt.catalogue,
         image_id=tuple(gt.maps[i].image_id for i in gt_at.tolist()),
@@ -91,10 +90,8 @@ def build(
         digest=tuple(digest),
         gt=sides["gt"],
         pred=sides["pred"],
-        pair_gt=pair_gt[seen],
-        pair_pred=pair_pred[seen],
-        pair_pixels=_join([c.pair_pixels for c in counts], 0)[seen],
-        about=about,
+        pairs=pairs.take(seen),
+        origin=origin,
     )
     return table, faults, warnings
 

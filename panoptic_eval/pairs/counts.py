@@ -22,6 +22,27 @@ class Ids:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Entries of both sides that share pixels."""
+
+    gt: Int[np.ndarray, " k"]
+    """Index into the entries of gt; -1 where the pixels belong to none."""
+    pred: Int[np.ndarray, " k"]
+    """Index into the entries of the prediction; -1 where the pixels belong to none."""
+    pixels: Int[np.ndarray, " k"]
+    """Number of shared pixels."""
+
+    def take(self, rows: Int[np.ndarray, " m"]) -> Pairs:
+        """Select pairs, in the order given."""
+        return Pairs(self.gt[rows], self.pred[rows], self.pixels[rows])
+
+
+def shifted(index: Int[np.ndarray, " k"], by: int) -> Int[np.ndarray, " k"]:
+    """Indices into entries that others now precede; -1 stays."""
+    return np.where(index < 0, -1, index + by)
+
+
+@dataclass(frozen=True)
 class IdCounts:
     """Joint histogram of two label images of one size. The pixels of all pairs add up to height * width."""
 
@@ -29,12 +50,8 @@ class IdCounts:
     width: int
     gt: Ids
     pred: Ids
-    pair_gt: Int[np.ndarray, " k"]
-    """int32, index into `gt`; pairs are sorted by (pair_gt, pair_pred), each occurs once and has a pixel."""
-    pair_pred: Int[np.ndarray, " k"]
-    """int32, index into `pred`."""
-    pair_pixels: Int[np.ndarray, " k"]
-    """int64, pixels that have both ids."""
+    pairs: Pairs
+    """int32 indices into `gt` and `pred`, int64 pixels; sorted by (gt, pred), each occurs once and has a pixel."""
 
 
 CountPair = Callable[[bytes, bytes], IdCounts]

@@ -14,6 +14,7 @@ from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.detections import Detections
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMap, LabelMaps
+from panoptic_eval.pairs.counts import Pairs
 from panoptic_eval.pairs.table import PairTable, Segments
 
 Rle = Mapping[str, Any]
@@ -48,7 +49,7 @@ def detections_table(
     rles = None if detections.rle is None else [detections.rle[r] for r in rows.tolist()]
     pred = _detected(image[rows], detections.category[rows], detections.score[rows], detections.box[rows], rles)
     nothing = np.empty(0, np.int64)
-    table = replace(table, pred=pred, pair_gt=nothing, pair_pred=nothing, pair_pixels=nothing)
+    table = replace(table, pred=pred, pairs=Pairs(nothing, nothing, nothing), has_masks=rles is not None)
     if rles is None:
         return table
     first_gt, first_pred = (np.searchsorted(s.image, np.arange(len(table) + 1)) for s in (table.gt, pred))
@@ -121,7 +122,7 @@ def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Pa
     none = np.empty(0, np.int64)
     size = np.array([(i["height"], i["width"]) for i in images], np.int64).reshape(-1, 2)
     digest = ("",) * len(images)
-    table = PairTable(catalogue, tuple(at), size, digest, sides["gt"], sides["pred"], none, none, none)
+    table = PairTable(catalogue, tuple(at), size, digest, sides["gt"], sides["pred"], Pairs(none, none, none))
     return _with_pairs(table, zip(rles["gt"], rles["pred"], strict=True))
 
 
@@ -208,4 +209,4 @@ def _with_pairs(table: PairTable, masks: Iterable[tuple[Sequence[Rle], Sequence[
             found.append((first_gt[k] + g, first_pred[k] + p, np.rint(share[p, g] * area).astype(np.int64)))
     none = np.empty(0, np.int64)
     gt, pred, pixels = (np.concatenate([none, *part]) for part in (zip(*found, strict=True) if found else ((),) * 3))
-    return replace(table, pair_gt=gt, pair_pred=pred, pair_pixels=pixels)
+    return replace(table, pairs=Pairs(gt, pred, pixels))

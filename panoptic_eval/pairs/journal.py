@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 import orjson
 
-from panoptic_eval.pairs.counts import IdCounts, Ids
+from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 
 _HEAD = struct.Struct("<II")  # payload's length, its CRC
 
@@ -68,7 +68,7 @@ class Journal:
 
 def _pack(key: str, digest: str, counts: IdCounts) -> bytes:
     arrays = [getattr(side, name) for side in (counts.gt, counts.pred) for name in ("id", "area", "box")]
-    arrays += [counts.pair_gt, counts.pair_pred, counts.pair_pixels]
+    arrays += [counts.pairs.gt, counts.pairs.pred, counts.pairs.pixels]
     head = {
         "key": key,
         "digest": digest,
@@ -89,4 +89,4 @@ def _unpack(payload: bytes) -> tuple[str, str, IdCounts]:
         array = np.frombuffer(data, dtype, count, at).reshape(shape)
         arrays.append(array)
         at += array.nbytes
-    return head["key"], head["digest"], IdCounts(height, width, Ids(*arrays[:3]), Ids(*arrays[3:6]), *arrays[6:])
+    return head["key"], head["digest"], IdCounts(height, width, Ids(*arrays[:3]), Ids(*arrays[3:6]), Pairs(*arrays[6:]))

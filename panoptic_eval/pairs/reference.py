@@ -13,7 +13,7 @@ from jaxtyping import Int, UInt32
 from PIL import Image
 
 from panoptic_eval.errors import PngError
-from panoptic_eval.pairs.counts import IdCounts, Ids
+from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 from panoptic_eval.pairs.png import check, header
 
 BAND = 128
@@ -81,7 +81,7 @@ def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"])
         PngError: the two differ in size.
 
     >>> counts = count_labels(np.array([[1, 1, 2]], np.uint32), np.array([[5, 6, 6]], np.uint32))
-    >>> counts.pair_gt.tolist(), counts.pair_pred.tolist(), counts.pair_pixels.tolist()
+    >>> counts.pairs.gt.tolist(), counts.pairs.pred.tolist(), counts.pairs.pixels.tolist()
     ([0, 0, 1], [0, 1, 1], [1, 1, 1])
     """
     if gt.shape != pred.shape:
@@ -99,7 +99,9 @@ def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"])
     pixels = np.bincount(inverse, weights=length).astype(np.int64)  # exact: float64 holds integers to 2**53
     pair_gt, pair_pred = np.divmod(pairs, len(pred_ids.id))
     height, width = gt.shape
-    return IdCounts(height, width, gt_ids, pred_ids, pair_gt.astype(np.int32), pair_pred.astype(np.int32), pixels)
+    return IdCounts(
+        height, width, gt_ids, pred_ids, Pairs(pair_gt.astype(np.int32), pair_pred.astype(np.int32), pixels)
+    )
 
 
 def count_pair(gt: bytes, pred: bytes) -> IdCounts:

@@ -16,7 +16,7 @@ from jaxtyping import Int, UInt8, UInt64
 from panoptic_eval.compiled import compiled
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs import reference
-from panoptic_eval.pairs.counts import IdCounts, Ids
+from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 from panoptic_eval.pairs.png import LabelPng, Rows, header
 
 BAND_BYTES = 2**18
@@ -143,9 +143,7 @@ class _Pairs:
             gt.width,
             Ids(gt_id.astype(np.uint32), gt_area, gt_box),
             Ids(pred_id.astype(np.uint32), pred_area, pred_box),
-            pair_gt.astype(np.int32),
-            pair_pred.astype(np.int32),
-            shared,
+            Pairs(pair_gt.astype(np.int32), pair_pred.astype(np.int32), shared),
         )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,8 +18,10 @@ from jaxtyping import Bool, Float, Int
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import ImageId
+from panoptic_eval.pairs.counts import Pairs, shifted
 
 FORMAT = 1
+Missing = Literal["error", "empty", "skip"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,34 @@ class Segments:
     def __len__(self) -> int:
         return len(self.image)
 
+    def take(self, rows: Int[np.ndarray, " m"]) -> Segments:
+        """Select segments, in the order given."""
+        return Segments(**{name: values[rows] for name, values in vars(self).items()})
+
+    @staticmethod
+    def concatenate(parts: Sequence[Segments]) -> Segments:
+        """Join segments, in the order given; their `image` must index the images of the joined table."""
+        return Segments(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Segments)})
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the counts of a table come from, and what was decided while counting."""
+
+    gt: str
+    """Source of the ground truth, for people."""
+    pred: str
+    """Source of the predictions, for people."""
+    missing: Missing = "error"
+    """What an image without prediction is: an error, all void, or left out."""
+    missing_images: int = 0
+    """Number of images without prediction."""
+    reference_images: int = 0
+    """Number of images that the slow reference had to count."""
+    shard: tuple[int, int] = (1, 1)
+    """Part of how many, from 1."""
+    warnings: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class PairTable:
@@ -60,20 +92,18 @@ class PairTable:
     """What each image's two files contained (SHA-256); empty where the table is not of files."""
     gt: Segments
     pred: Segments
-    pair_gt: Int[np.ndarray, " k"]
-    """Index into `gt`; -1 is void. Pairs go image by image."""
-    pair_pred: Int[np.ndarray, " k"]
-    """Index into `pred`; -1 is void. Never void on both sides."""
-    pair_pixels: Int[np.ndarray, " k"]
-    about: Mapping[str, Any] = field(default_factory=dict)
-    """Where it comes from (sources, fingerprints, choices): JSON values, stored with the table."""
+    pairs: Pairs
+    """Pairs index the segments and go image by image; never void on both sides."""
+    has_masks: bool = True
+    """Whether predictions have masks; mask AP does not exist for boxes alone."""
+    origin: Origin = Origin("arrays", "arrays")
 
     def __len__(self) -> int:
         return len(self.image_id)
 
 
 def concatenate(tables: Sequence[PairTable]) -> PairTable:
-    """One table of all images, in the order given; `about` is the first one's.
+    """Join tables of different images, in the order given; `has_masks` and `origin` are the first one's.
 
     Raises:
         InputError: no table, catalogues that differ, or an image that two tables hold.
@@ -85,52 +115,56 @@ def concatenate(tables: Sequence[PairTable]) -> PairTable:
         raise InputError("the pair tables have different categories; expected tables of one data set")
     image_id = tuple(i for t in tables for i in t.image_id)
     if len(set(image_id)) < len(image_id):
-        seen: set[ImageId] = set()
-        doubles = [i for i in image_id if i in seen or seen.add(i)]  # type: ignore[func-returns-value]
+        doubles = [i for i, count in Counter(image_id).items() if count > 1]
         raise InputError([f"image {i!r} is in more than one pair table; expected it in one" for i in doubles])
-    image_at = np.cumsum([0, *(len(t) for t in tables)])
-    sides: dict[str, Any] = {}
-    for side in ("gt", "pred"):
-        parts = [getattr(t, side) for t in tables]
-        joined = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Segments)}
-        joined["image"] = np.concatenate([p.image + at for p, at in zip(parts, image_at, strict=False)])
-        at = np.cumsum([0, *(len(p) for p in parts)])
-        pairs = [getattr(t, f"pair_{side}") for t in tables]
-        sides[side] = Segments(**joined)
-        sides[f"pair_{side}"] = np.concatenate([np.where(p < 0, p, p + a) for p, a in zip(pairs, at, strict=False)])
-    digest = tuple(d for t in tables for d in t.digest)
-    size = np.concatenate([t.size for t in tables])
-    pixels = np.concatenate([t.pair_pixels for t in tables])
-    return replace(first, image_id=image_id, digest=digest, size=size, pair_pixels=pixels, **sides)
+    images = _starts([len(t) for t in tables])
+    gts = _starts([len(t.gt) for t in tables])
+    preds = _starts([len(t.pred) for t in tables])
+    return replace(
+        first,
+        image_id=image_id,
+        digest=tuple(d for t in tables for d in t.digest),
+        size=np.concatenate([t.size for t in tables]),
+        gt=Segments.concatenate([replace(t.gt, image=t.gt.image + k) for t, k in zip(tables, images, strict=True)]),
+        pred=Segments.concatenate(
+            [replace(t.pred, image=t.pred.image + k) for t, k in zip(tables, images, strict=True)]
+        ),
+        pairs=Pairs(
+            gt=np.concatenate([shifted(t.pairs.gt, k) for t, k in zip(tables, gts, strict=True)]),
+            pred=np.concatenate([shifted(t.pairs.pred, k) for t, k in zip(tables, preds, strict=True)]),
+            pixels=np.concatenate([t.pairs.pixels for t in tables]),
+        ),
+    )
 
 
 def take(table: PairTable, images: Int[np.ndarray, " m"]) -> PairTable:
-    """The table of some of its images, in the order given; each at most once."""
-    new = np.full(len(table), -1)
-    new[images] = np.arange(len(images))
-    kept: dict[str, Any] = {}
-    at: dict[str, Int[np.ndarray, " n"]] = {}
-    for side in ("gt", "pred"):
-        segments: Segments = getattr(table, side)
-        rows = np.flatnonzero(new[segments.image] >= 0)
-        rows = rows[np.argsort(new[segments.image[rows]], kind="stable")]
-        kept[side] = Segments(**{f.name: getattr(segments, f.name)[rows] for f in fields(Segments)})
-        kept[side] = replace(kept[side], image=new[kept[side].image])
-        at[side] = np.full(len(segments) + 1, -1)  # the last entry serves void, whose index is -1
-        at[side][rows] = np.arange(len(rows))
-    image = pair_image(table)
-    pairs = np.flatnonzero(new[image] >= 0)
-    pairs = pairs[np.argsort(new[image[pairs]], kind="stable")]
+    """Select images, in the order given; each at most once."""
+    position = np.full(len(table), -1)
+    position[images] = np.arange(len(images))
+
+    def rows_of(image: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
+        """Rows of the selected images, in their new order."""
+        rows = np.flatnonzero(position[image] >= 0)
+        return rows[np.argsort(position[image[rows]], kind="stable")]
+
+    def moved(segments: Segments) -> tuple[Segments, Int[np.ndarray, " n"]]:
+        """Segments of the selected images, and the new index of each old one; the last entry serves void, -1."""
+        rows = rows_of(segments.image)
+        new = np.full(len(segments) + 1, -1)
+        new[rows] = np.arange(len(rows))
+        selected = segments.take(rows)
+        return replace(selected, image=position[selected.image]), new
+
+    (gt, gt_new), (pred, pred_new) = moved(table.gt), moved(table.pred)
+    pairs = table.pairs.take(rows_of(pair_image(table)))
     return replace(
         table,
         image_id=tuple(table.image_id[i] for i in images.tolist()),
         size=table.size[images],
         digest=tuple(table.digest[i] for i in images.tolist()),
-        gt=kept["gt"],
-        pred=kept["pred"],
-        pair_gt=at["gt"][table.pair_gt[pairs]],
-        pair_pred=at["pred"][table.pair_pred[pairs]],
-        pair_pixels=table.pair_pixels[pairs],
+        gt=gt,
+        pred=pred,
+        pairs=Pairs(gt_new[pairs.gt], pred_new[pairs.pred], pairs.pixels),
     )
 
 
@@ -138,8 +172,13 @@ def pair_image(table: PairTable) -> Int[np.ndarray, " k"]:
     """Image index of each pair: that of whichever segment is not void."""
     void = np.array([-1], np.int64)
     gt_image, pred_image = np.append(table.gt.image, void), np.append(table.pred.image, void)
-    image: Int[np.ndarray, " k"] = np.where(table.pair_gt >= 0, gt_image[table.pair_gt], pred_image[table.pair_pred])
+    image: Int[np.ndarray, " k"] = np.where(table.pairs.gt >= 0, gt_image[table.pairs.gt], pred_image[table.pairs.pred])
     return image
+
+
+def _starts(lengths: Sequence[int]) -> list[int]:
+    """Position of each part's first row once all are joined."""
+    return [0, *accumulate(lengths)][:-1]
 
 
 def save(table: PairTable, folder: Path) -> None:
@@ -162,7 +201,8 @@ def save(table: PairTable, folder: Path) -> None:
             "score": s.score,
         }
 
-    about = {"format": FORMAT, "catalogue": [_category_json(c) for c in table.catalogue.categories], **table.about}
+    catalogue = [_category_json(c) for c in table.catalogue.categories]
+    about = {"format": FORMAT, "catalogue": catalogue, "masks": table.has_masks, **asdict(table.origin)}
     images = {
         "image_id": list(table.image_id),
         "height": table.size[:, 0],
@@ -171,9 +211,9 @@ def save(table: PairTable, folder: Path) -> None:
     }
     both = [segments("gt"), segments("pred")]
     pairs = {
-        "gt": table.pair_gt.astype(np.int32),
-        "pred": table.pair_pred.astype(np.int32),
-        "pixels": table.pair_pixels.astype(np.int64),
+        "gt": table.pairs.gt.astype(np.int32),
+        "pred": table.pairs.pred.astype(np.int32),
+        "pixels": table.pairs.pixels.astype(np.int64),
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -227,10 +267,9 @@ def load(folder: Path) -> PairTable:
         tuple(images["digest"].to_pylist()),
         segments("gt"),
         segments("pred"),
-        pairs["gt"],
-        pairs["pred"],
-        pairs["pixels"],
-        about,
+        Pairs(**pairs),
+        about.pop("masks", True),
+        Origin(**{**about, "shard": tuple(about["shard"]), "warnings": tuple(about["warnings"])}),
     )
 
 

@@ -14,7 +14,7 @@ import panoptic_eval.pairs
 from panoptic_eval import evaluate as evaluate_images
 from panoptic_eval import report as reports
 from panoptic_eval.errors import InputError
-from panoptic_eval.evaluate import count, load, merge, rescore
+from panoptic_eval.evaluation import count, load, merge, rescore
 from panoptic_eval.score import Protocol, Tables, score
 
 

@@ -8,7 +8,7 @@ import pytest
 from arm_folders import write_checkpoints, write_validation
 
 from panoptic_eval.errors import InputError
-from panoptic_eval.evaluate import evaluate
+from panoptic_eval.evaluation import evaluate
 from panoptic_eval.tables import write_rows
 from reproduce import arms, fig5, table1
 from reproduce.entries import Source, entries, found_checkpoints, ground_truth

@@ -8,7 +8,7 @@ from PIL import Image
 
 from panoptic_eval.datasets import mapillary
 from panoptic_eval.errors import InputError
-from panoptic_eval.evaluate import evaluate
+from panoptic_eval.evaluation import evaluate
 from streets.dataset import SPLITS, Recipe, contact_sheet, write_dataset
 from streets.scene import LABELS
 

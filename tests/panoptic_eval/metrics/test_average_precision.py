@@ -71,7 +71,11 @@ def test_only_the_best_hundred_of_an_image_and_category_count():
         },
         score=np.array([0.9] * 100 + [0.1]),
     )
-    drawing = replace(drawing, pred=many, pair_pred=np.where(drawing.pair_pred == 0, 100, drawing.pair_pred))
+    drawing = replace(
+        drawing,
+        pred=many,
+        pairs=replace(drawing.pairs, pred=np.where(drawing.pairs.pred == 0, 100, drawing.pairs.pred)),
+    )
     assert evaluate(drawing).mean(0) == 0
 
 

@@ -12,9 +12,7 @@ def counts(seed):
 
 def assert_equal(a, b):
     assert (a.height, a.width) == (b.height, b.width)
-    for name in ("pair_gt", "pair_pred", "pair_pixels"):
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    for side in ("gt", "pred"):
+    for side in ("gt", "pred", "pairs"):
         for name, values in vars(getattr(a, side)).items():
             np.testing.assert_array_equal(values, getattr(getattr(b, side), name))
 

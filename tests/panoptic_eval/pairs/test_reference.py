@@ -30,9 +30,9 @@ def test_counts_are_those_of_a_dictionary_of_pixels(maps):
     pairs = Counter(zip(gt.ravel().tolist(), pred.ravel().tolist(), strict=True))
     counts = count_labels(gt, pred)
     assert (counts.height, counts.width) == (height, width)
-    found = zip(counts.gt.id[counts.pair_gt].tolist(), counts.pred.id[counts.pair_pred].tolist(), strict=True)
-    assert dict(zip(found, counts.pair_pixels.tolist(), strict=True)) == dict(pairs)
-    order = list(zip(counts.pair_gt.tolist(), counts.pair_pred.tolist(), strict=True))
+    found = zip(counts.gt.id[counts.pairs.gt].tolist(), counts.pred.id[counts.pairs.pred].tolist(), strict=True)
+    assert dict(zip(found, counts.pairs.pixels.tolist(), strict=True)) == dict(pairs)
+    order = list(zip(counts.pairs.gt.tolist(), counts.pairs.pred.tolist(), strict=True))
     assert order == sorted(set(order))
     for side, labels in ((counts.gt, gt), (counts.pred, pred)):
         assert side.id.tolist() == sorted(set(labels.ravel().tolist()))
@@ -45,7 +45,11 @@ def test_counts_are_those_of_a_dictionary_of_pixels(maps):
 def test_types_are_those_that_are_promised():
     counts = count_labels(np.array([[1, 2]]), np.array([[0, 0]]))
     assert [a.dtype for a in (counts.gt.area, counts.gt.box)] == [np.int64, np.int32]
-    assert [a.dtype for a in (counts.pair_gt, counts.pair_pred, counts.pair_pixels)] == [np.int32, np.int32, np.int64]
+    assert [a.dtype for a in (counts.pairs.gt, counts.pairs.pred, counts.pairs.pixels)] == [
+        np.int32,
+        np.int32,
+        np.int64,
+    ]
 
 
 GREY_DEPTHS = [(d, png.GREY) for d in (1, 2, 4, 8, 16)]

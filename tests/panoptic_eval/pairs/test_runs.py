@@ -36,7 +36,7 @@ FILTERS = {
 
 def bits(counts: IdCounts) -> list[object]:
     arrays = [getattr(side, name) for side in (counts.gt, counts.pred) for name in ("id", "area", "box")]
-    arrays += [counts.pair_gt, counts.pair_pred, counts.pair_pixels]
+    arrays += [counts.pairs.gt, counts.pairs.pred, counts.pairs.pixels]
     return [counts.height, counts.width, *((a.dtype, a.shape, a.tobytes()) for a in arrays)]
 
 
@@ -139,7 +139,7 @@ def test_more_ids_than_16_bits_can_number(monkeypatch):
     assert ids[-1, -1] == 2**24 - 1
     twice = write(np.concatenate([ids, ids]), filters=(4,))
     counts = runs.count_pair(twice, twice)
-    assert len(counts.pair_pixels) == 90_000
+    assert len(counts.pairs.pixels) == 90_000
     assert tables[0]._count == 90_000  # the table found each pair again after it grew
     assert_equals_reference(twice, twice)
     assert_equals_reference(write(ids, filters=(4,)), write(ids[::-1], filters=(2,)))
@@ -390,7 +390,7 @@ def test_nothing_of_the_size_of_the_image_is_in_memory(kind):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert counts.pair_pixels.tolist() == [36_000_000]
+    assert counts.pairs.pixels.tolist() == [36_000_000]
     assert peak < 16e6
 
 

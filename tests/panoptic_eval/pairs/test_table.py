@@ -7,7 +7,7 @@ from drawings import CAR, SKY, table
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.pairs.arrays import pair_table
-from panoptic_eval.pairs.table import concatenate, load, pair_image, save, take
+from panoptic_eval.pairs.table import Origin, concatenate, load, pair_image, save, take
 from panoptic_eval.score import Tables, score
 
 
@@ -20,9 +20,8 @@ def random_table(seed, images=7):
 def assert_equal(a, b):
     for name in ("image_id", "catalogue"):
         assert getattr(a, name) == getattr(b, name)
-    for name in ("size", "pair_gt", "pair_pred", "pair_pixels"):
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    for side in ("gt", "pred"):
+    np.testing.assert_array_equal(a.size, b.size)
+    for side in ("gt", "pred", "pairs"):
         for name, values in vars(getattr(a, side)).items():
             np.testing.assert_array_equal(values, getattr(getattr(b, side), name), err_msg=f"{side}.{name}")
 
@@ -33,11 +32,11 @@ def test_pairs_cover_every_pixel_that_is_not_void_on_both_sides(seed):
     categories = random_maps.catalogue(rng)
     images = random_maps.pairs(rng, categories, images=5)
     result = random_maps.table(categories, images)
-    pixels = np.bincount(pair_image(result), result.pair_pixels, len(result))
+    pixels = np.bincount(pair_image(result), result.pairs.pixels, len(result))
     assert pixels.tolist() == [((p.gt > 0) | (p.pred > 0)).sum() for p in images]
     for side in ("gt", "pred"):
-        segments, pair = getattr(result, side), getattr(result, f"pair_{side}")
-        shared = np.bincount(pair[pair >= 0], result.pair_pixels[pair >= 0], len(segments))
+        segments, pair = getattr(result, side), getattr(result.pairs, side)
+        shared = np.bincount(pair[pair >= 0], result.pairs.pixels[pair >= 0], len(segments))
         assert shared.tolist() == segments.area.tolist()
 
 
@@ -52,11 +51,12 @@ def test_boxes_are_tight():
 
 
 def test_what_is_saved_reads_back_equal(tmp_path):
-    result = replace(random_table(3), about={"gt": "somewhere", "masks": True})
+    origin = Origin("somewhere", "else", "skip", missing_images=2, shard=(1, 2), warnings=("odd",))
+    result = replace(random_table(3), has_masks=False, origin=origin)
     save(result, tmp_path / "pairs")
     read = load(tmp_path / "pairs")
     assert_equal(read, result)
-    assert read.about == result.about
+    assert (read.origin, read.has_masks) == (origin, False)
     assert [p.name for p in tmp_path.iterdir()] == ["pairs"]
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -24,15 +25,14 @@ from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs import table as pair_table
 from panoptic_eval.pairs.build import build
-from panoptic_eval.pairs.counts import IdCounts, Ids
+from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 from panoptic_eval.pairs.journal import Journal
-from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.pairs.table import Missing, Origin, PairTable
 from panoptic_eval.predictions import Predictions, read
 from panoptic_eval.report import Report
 from panoptic_eval.report import write as write_report
 from panoptic_eval.score import Protocol, Tables, score
 
-Missing = Literal["error", "empty", "skip"]
 Shard = tuple[int, int]
 """Which part of how many, from 1: the images of a data set in equal runs."""
 IN_FLIGHT = 256
@@ -109,12 +109,10 @@ def rescore(tables: Tables, protocol: Protocol = Protocol()) -> Report:  # noqa:
         **_environment(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": sys.argv,
-        "gt": table.about.get("gt"),
-        "pred": table.about.get("pred"),
-        "reference_images": table.about.get("reference_images"),
+        **{name: getattr(table.origin, name) for name in ("gt", "pred", "reference_images")},
         "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
-    warnings = [w for t in vars(tables).values() if t is not None for w in t.about.get("warnings", ())]
+    warnings = [w for t in vars(tables).values() if t is not None for w in t.origin.warnings]
     return score(tables, protocol, provenance=provenance, warnings=warnings)
 
 
@@ -153,35 +151,41 @@ def merge(shards: Sequence[Tables]) -> Tables:
     Raises:
         InputError: a shard is missing, there twice, or of another run.
     """
-    shards = sorted(shards, key=lambda tables: tables.panoptic.about["shard"][0])
-    parts = [tuple(tables.panoptic.about["shard"]) for tables in shards]
-    total = parts[0][1] if parts else 0
+    origins = [tables.panoptic.origin for tables in shards]
+    total = origins[0].shard[1] if origins else 0
+    given = Counter(origin.shard for origin in origins)
     faults = [
-        f"shard {k}/{total} is given {count} times; expected every shard of {total} once"
+        f"shard {k}/{total} is given {given[k, total]} times; expected every shard of {total} once"
         for k in range(1, total + 1)
-        if (count := parts.count((k, total))) != 1
+        if given[k, total] != 1
     ]
-    faults += [f"shard {k}/{n} is of another run; expected shards of {total}" for k, n in parts if n != total]
-    for key in ("gt", "pred", "missing"):
-        values = sorted({str(tables.panoptic.about[key]) for tables in shards})
+    faults += [f"shard {k}/{n} is of another run; expected shards of {total}" for k, n in given if n != total]
+    for name in ("gt", "pred", "missing"):
+        values = sorted({getattr(origin, name) for origin in origins})
         if len(values) > 1:
-            faults.append(f"the shards differ in {key}: {', '.join(values)}; expected those of one run")
+            faults.append(f"the shards differ in {name}: {', '.join(values)}; expected those of one run")
     if faults or not shards:
         raise InputError(faults or "there is no shard to merge; expected the folders that --shard wrote")
+    shards = [tables for _, tables in sorted(zip(origins, shards, strict=True), key=lambda pair: pair[0].shard)]
     merged = {}
     for name in vars(shards[0]):
-        found = [t for tables in shards if (t := getattr(tables, name)) is not None]
-        if found and len(found) < len(shards):
-            raise InputError(f"{len(found)} of {len(shards)} shards have {name} predictions; expected all or none")
-        if found:
-            about = {
-                **found[0].about,
-                "shard": [1, 1],
-                **{key: sum(t.about[key] for t in found) for key in ("missing_images", "reference_images")},
-                "warnings": [w for t in found for w in t.about["warnings"]],
-            }
-            merged[name] = replace(pair_table.concatenate(found), about=about)
+        parts = [t for tables in shards if (t := getattr(tables, name)) is not None]
+        if parts and len(parts) < len(shards):
+            raise InputError(f"{len(parts)} of {len(shards)} shards have {name} predictions; expected all or none")
+        if parts:
+            merged[name] = replace(pair_table.concatenate(parts), origin=_of_all([t.origin for t in parts]))
     return Tables(**merged)
+
+
+def _of_all(origins: Sequence[Origin]) -> Origin:
+    """The origin of a run, from those of its shards in order."""
+    return replace(
+        origins[0],
+        shard=(1, 1),
+        missing_images=sum(o.missing_images for o in origins),
+        reference_images=sum(o.reference_images for o in origins),
+        warnings=tuple(w for o in origins for w in o.warnings),
+    )
 
 
 def count(
@@ -232,8 +236,8 @@ def count(
         panoptic = walk(predictions.panoptic, "panoptic")
         semantic = None if predictions.semantic is None else walk(predictions.semantic, "semantic")
     if shard[0] == 1:  # of the whole run: said once
-        warnings = [*predictions.warnings, *panoptic.about["warnings"]]
-        panoptic = replace(panoptic, about={**panoptic.about, "warnings": warnings})
+        warnings = (*predictions.warnings, *panoptic.origin.warnings)
+        panoptic = replace(panoptic, origin=replace(panoptic.origin, warnings=warnings))
     instances = None
     if predictions.instances is not None:
         from panoptic_eval.pairs.instances import detections_table
@@ -242,8 +246,7 @@ def count(
             return _bar(images, len(panoptic), "instances", progress)
 
         instances = detections_table(panoptic, gt_maps, predictions.instances, watch=watch)
-        about = {**panoptic.about, "masks": predictions.instances.rle is not None, "warnings": []}
-        instances = replace(instances, about=about)
+        instances = replace(instances, origin=replace(panoptic.origin, warnings=()))
     return Tables(panoptic, instances, semantic)
 
 
@@ -301,7 +304,7 @@ def _without_prediction(counts: IdCounts) -> IdCounts:
     """Gt's counts of itself as those of gt and nothing: every pixel is predicted void."""
     nothing = Ids(np.empty(0, np.uint32), np.empty(0, np.int64), np.empty((0, 4), np.int32))
     n = len(counts.gt.id)
-    return replace(counts, pred=nothing, pair_gt=np.arange(n), pair_pred=np.full(n, -1), pair_pixels=counts.gt.area)
+    return replace(counts, pred=nothing, pairs=Pairs(np.arange(n), np.full(n, -1), counts.gt.area))
 
 
 def _count_side(
@@ -336,20 +339,14 @@ def _count_side(
     faults = [fault for job, counted in zip(jobs, done, strict=True) for fault in _faults(job, counted)]
     if faults:
         raise InputError(faults)
-    about = {
-        "gt": gt.source,
-        "pred": pred.source,
-        "shard": list(shard),
-        "missing": missing,
-        "missing_images": len(without),
-    }
+    slow = sum(not c.fast for c in done)
+    origin = Origin(gt.source, pred.source, missing, len(without), slow, shard)
     counts = [c.counts for c in done if c.counts is not None]
     digest = [c.digest for c in done]
-    table, faults, warnings = build(gt, pred, gt_at, pred_at, counts, digest=digest, about=about)
+    table, faults, warnings = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin)
     if faults:
         raise InputError(faults)
-    about["reference_images"] = sum(not c.fast for c in done)
-    return replace(table, about={**about, "warnings": warnings})
+    return replace(table, origin=replace(origin, warnings=tuple(warnings)))
 
 
 def _faults(job: Job, counted: Counted) -> list[str]:
