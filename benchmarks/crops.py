@@ -25,7 +25,7 @@ from model.data.index import build_index
 from model.data.label_runs import read_runs
 from model.data.loader import padding_colour
 from model.data.sampling import CropRequest, Sampler
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from panoptic_eval.labels import LabelMap
 
 CATEGORIES = [{"id": i + 1, "name": f"category {i}", "isthing": int(i > 3), "color": [i, i, i]} for i in range(12)]
@@ -105,7 +105,7 @@ def main() -> None:
         (root / "training/v2.0/panoptic/panoptic_2020.json").write_text(
             json.dumps({"images": [], "annotations": found, "categories": CATEGORIES})
         )
-        gt = find(root, split="training")
+        gt = ground_truth(root, split="training")
         index = build_index(gt, workers=1)
         print("| sampling | plain, samples/s | ours, samples/s | ratio |\n| --- | --- | --- | --- |")
         for sampling in ("cus", "isus"):

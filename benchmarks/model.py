@@ -38,7 +38,7 @@ from model.predict import predict_image
 from model.schedule import build_optimizer
 from model.train import initial_network, sample_generator
 from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
 from reproduce.provenance import provenance, write_provenance
 from streets.dataset import write_dataset
@@ -84,7 +84,7 @@ def ratios(seconds: Mapping[str, float], base: str) -> str:
 
 
 def samples(root: Path, arm: str) -> Samples:
-    gt = find(root, split="training")
+    gt = ground_truth(root, split="training")
     config = configure("streets", arm)
     return Samples(gt, build_index(gt), config.sample, config.roi.levels, seed=0)
 
@@ -108,7 +108,7 @@ def stepper(arm: str, catalogue: Catalogue, device: torch.device) -> Callable[[B
 
 def steps(root: Path, device: torch.device, rounds: int) -> str:
     """Step time of each arm; all crop arms on the same samples, so that CABB's share can be told."""
-    catalogue = find(root, split="training").catalogue
+    catalogue = ground_truth(root, split="training").catalogue
     size = STREETS.schedule.batch
     batches = {kind: next(samples(root, kind).batches([range(size)])) for kind in ("crop", "crop+isus", "full")}
 
@@ -213,7 +213,7 @@ def loading(root: Path, device: torch.device, rounds: int) -> str:
     size, count = STREETS.schedule.batch, 4 * rounds
     rows = []
     for arm in ("crop", "crop+cabb+isus", "full"):
-        catalogue = find(root, split="training").catalogue
+        catalogue = ground_truth(root, split="training").catalogue
         for workers in (0, 2):
             wanted = [range(k * size, (k + 1) * size) for k in range(count + 2)]
             batches = samples(root, arm).batches(wanted, workers=workers)

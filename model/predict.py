@@ -29,7 +29,8 @@ from model.fusion import PanopticMap, fuse, paste, scaled, semantic_map
 from model.memory import OutOfMemory, advised
 from model.network import Detections, PanopticNet
 from panoptic_eval.categories import Catalogue
-from panoptic_eval.datasets import RECOGNISED, find
+from panoptic_eval.datasets import ground_truth, recognize
+from panoptic_eval.datasets.folders import files
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, LabelMaps
@@ -100,16 +101,16 @@ def photographs(
         InputError: neither, or without images, or two images of one name.
     """
     folder = Path(images)
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in PHOTOGRAPHS) if folder.is_dir() else []
+    paths = [p for p in files(folder, "*") if p.suffix.lower() in PHOTOGRAPHS]
     if paths:
         twice = {path.stem for path in paths if sum(other.stem == path.stem for other in paths) > 1}
         if twice:
             raise InputError(f"{folder}: holds two images named {min(twice)}; expected one, as the name is the id")
         return [Photograph(path.stem, path) for path in paths], None
-    if folder.is_dir() and not any(recognised(folder) for recognised in RECOGNISED.values()):
+    if folder.is_dir() and recognize(folder) is None:
         kinds = ", ".join(PHOTOGRAPHS)
         raise InputError(f"{folder}: holds no image and no known ground truth; expected {kinds} files, or a data set")
-    gt = find(images, root=root, split=split, version=version)
+    gt = ground_truth(images, root=root, split=split, version=version)
     without = [m.image_id for m in gt.maps if m.photograph is None]
     if without:
         raise InputError(f"{gt.source}: does not say where image {without[0]} is; expected a folder of images")

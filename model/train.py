@@ -43,7 +43,7 @@ from model.network import PanopticNet, build_network
 from model.schedule import build_optimizer, learning_rate, with_steps
 from model.weights import WeightsError, load_body_weights
 from panoptic_eval.categories import Catalogue
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 
@@ -381,7 +381,7 @@ def _begin(network: PanopticNet, initial: Path) -> str:
 def _run(options: Options, ranks: Ranks) -> None:
     config = _config(options)
     split = options.split or (None if Path(options.data).is_file() else "training")
-    gt = find(options.data, root=options.root, split=split, version=options.version)
+    gt = ground_truth(options.data, root=options.root, split=split, version=options.version)
     if not gt.catalogue.isthing.any():
         raise InputError(f"{gt.source}: has no thing category; expected one at least, for boxes and masks to learn")
     index = cached_index(gt, progress=ranks.first and not options.quiet)

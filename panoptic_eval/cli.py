@@ -30,7 +30,7 @@ class Score(Protocol):
     """
 
     pred: Path | None = None
-    """Holds panoptic.json and panoptic/*.png; other layouts are recognised."""
+    """Holds panoptic.json and panoptic/*.png; other layouts are recognized."""
     gt: str | None = None
     """mvd, idd, cityscapes, coco (below --root or $PANOPTIC_DATA), or the path of a ground truth."""
     pairs: Path | None = None

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from panoptic_eval.text import printable
+
 SHOWN = 20
 """Largest number of faults that a message lists; it always gives the number of all."""
 
@@ -119,15 +121,6 @@ class InputError(ValueError):
 
 class PngError(ValueError):
     """A PNG that cannot be read as a map of ids. The message names no file: the caller, who knows it, adds the name."""
-
-
-def printable(text: str) -> str:
-    r"""Text with control characters and halves of surrogate pairs written as escapes, so that a terminal shows them.
-
-    >>> print(printable("a\x1b[2Jb\nc"))
-    a\x1b[2Jb\nc
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _collect(kinds: dict[str, list[str]], kind: str, places: str | Iterable[str] | None) -> None:

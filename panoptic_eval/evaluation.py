@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from panoptic_eval import tables as output
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs import table as pair_table
@@ -28,7 +28,7 @@ from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 from panoptic_eval.pairs.journal import Journal
 from panoptic_eval.pairs.table import Missing, Origin, PairTable
-from panoptic_eval.predictions import Predictions, read
+from panoptic_eval.predictions import Predictions, read_predictions
 from panoptic_eval.report import Report
 from panoptic_eval.report import write as write_report
 from panoptic_eval.score import Protocol, Tables, score
@@ -211,9 +211,11 @@ def count(
     """
     if not 1 <= shard[0] <= shard[1]:
         raise InputError(f"shard {shard[0]}/{shard[1]} does not exist; expected 1/n to n/n")
-    gt_maps = gt if isinstance(gt, LabelMaps) else find(gt, root=root, split=split, version=version)
+    gt_maps = gt if isinstance(gt, LabelMaps) else ground_truth(gt, root=root, split=split, version=version)
     predictions = (
-        pred if isinstance(pred, Predictions) else read(Path(pred), gt_maps, divisor=divisor, category_ids=category_ids)
+        pred
+        if isinstance(pred, Predictions)
+        else read_predictions(Path(pred), gt_maps, divisor=divisor, category_ids=category_ids)
     )
     with ExitStack() as stack:
         if executor is None:

@@ -66,7 +66,7 @@ class LabelMaps:
     """All images of one side, in the order of their file, and what ids mean in them."""
 
     source: str
-    """What was recognised, for people: "Mapillary Vistas v1.2, validation, panoptic_2018.json"."""
+    """What was recognized, for people: "Mapillary Vistas v1.2, validation, panoptic_2018.json"."""
     catalogue: Catalogue
     maps: tuple[LabelMap, ...]
     meaning: Listed | Encoded

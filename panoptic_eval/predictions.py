@@ -31,7 +31,7 @@ from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, Listed, other_typ
 from panoptic_eval.pairs.reference import decode, ids_of
 from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
 
-__all__ = ["Detections", "PredictionWriter", "Predictions", "read"]
+__all__ = ["Detections", "PredictionWriter", "Predictions", "read_predictions"]
 
 CategoryIds = Literal["auto", "id", "trainId"]
 
@@ -59,7 +59,9 @@ class _Layout:
     pngs: Path
 
 
-def read(pred: Path, gt: LabelMaps, *, divisor: int = 1000, category_ids: CategoryIds = "auto") -> Predictions:
+def read_predictions(
+    pred: Path, gt: LabelMaps, *, divisor: int = 1000, category_ids: CategoryIds = "auto"
+) -> Predictions:
     """Finds out how predictions are laid out, and checks them against the ground truth's images and categories.
 
     Args:

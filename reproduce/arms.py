@@ -29,7 +29,7 @@ from model.checkpoint import CATEGORIES, CONFIG, WEIGHTS
 from model.config import ARMS
 from model.data.index import cached_index
 from model.train import METRICS
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
 from panoptic_eval.tables import write_rows
 from reproduce.provenance import commit, write_provenance
@@ -173,7 +173,7 @@ def main() -> None:
     if not plan:
         raise SystemExit(f"arms: no run of the plan is left; its arms are {', '.join(ARMS)}, its seeds 0, 1, 2")
     write_dataset(options.data, seed=0, counts={"training": 1000, "validation": 500, "testing": 500}, progress=True)
-    cached_index(find(options.data, split="training"), progress=True)  # or runs side by side would all make it
+    cached_index(ground_truth(options.data, split="training"), progress=True)  # or runs side by side would all make it
     with ThreadPoolExecutor(options.side_by_side) as pool, tqdm(total=len(plan), unit="run") as bar:
         for run, _ in zip(plan, pool.map(lambda run: train(run, options), plan), strict=True):
             bar.set_postfix_str(f"{run.name} is done")

@@ -27,7 +27,7 @@ from model.checkpoint import WEIGHTS, load_network
 from model.config import ARMS
 from model.distributed import joined
 from model.predict import Photograph, fingerprint, predict
-from panoptic_eval.datasets import find
+from panoptic_eval import datasets
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import count, rescore, store
 from panoptic_eval.labels import LabelMaps
@@ -94,11 +94,11 @@ def ground_truth(source: Source) -> LabelMaps:
         InputError: there is no such data set.
     """
     if source.gt != "streets":
-        return find(source.gt, root=source.root, split=source.split, version=source.version)
+        return datasets.ground_truth(source.gt, root=source.root, split=source.split, version=source.version)
     images = ALL_IMAGES if source.full else IMAGES
     root = Path("runs/streets") / f"validation-{images}"
     write_dataset(root, seed=0, counts={"validation": images}, progress=True)
-    return find(root)
+    return datasets.ground_truth(root)
 
 
 def found_checkpoints(source: Source) -> list[tuple[str, int | None, Path]]:

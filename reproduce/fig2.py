@@ -30,7 +30,7 @@ from model.data.crops import cut_labels
 from model.data.index import DataIndex, cached_index
 from model.data.sampling import Sampler
 from model.levels import Levels, box_levels
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import FORMATS, ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
@@ -273,7 +273,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = tyro.cli(Options, args=arguments)
     given = STREETS if options.gt == "streets" else options.gt
     try:
-        run(options, find(given, root=options.root, split=options.split, version=options.version))
+        run(options, ground_truth(given, root=options.root, split=options.split, version=options.version))
     except InputError as error:
         raise SystemExit(f"fig2: {error}") from error
 
@@ -284,7 +284,7 @@ def run(options: Options, gt: LabelMaps) -> None:
     Raises:
         InputError: its labels cannot be used.
     """
-    name = options.gt if options.gt in ("streets", "mvd", "idd", "cityscapes", "coco") else Path(options.gt).name
+    name = options.gt if options.gt in ("streets", *(f.name for f in FORMATS)) else Path(options.gt).name
     preset = options.preset or (name if name in PRESETS else "mvd")
     index = cached_index(gt, workers=options.workers, progress=True)
     if not index.isinstance.any():

@@ -33,7 +33,7 @@ from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.pairs.reference import decode
 from panoptic_eval.pairs.table import PairTable
-from panoptic_eval.predictions import read
+from panoptic_eval.predictions import read_predictions
 from reproduce.bootstrap import best_boxes
 from reproduce.entries import Entry, Source, about, entries, found_checkpoints, ground_truth
 from reproduce.provenance import write_provenance
@@ -157,7 +157,7 @@ def panels_of(gt: LabelMaps, two: Sequence[Entry], image: int, rows: Int[np.ndar
     panels = [Panel(segments_on(photograph, gt, image), size, large, names, np.empty((0, 4)))]
     for entry in two:
         table = entry.tables.panoptic
-        pred = read(entry.predictions, gt).panoptic
+        pred = read_predictions(entry.predictions, gt).panoptic
         at = [m.image_id for m in pred.maps].index(gt.maps[image].image_id)
         notes = tuple(f"IoU {iou:.2f}" for iou in best_boxes(table, rows)[0])
         panels.append(Panel(segments_on(photograph, pred, at), size, large, notes, boxes_on(table, rows)))

@@ -5,7 +5,8 @@ Its panoptic JSON where somebody has made one, else straight from the instance i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,8 @@ import numpy as np
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import panoptic_json
-from panoptic_eval.datasets.folders import choose_split, images_below, spellings
+from panoptic_eval.datasets.folders import choose_split, files, images_below, spellings
+from panoptic_eval.datasets.formats import Format
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps
 
@@ -48,10 +50,10 @@ DIVISOR = 1000
 SUFFIX = "_gtFine_instanceIds.png"
 
 
-def recognised(folder: Path) -> bool:
+def recognized(folder: Path) -> bool:
     """Whether a folder is this data set, or its gtFine/."""
     gt_fine = _gt_fine(folder)
-    return any(gt_fine.glob("cityscapes_panoptic_*.json")) or any(gt_fine.glob(f"*/*/*{SUFFIX}"))
+    return bool(files(gt_fine, "cityscapes_panoptic_*.json") or files(gt_fine, f"*/*/*{SUFFIX}"))
 
 
 def read(root: Path, *, split: str | None = None) -> LabelMaps:
@@ -76,7 +78,7 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
             catalogue=catalogue(),
         )
     folder = choose_split(gt_fine, split)
-    pngs = sorted(folder.glob(f"*/*{SUFFIX}"))
+    pngs = files(folder, f"*/*{SUFFIX}")
     if not pngs:
         raise InputError(f"{folder}: has no */*{SUFFIX} and there is no {jsons[-1]}; expected one of them")
     photographs = images_below(gt_fine.parent / "leftImg8bit" / folder.name)
@@ -152,3 +154,39 @@ def coding_by_number(observed: Iterable[set[int]], *, default: Coding) -> Coding
         if len(seen - as_id) != len(seen - as_train_id):
             return "id" if len(seen - as_id) < len(seen - as_train_id) else "trainId"
     return None if seen else default
+
+
+def numberings(found: Catalogue) -> Mapping[str, Catalogue]:
+    """Both numberings of a catalogue of Cityscapes; none of another's."""
+    if coding_of(found) is None:
+        return {}
+    codings: tuple[Coding, ...] = ("id", "trainId")
+    return {coding: renumber(found, coding) for coding in codings}
+
+
+def image_name(name: str) -> str:
+    """Image id in the name of a file.
+
+    >>> image_name("frankfurt_000000_000294_gtFine_instanceIds")
+    'frankfurt_000000_000294'
+    """
+    return re.sub(r"_(gtFine|leftImg8bit)(_.*)?$", "", name)
+
+
+def default_catalogue(json_name: str) -> Catalogue | None:
+    """Categories of a panoptic JSON that some converters write without them; its name tells which numbers it has."""
+    if "cityscapes" not in json_name:
+        return None
+    return catalogue("trainId" if "trainId" in json_name else "id")
+
+
+FORMAT = Format(
+    name="cityscapes",
+    folders=("cityscapes",),
+    sign=f"gtFine/*/*/*{SUFFIX} or gtFine/cityscapes_panoptic_*.json",
+    recognized=recognized,
+    read=lambda folder, split, _: read(folder, split=split),
+    renumber=numberings,
+    image_name=image_name,
+    default_catalogue=default_catalogue,
+)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from panoptic_eval.datasets import cityscapes, panoptic_json
-from panoptic_eval.datasets.folders import only, spellings
+from panoptic_eval.categories import Catalogue
+from panoptic_eval.datasets import panoptic_json
+from panoptic_eval.datasets.folders import files, only, spellings
+from panoptic_eval.datasets.formats import Format
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMaps
 
 
-def recognised(folder: Path) -> bool:
+def recognized(folder: Path) -> bool:
     """Whether a folder holds such a JSON and its PNGs in a usual layout."""
     return bool(_jsons(folder))
 
@@ -41,15 +43,16 @@ def choose(folder: Path, split: str | None = None) -> Path:
 
 def _jsons(folder: Path) -> list[Path]:
     """panoptic_*.json here or in annotations/, or else any JSON with a folder of its name."""
-    named = sorted([*folder.glob("panoptic_*.json"), *folder.glob("annotations/panoptic_*.json")])
-    return named or sorted(path for path in folder.glob("*.json") if path.with_suffix("").is_dir())
+    named = sorted([*files(folder, "panoptic_*.json"), *files(folder, "annotations/panoptic_*.json")])
+    return named or [path for path in files(folder, "*.json") if path.with_suffix("").is_dir()]
 
 
-def read(path: Path, folder: Path | None = None) -> LabelMaps:
+def read(path: Path, folder: Path | None = None, *, catalogue: Catalogue | None = None) -> LabelMaps:
     """A panoptic JSON and its PNGs.
 
     Args:
         folder: of the PNGs; by default the one named like the JSON, beside it or beside the `annotations` it is in.
+        catalogue: taken where the JSON lists no categories.
 
     Raises:
         InputError: everything that is wrong with it.
@@ -62,16 +65,13 @@ def read(path: Path, folder: Path | None = None) -> LabelMaps:
         raise InputError(
             f"{path}: its PNGs were looked for in {' and '.join(map(str, folders))}; expected such a folder"
         )
-    table = None  # Some converters leave the categories of Cityscapes out; the file's name tells which numbers it has.
-    if "cityscapes" in path.name:
-        table = cityscapes.catalogue("trainId" if "trainId" in path.name else "id")
     photographs = _photographs(path)
     return panoptic_json.ground_truth(
         path,
         found or folders[0],
         source=f"COCO panoptic format, {path}",
         photograph=lambda _, name: photographs / name if photographs and name else None,
-        catalogue=table,
+        catalogue=catalogue,
     )
 
 
@@ -80,3 +80,12 @@ def _photographs(path: Path) -> Path | None:
     name = path.stem.removeprefix("panoptic_")
     places = [path.parent.parent / name, path.parent.parent / "images" / name, path.parent / "images"]
     return next((place for place in places if name != path.stem and place.is_dir()), None)
+
+
+FORMAT = Format(
+    name="coco",
+    folders=("coco", "mscoco", "coco2017"),
+    sign="annotations/panoptic_*.json, or NAME.json with a folder NAME",
+    recognized=recognized,
+    read=lambda folder, split, _: read(choose(folder, split)),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def choose_split(folder: Path, split: str | None) -> Path:
     Raises:
         InputError: it is not there.
     """
-    there = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+    there = [entry.name for entry in files(folder, "*") if entry.is_dir()]
     wanted = spellings(split or "validation")
     found = [name for name in there if name in wanted]
     known = [name for name in there if any(name in names for names in SPLITS)]
@@ -50,6 +51,21 @@ def only(paths: Sequence[Path], what: str) -> Path | None:
     return paths[0] if paths else None
 
 
+def files(folder: Path, pattern: str) -> list[Path]:
+    """Files and folders that fit a pattern, sorted; what begins with a dot (._NAME, .ipynb_checkpoints) is not there.
+
+    Args:
+        pattern: as `Path.glob` takes it; case counts, but .png and .jpg stand for .PNG and .JPG, too.
+    """
+    any_case = re.sub(r"\.(png|jpg)$", lambda end: "." + "".join(f"[{c}{c.upper()}]" for c in end[1]), pattern)
+    return sorted(
+        path
+        for path in folder.glob(any_case)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
 def images_below(folder: Path) -> dict[str, Path]:
     """Photographs two levels deep, by <folder>/<stem>; empty if there is no such folder."""
-    return {f"{path.parent.name}/{path.stem}": path for path in folder.glob("*/*") if path.suffix in (".png", ".jpg")}
+    paths = [*files(folder, "*/*.png"), *files(folder, "*/*.jpg")]
+    return {f"{path.parent.name}/{path.stem}": path for path in paths}

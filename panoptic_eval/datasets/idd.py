@@ -7,12 +7,14 @@ Pillow interpolates.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.datasets.folders import choose_split, images_below
+from panoptic_eval.datasets.folders import choose_split, files, images_below
+from panoptic_eval.datasets.formats import Format
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps
 
@@ -54,9 +56,9 @@ def catalogue() -> Catalogue:
     return Catalogue(tuple(Category(i, name, thing, color) for i, (thing, color, name) in enumerate(CATEGORIES)))
 
 
-def recognised(folder: Path) -> bool:
+def recognized(folder: Path) -> bool:
     """Whether a folder is this data set, or its gtFine/."""
-    return any(_gt_fine(folder).glob(f"*/*/*{SUFFIX}"))
+    return bool(files(_gt_fine(folder), f"*/*/*{SUFFIX}"))
 
 
 def read(root: Path, *, split: str | None = None) -> LabelMaps:
@@ -66,7 +68,7 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
         InputError: what was not found.
     """
     folder = choose_split(_gt_fine(root), split)
-    pngs = sorted(folder.glob(f"*/*{SUFFIX}"))
+    pngs = files(folder, f"*/*{SUFFIX}")
     if not pngs:
         raise InputError(f"{folder}: has no */*{SUFFIX}; expected what createLabels.py --instance True makes")
     photographs = images_below(folder.parent.parent / "leftImg8bit" / folder.name)
@@ -83,3 +85,22 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
 
 def _gt_fine(folder: Path) -> Path:
     return folder if folder.name == "gtFine" else folder / "gtFine"
+
+
+def image_name(name: str) -> str:
+    """Image id in the name of a file: AutoNUE's converter makes the name itself the id.
+
+    >>> image_name("1_000123_gtFine_panopticlevel3Ids.png")
+    '1_000123'
+    """
+    return re.sub(r"_(gtFine|leftImg8bit)(_.*)?$", "", name.removesuffix(".png"))
+
+
+FORMAT = Format(
+    name="idd",
+    folders=("idd", "iddsegmentation", "idd20k", "idd20kii", "anue"),
+    sign=f"gtFine/*/*/*{SUFFIX}",
+    recognized=recognized,
+    read=lambda folder, split, _: read(folder, split=split),
+    image_name=image_name,
+)

@@ -18,7 +18,8 @@ import numpy as np
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import json_rows, panoptic_json
-from panoptic_eval.datasets.folders import SPLITS, choose_split, only
+from panoptic_eval.datasets.folders import SPLITS, choose_split, files, only
+from panoptic_eval.datasets.formats import Format
 from panoptic_eval.datasets.json_rows import FLAG, LIST, STRING, column
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps
@@ -38,11 +39,11 @@ class _Annotations:
     config: Path
 
 
-def recognised(folder: Path) -> bool:
+def recognized(folder: Path) -> bool:
     """Whether a folder is this data set."""
     splits = [name for names in SPLITS for name in names]
-    return any(folder.glob("config*.json")) and any(
-        any(folder.glob(f"{split}/{kind}")) for split in splits for kind in ("instances", "panoptic", "v*")
+    return bool(files(folder, "config*.json")) and any(
+        files(folder, f"{split}/{kind}") for split in splits for kind in ("instances", "panoptic", "v*")
     )
 
 
@@ -63,13 +64,13 @@ def read(root: Path, *, split: str | None = None, version: str | None = None) ->
     images = folder / "images"
 
     panoptic = annotations.folder / "panoptic"
-    json = only(sorted(panoptic.glob("*.json")), "panoptic JSONs")
+    json = only(files(panoptic, "*.json"), "panoptic JSONs")
     if json is not None:
         return panoptic_json.ground_truth(
             json, panoptic, source=f"{source}, {json}", photograph=lambda image_id, _: images / f"{image_id}.jpg"
         )
     catalogue, meaning = _labels(annotations.config)
-    pngs = sorted((annotations.folder / "instances").glob("*.png"))
+    pngs = files(annotations.folder / "instances", "*.png")
     if not pngs:
         raise InputError(f"{annotations.folder}: has neither panoptic/*.json nor instances/*.png; expected one of them")
     maps = tuple(LabelMap(png.stem, png, photograph=images / f"{png.stem}.jpg") for png in pngs)
@@ -80,7 +81,7 @@ def _annotations(root: Path, folder: Path) -> list[_Annotations]:
     """Versions of which a split has annotations."""
     found = [
         _Annotations(sub.name.removeprefix("v"), sub, root / f"config_{sub.name}.json")
-        for sub in sorted(folder.glob("v*"))
+        for sub in files(folder, "v*")
         if (sub / "panoptic").is_dir() or (sub / "instances").is_dir()
     ]
     if (folder / "panoptic").is_dir() or (folder / "instances").is_dir():
@@ -130,3 +131,13 @@ def _labels(config: Path) -> tuple[Catalogue, Encoded]:
     ]
     index = np.where(evaluated, np.cumsum(np.array(evaluated, bool)) - 1, -1)
     return Catalogue(tuple(categories)), Encoded("divided", DIVISOR, bare=False, category=index, crowd_groups=False)
+
+
+FORMAT = Format(
+    name="mvd",
+    folders=("mvd", "mapillary", "mapillaryvistas", "vistas"),
+    sign="config*.json beside validation/ or training/",
+    recognized=recognized,
+    read=lambda folder, split, version: read(folder, split=split, version=version),
+    versions=("1.2", "2.0"),
+)

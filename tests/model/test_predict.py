@@ -209,6 +209,12 @@ def test_two_images_of_one_name_are_refused(images):
         photographs(str(images))
 
 
+def test_what_begins_with_a_dot_is_no_image(tmp_path):
+    folders.write_photograph(tmp_path / "a.jpg", [[0]])
+    (tmp_path / "._a.jpg").write_bytes(b"Mac OS X")
+    assert [p.image_id for p in photographs(str(tmp_path))[0]] == ["a"]
+
+
 def test_images_are_read_at_the_networks_resolution(tmp_path):
     gradient = np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (128, 1, 3))
     for name in ("a.png", "a.jpg"):

@@ -6,7 +6,7 @@ from folders import CAR, PERSON, SKY
 from pycocotools import mask
 
 from panoptic_eval import detections
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMap, LabelMaps
 
@@ -18,7 +18,7 @@ TEXT = {"size": [2, 3], "counts": RLE["counts"].decode()}
 @pytest.fixture
 def gt(tmp_path):
     info = folders.segments((1, CAR))
-    return find(folders.write_coco(tmp_path / "gt.json", {7: (MASK, info), 12: (MASK, info)}))
+    return ground_truth(folders.write_coco(tmp_path / "gt.json", {7: (MASK, info), 12: (MASK, info)}))
 
 
 def result(**changes):
@@ -140,7 +140,7 @@ def test_an_annotation_file_is_not_results(tmp_path, gt):
 
 def test_results_that_another_tool_made():
     folder = golden.folder("deeplab2") / "coco"
-    gt = find(folder / "gt.json")
+    gt = ground_truth(folder / "gt.json")
     faults = []
     found = detections.read(folder / "coco_dt.json", gt, gt.catalogue, faults)
     assert faults == []

@@ -18,11 +18,11 @@ from PIL import Image
 from pycocotools import mask
 
 from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs.reference import decode
-from panoptic_eval.predictions import PredictionWriter, read
+from panoptic_eval.predictions import PredictionWriter, read_predictions
 
 CATALOGUE = Catalogue(tuple(Category(c["id"], c["name"], bool(c["isthing"])) for c in folders.CATEGORIES))
 MAP = np.array([[1, 1, 2**24 - 1], [0, 3, 3]])
@@ -56,7 +56,7 @@ def test_what_is_written_reads_back(tmp_path):
     write_all(tmp_path / "out", ["a", "-b/../c", "d"])
     names = {path.name for path in (tmp_path / "out" / "panoptic").iterdir()}
     assert names == {"a.png", "d.png", "-b%2F..%2Fc.png"}  # an id is no path
-    found = read(tmp_path / "out", gt("a", "d", "-b/../c"))
+    found = read_predictions(tmp_path / "out", gt("a", "d", "-b/../c"))
     assert found.warnings == ()
     assert [m.image_id for m in found.panoptic.maps] == ["a", "-b/../c", "d"]
     for label_map in found.panoptic.maps:
@@ -88,14 +88,14 @@ def test_any_map_reads_back(tmp_path_factory, labels):
     folder = tmp_path_factory.mktemp("out")
     with PredictionWriter(folder, CATALOGUE) as writer:
         writer.write(5, labels, [{"id": i, "category_id": CAR} for i in np.unique(labels) if i])
-    found = read(folder, gt(5)).panoptic
+    found = read_predictions(folder, gt(5)).panoptic
     np.testing.assert_array_equal(decode(found.maps[0].png.read_bytes()), labels)
     assert found.meaning.id.tolist() == [i for i in np.unique(labels) if i]
 
 
 def test_the_directory_is_a_ground_truth_too(tmp_path):
     write_all(tmp_path, [7])
-    assert find(tmp_path).catalogue.ids.tolist() == [CAR, SKY, PERSON]
+    assert ground_truth(tmp_path).catalogue.ids.tolist() == [CAR, SKY, PERSON]
 
 
 def test_the_json_says_what_pixels_a_segment_has(tmp_path):
@@ -126,7 +126,7 @@ def test_without_instances_and_semantics_there_are_no_such_files(tmp_path):
 def test_no_detection_in_any_image_is_written_too(tmp_path):
     with PredictionWriter(tmp_path, CATALOGUE) as writer:
         writer.write(7, MAP, SEGMENTS, instances=[])
-    assert len(read(tmp_path, gt(7)).instances.image) == 0
+    assert len(read_predictions(tmp_path, gt(7)).instances.image) == 0
 
 
 IMAGES = ["a", "b", "c"]
@@ -157,7 +157,7 @@ def test_a_record_that_a_kill_cut_short_is_written_again(tmp_path):
                     semantic = np.full((2, 3), SKY if k % 2 else 255)
                     writer.write(image_id, MAP, SEGMENTS, instances=[], semantic=semantic)
         assert content(out).keys() == content(tmp_path / "whole").keys()
-        assert [m.image_id for m in read(out, gt(*IMAGES)).panoptic.maps] == IMAGES
+        assert [m.image_id for m in read_predictions(out, gt(*IMAGES)).panoptic.maps] == IMAGES
 
 
 KILLED = """
@@ -196,15 +196,15 @@ def test_what_is_not_closed_is_not_scored(tmp_path):
     with PredictionWriter(tmp_path, CATALOGUE) as writer:
         writer.write("a", MAP, SEGMENTS)
         with pytest.raises(InputError, match=r"not finished.*close"):
-            read(tmp_path, gt("a"))
-    assert read(tmp_path, gt("a")).panoptic.maps[0].image_id == "a"
+            read_predictions(tmp_path, gt("a"))
+    assert read_predictions(tmp_path, gt("a")).panoptic.maps[0].image_id == "a"
 
 
 def test_numpy_integers_are_image_ids(tmp_path):
     with PredictionWriter(tmp_path, CATALOGUE) as writer:
         writer.write(np.int64(7), MAP, SEGMENTS)
         assert writer.done(7)
-    assert read(tmp_path, gt(7)).panoptic.maps[0].image_id == 7
+    assert read_predictions(tmp_path, gt(7)).panoptic.maps[0].image_id == 7
 
 
 def test_an_error_leaves_what_is_finished_to_the_next_writer(tmp_path):

@@ -7,11 +7,11 @@ import pytest
 from folders import CAR, PERSON, SKY
 from PIL import Image
 
-from panoptic_eval.datasets import cityscapes, find
+from panoptic_eval.datasets import cityscapes, ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import Encoded, Listed, resolve
 from panoptic_eval.pairs.reference import decode, ids_of
-from panoptic_eval.predictions import read
+from panoptic_eval.predictions import read_predictions
 
 MAP = [[1, 1, 2], [0, 3, 3]]
 INFO = folders.segments((1, CAR), (2, SKY), (3, PERSON))
@@ -20,7 +20,7 @@ INFO = folders.segments((1, CAR), (2, SKY), (3, PERSON))
 @pytest.fixture
 def gt(tmp_path):
     """Images 7 and 12, both as in MAP."""
-    return find(folders.write_coco(tmp_path / "gt.json", {7: (MAP, INFO), 12: (MAP, INFO)}))
+    return ground_truth(folders.write_coco(tmp_path / "gt.json", {7: (MAP, INFO), 12: (MAP, INFO)}))
 
 
 def pred(folder, images=(7, 12), info=INFO, **options):
@@ -40,7 +40,7 @@ def categories_of(maps):
 
 def faults_of(path, gt, **options):
     with pytest.raises(InputError) as error:
-        read(path, gt, **options)
+        read_predictions(path, gt, **options)
     return [str(fault) for fault in error.value.faults]
 
 
@@ -60,7 +60,7 @@ MEANT = [CAR, CAR, SKY, None, PERSON, PERSON]
 
 def test_our_layout(tmp_path, gt):
     pred(tmp_path / "pred", images=(12, 7), info=folders.segments((1, CAR), (2, SKY), (3, PERSON), score=[0.5, 1, 0]))
-    found = read(tmp_path / "pred", gt)
+    found = read_predictions(tmp_path / "pred", gt)
     assert [m.image_id for m in found.panoptic.maps] == [12, 7]  # the prediction's order
     assert found.panoptic.catalogue is gt.catalogue
     assert isinstance(found.panoptic.meaning, Listed)
@@ -72,25 +72,25 @@ def test_our_layout(tmp_path, gt):
 
 
 def test_images_without_prediction_are_not_this_module_s_affair(tmp_path, gt):
-    assert [m.image_id for m in read(pred(tmp_path / "pred", images=(12,)), gt).panoptic.maps] == [12]
+    assert [m.image_id for m in read_predictions(pred(tmp_path / "pred", images=(12,)), gt).panoptic.maps] == [12]
 
 
 @pytest.mark.parametrize("given", ["results.json", "results", "."])
 def test_layout_of_panopticapi(tmp_path, gt, given):
     folders.write_coco(tmp_path / "pred" / "results.json", {7: (MAP, INFO)}, categories=None, with_images=False)
-    found = read(tmp_path / "pred" / given, gt)
+    found = read_predictions(tmp_path / "pred" / given, gt)
     assert categories_of(found.panoptic) == MEANT
 
 
 def test_layout_of_detectron2(tmp_path, gt):
     folder = tmp_path / "pred"
     folders.write_coco(folder / "predictions.json", {7: (MAP, INFO)}, folder=folder)
-    assert categories_of(read(folder, gt).panoptic) == MEANT
-    assert categories_of(read(folder / "predictions.json", gt).panoptic) == MEANT
+    assert categories_of(read_predictions(folder, gt).panoptic) == MEANT
+    assert categories_of(read_predictions(folder / "predictions.json", gt).panoptic) == MEANT
 
 
 def test_gt_as_prediction(gt, tmp_path):
-    found = read(tmp_path / "gt.json", gt)
+    found = read_predictions(tmp_path / "gt.json", gt)
     assert [m.image_id for m in found.panoptic.maps] == [7, 12]
     assert found.panoptic.maps[0].size == (2, 3)
     assert categories_of(found.panoptic) == MEANT
@@ -98,14 +98,14 @@ def test_gt_as_prediction(gt, tmp_path):
 
 def test_predicted_crowds_count_as_segments_and_are_pointed_out(tmp_path, gt):
     path = pred(tmp_path / "pred", info=folders.segments((1, CAR), (2, SKY), (3, PERSON), iscrowd=[1, 0, 0]))
-    found = read(path, gt)
+    found = read_predictions(path, gt)
     assert not found.panoptic.meaning.crowd.any()
     assert "2 segments are marked crowd" in found.warnings[0]
 
 
 def test_categories_with_other_names_are_pointed_out(tmp_path, gt):
     other = [{"id": CAR, "name": "bus", "isthing": 1}, {"id": SKY, "name": "Sky", "isthing": 0}]
-    (warning,) = read(pred(tmp_path / "pred", categories=other), gt).warnings
+    (warning,) = read_predictions(pred(tmp_path / "pred", categories=other), gt).warnings
     assert "1 of 2" in warning
     assert "'bus'" in warning
     assert "'car'" in warning
@@ -113,7 +113,7 @@ def test_categories_with_other_names_are_pointed_out(tmp_path, gt):
 
 def test_grey_pngs_of_category_and_instance(tmp_path, gt):
     folders.write_grey(tmp_path / "pred" / "7.png", [[7000, 7001, 4], [0, 9, 4003]])
-    found = read(tmp_path / "pred", gt).panoptic
+    found = read_predictions(tmp_path / "pred", gt).panoptic
     assert categories_of(found) == [CAR, CAR, SKY, None, PERSON, SKY]
     assert isinstance(found.meaning, Encoded)
     assert not found.meaning.crowd_groups  # predictions have no crowds
@@ -121,19 +121,19 @@ def test_grey_pngs_of_category_and_instance(tmp_path, gt):
 
 def test_the_divisor_is_an_option(tmp_path, gt):
     folders.write_grey(tmp_path / "pred" / "7.png", [[7 * 256, 9 * 256 + 255]])
-    assert categories_of(read(tmp_path / "pred", gt, divisor=256).panoptic) == [CAR, PERSON]
+    assert categories_of(read_predictions(tmp_path / "pred", gt, divisor=256).panoptic) == [CAR, PERSON]
     assert says(faults_of(tmp_path / "pred", gt, divisor=0)[0], "divisor is 0")
 
 
 def test_two_channel_pngs(tmp_path, gt):
     folders.write_rgb(tmp_path / "pred" / "7.png", [[7, 7 + 256, 4], [0, 9 + 512, 4 + 256]])
-    assert categories_of(read(tmp_path / "pred", gt).panoptic) == [CAR, CAR, SKY, None, PERSON, SKY]
+    assert categories_of(read_predictions(tmp_path / "pred", gt).panoptic) == [CAR, CAR, SKY, None, PERSON, SKY]
 
 
 def test_an_alpha_channel_is_left_out(tmp_path, gt):
     path = folders.write_rgb(tmp_path / "pred" / "7.png", [[7 + 256, 4]])
     Image.open(path).convert("RGBA").save(path)
-    assert categories_of(read(tmp_path / "pred", gt).panoptic) == [CAR, SKY]
+    assert categories_of(read_predictions(tmp_path / "pred", gt).panoptic) == [CAR, SKY]
 
 
 def test_grey_and_coloured_pngs_do_not_mix(tmp_path, gt):
@@ -144,17 +144,17 @@ def test_grey_and_coloured_pngs_do_not_mix(tmp_path, gt):
 
 
 def test_where_0_is_a_category_void_is_255(tmp_path):
-    gt = find(folders.write_idd(tmp_path / "idd", {"1/a": [[0, 4000, 255]]}))
+    gt = ground_truth(folders.write_idd(tmp_path / "idd", {"1/a": [[0, 4000, 255]]}))
     folders.write_grey(tmp_path / "grey" / "1_a.png", [[0, 4000, 255, 4]])
-    assert categories_of(read(tmp_path / "grey", gt).panoptic) == [0, 4, None, 4]
+    assert categories_of(read_predictions(tmp_path / "grey", gt).panoptic) == [0, 4, None, 4]
     folders.write_rgb(tmp_path / "two" / "1_a.png", [[0, 4 + 256, 255]])
-    assert categories_of(read(tmp_path / "two", gt).panoptic) == [0, 4, None]
+    assert categories_of(read_predictions(tmp_path / "two", gt).panoptic) == [0, 4, None]
 
 
 @pytest.mark.parametrize("name", ["7", "000000000007"])
 def test_pngs_are_matched_by_image_id_and_by_the_gt_s_file(tmp_path, gt, name):
     folders.write_grey(tmp_path / "pred" / f"{name}.png", [[7]])
-    assert [m.image_id for m in read(tmp_path / "pred", gt).panoptic.maps] == [7]
+    assert [m.image_id for m in read_predictions(tmp_path / "pred", gt).panoptic.maps] == [7]
 
 
 @pytest.mark.parametrize(
@@ -168,25 +168,27 @@ def test_pngs_are_matched_by_image_id_and_by_the_gt_s_file(tmp_path, gt, name):
     ],
 )
 def test_cityscapes_names_are_matched_without_their_kind(tmp_path, name):
-    gt = find(folders.write_cityscapes(tmp_path / "cs", {"ulm_000000_000019": [[7]], "ulm_000000_000020": [[7]]}))
+    gt = ground_truth(
+        folders.write_cityscapes(tmp_path / "cs", {"ulm_000000_000019": [[7]], "ulm_000000_000020": [[7]]})
+    )
     folders.write_grey(tmp_path / "pred" / f"{name}.png", [[26001]])
-    assert [m.image_id for m in read(tmp_path / "pred", gt).panoptic.maps] == ["ulm_000000_000019"]
+    assert [m.image_id for m in read_predictions(tmp_path / "pred", gt).panoptic.maps] == ["ulm_000000_000019"]
 
 
 def test_idd_names_that_two_drives_share_need_the_drive(tmp_path):
-    gt = find(folders.write_idd(tmp_path / "idd", {"1/a": [[7]], "2/a": [[7]]}))
+    gt = ground_truth(folders.write_idd(tmp_path / "idd", {"1/a": [[7]], "2/a": [[7]]}))
     folders.write_grey(tmp_path / "right" / "2" / "a_leftImg8bit.png", [[7]])
     folders.write_grey(tmp_path / "right" / "1_a.png", [[7]])
-    assert {m.image_id for m in read(tmp_path / "right", gt).panoptic.maps} == {"1_a", "2_a"}
+    assert {m.image_id for m in read_predictions(tmp_path / "right", gt).panoptic.maps} == {"1_a", "2_a"}
     folders.write_grey(tmp_path / "wrong" / "a_leftImg8bit.png", [[7]])
     (fault,) = faults_of(tmp_path / "wrong", gt)
     assert says(fault, "a_leftImg8bit.png", "several", "1_a", "2_a")
 
 
 def test_idd_names_that_one_drive_has_do_not(tmp_path):
-    gt = find(folders.write_idd(tmp_path / "idd", {"1/a": [[7]], "2/b": [[7]]}))
+    gt = ground_truth(folders.write_idd(tmp_path / "idd", {"1/a": [[7]], "2/b": [[7]]}))
     folders.write_grey(tmp_path / "pred" / "b_gtFine_panopticlevel3Ids.png", [[7]])
-    assert [m.image_id for m in read(tmp_path / "pred", gt).panoptic.maps] == ["2_b"]
+    assert [m.image_id for m in read_predictions(tmp_path / "pred", gt).panoptic.maps] == ["2_b"]
 
 
 def test_pngs_of_no_image_and_two_of_one_are_faults(tmp_path, gt):
@@ -198,12 +200,12 @@ def test_pngs_of_no_image_and_two_of_one_are_faults(tmp_path, gt):
 
 
 def test_predictions_of_idd_s_own_tools_have_file_names_as_image_ids(tmp_path):
-    gt = find(folders.write_idd(tmp_path / "idd", {"1/a": [[7]]}))
+    gt = ground_truth(folders.write_idd(tmp_path / "idd", {"1/a": [[7]]}))
     info = folders.segments((1, 4))
     name = "1_a_gtFine_panopticlevel3Ids"
     path = folders.write_coco(tmp_path / "pred.json", {name: ([[1]], info)}, categories=None, with_images=False)
     edit(path, lambda c: c["annotations"][0].update(image_id=f"{name}.png"))
-    assert [m.image_id for m in read(path, gt).panoptic.maps] == ["1_a"]
+    assert [m.image_id for m in read_predictions(path, gt).panoptic.maps] == ["1_a"]
     edit(path, lambda c: c["annotations"].append({**c["annotations"][0], "image_id": "1_a"}))
     (fault,) = faults_of(path, gt)
     assert says(fault, "annotations[1]", "1_a", "already")
@@ -214,7 +216,7 @@ def test_predictions_of_idd_s_own_tools_have_file_names_as_image_ids(tmp_path):
 
 @pytest.fixture
 def by_id(tmp_path):
-    return find(folders.write_cityscapes(tmp_path / "cs", {"ulm_0_1": [[7, 26001]]}))
+    return ground_truth(folders.write_cityscapes(tmp_path / "cs", {"ulm_0_1": [[7, 26001]]}))
 
 
 def panoptic_of(tmp_path, *categories, declared=None):
@@ -231,54 +233,57 @@ def declared(coding):
 
 
 def test_train_ids_are_told_by_the_numbers(tmp_path, by_id):
-    found = read(panoptic_of(tmp_path, 0, 13), by_id).panoptic
+    found = read_predictions(panoptic_of(tmp_path, 0, 13), by_id).panoptic
     assert categories_of(found) == [7, 26]
     assert "trainId" in found.source
-    found = read(panoptic_of(tmp_path, 7, 26), by_id).panoptic
+    found = read_predictions(panoptic_of(tmp_path, 7, 26), by_id).panoptic
     assert categories_of(found) == [7, 26]
     assert "by id" in found.source
 
 
 def test_names_tell_better_than_numbers(tmp_path, by_id):
-    assert categories_of(read(panoptic_of(tmp_path, 7, 8, declared=declared("id")), by_id).panoptic) == [7, 8]
-    train = read(panoptic_of(tmp_path, 7, 8, declared=declared("trainId")), by_id).panoptic
+    assert categories_of(read_predictions(panoptic_of(tmp_path, 7, 8, declared=declared("id")), by_id).panoptic) == [
+        7,
+        8,
+    ]
+    train = read_predictions(panoptic_of(tmp_path, 7, 8, declared=declared("trainId")), by_id).panoptic
     assert categories_of(train) == [20, 21]
 
 
 def test_what_cannot_be_told_is_asked_for(tmp_path, by_id):
     path = panoptic_of(tmp_path, 7, 8)
     assert says(faults_of(path, by_id)[0], "pred.json", "category_ids")
-    assert categories_of(read(path, by_id, category_ids="id").panoptic) == [7, 8]
-    assert categories_of(read(path, by_id, category_ids="trainId").panoptic) == [20, 21]
+    assert categories_of(read_predictions(path, by_id, category_ids="id").panoptic) == [7, 8]
+    assert categories_of(read_predictions(path, by_id, category_ids="trainId").panoptic) == [20, 21]
 
 
 def test_without_segments_there_is_nothing_to_tell(tmp_path, by_id):
     path = folders.write_coco(tmp_path / "pred.json", {"ulm_0_1": ([[0]], [])}, categories=None)
-    assert "by id" in read(path, by_id).panoptic.source
+    assert "by id" in read_predictions(path, by_id).panoptic.source
 
 
 def test_pngs_tell_by_the_first_that_does(tmp_path):
-    gt = find(folders.write_cityscapes(tmp_path / "cs", {f"ulm_0_{i}": [[7]] for i in range(3)}))
+    gt = ground_truth(folders.write_cityscapes(tmp_path / "cs", {f"ulm_0_{i}": [[7]] for i in range(3)}))
     folders.write_grey(tmp_path / "pred" / "ulm_0_0.png", [[7, 8, 0, 255]])  # says nothing
     folders.write_grey(tmp_path / "pred" / "ulm_0_1.png", [[2, 13001]])
     (tmp_path / "pred" / "ulm_0_2.png").write_bytes(b"never looked at")
-    found = read(tmp_path / "pred", gt).panoptic
+    found = read_predictions(tmp_path / "pred", gt).panoptic
     assert categories_of(found) == [20, 21, 7, None]  # 0 is road, and so 255 void
 
 
 def test_void_tells_nothing(tmp_path):
-    gt = find(folders.write_cityscapes(tmp_path / "cs", {f"ulm_0_{i}": [[7]] for i in range(2)}))
+    gt = ground_truth(folders.write_cityscapes(tmp_path / "cs", {f"ulm_0_{i}": [[7]] for i in range(2)}))
     folders.write_grey(tmp_path / "pred" / "ulm_0_0.png", [[0, 7, 8]])
     folders.write_grey(tmp_path / "pred" / "ulm_0_1.png", [[26001]])
-    assert categories_of(read(tmp_path / "pred", gt).panoptic) == [None, 7, 8]
+    assert categories_of(read_predictions(tmp_path / "pred", gt).panoptic) == [None, 7, 8]
 
 
 def test_ids_are_translated_for_a_gt_by_train_id(tmp_path):
-    gt = find(golden.folder("deeplab2_cityscapes_format"))
+    gt = ground_truth(golden.folder("deeplab2_cityscapes_format"))
     image = gt.maps[0].image_id
     info = folders.segments((1, 7), (2, 26))
     path = folders.write_coco(tmp_path / "pred.json", {image: ([[1, 2]], info)}, categories=None)
-    assert categories_of(read(path, gt).panoptic) == [0, 13]
+    assert categories_of(read_predictions(path, gt).panoptic) == [0, 13]
 
 
 def test_other_data_sets_have_one_numbering(tmp_path, gt):
@@ -292,17 +297,17 @@ def test_semantic_maps_hold_category_ids(tmp_path, gt):
     pred(tmp_path / "pred")
     folders.write_grey(tmp_path / "pred" / "semantic" / "7.png", [[7, 4, 0], [255, 9, 7]], bits=8)
     folders.write_grey(tmp_path / "pred" / "semantic" / "12.png", [[65535]])
-    semantic = read(tmp_path / "pred", gt).semantic
+    semantic = read_predictions(tmp_path / "pred", gt).semantic
     assert categories_of(semantic) == [None]  # 12.png comes first
     assert [m.image_id for m in semantic.maps] == [12, 7]
     (tmp_path / "pred" / "semantic" / "12.png").unlink()
-    assert categories_of(read(tmp_path / "pred", gt).semantic) == [CAR, SKY, None, None, PERSON, CAR]
+    assert categories_of(read_predictions(tmp_path / "pred", gt).semantic) == [CAR, SKY, None, None, PERSON, CAR]
 
 
 def test_pngs_alone_leave_the_semantic_maps_out(tmp_path, gt):
     folders.write_grey(tmp_path / "pred" / "7.png", [[7000]])
     folders.write_grey(tmp_path / "pred" / "semantic" / "7.png", [[4]])
-    found = read(tmp_path / "pred", gt)
+    found = read_predictions(tmp_path / "pred", gt)
     assert categories_of(found.panoptic) == [CAR]
     assert categories_of(found.semantic) == [SKY]
 
@@ -401,7 +406,7 @@ def test_a_link_in_the_folder_may_lead_anywhere(tmp_path, gt):
     png = path.parent / "panoptic" / "000000000007.png"
     png.rename(tmp_path / "elsewhere.png")
     png.symlink_to(tmp_path / "elsewhere.png")
-    assert categories_of(read(path, gt).panoptic) == MEANT
+    assert categories_of(read_predictions(path, gt).panoptic) == MEANT
 
 
 def test_a_damaged_json_is_named_with_the_place(tmp_path, gt):
@@ -437,7 +442,7 @@ def test_damaged_detections_are_named_with_the_other_faults(tmp_path, gt):
 def test_our_layout_wins_over_others_beside_it(tmp_path, gt):
     pred(tmp_path / "pred")
     folders.write_coco(tmp_path / "pred" / "other.json", {7: (MAP, INFO)})
-    assert str(tmp_path / "pred" / "panoptic.json") in read(tmp_path / "pred", gt).panoptic.source
+    assert str(tmp_path / "pred" / "panoptic.json") in read_predictions(tmp_path / "pred", gt).panoptic.source
 
 
 def test_several_predictions_in_one_folder_are_not_chosen_from(tmp_path, gt):
@@ -450,14 +455,14 @@ def test_several_predictions_in_one_folder_are_not_chosen_from(tmp_path, gt):
 
 
 def test_panopticapi_s_photograph():
-    gt = find(golden.folder("panopticapi") / "gt.json")
+    gt = ground_truth(golden.folder("panopticapi") / "gt.json")
     for given in ("pred", "pred.json"):
-        found = read(golden.folder("panopticapi") / given, gt)
+        found = read_predictions(golden.folder("panopticapi") / given, gt)
         assert set(categories_of(found.panoptic)) == {None, 1, 37, 62, 187, 193}
         assert found.panoptic.meaning.score[0] == 0.43
 
 
 def test_panopticapi_s_two_channel_photograph_is_its_gt():
-    gt = find(golden.folder("panopticapi") / "gt.json")
-    two = read(golden.folder("panopticapi") / "gt_2channel", gt).panoptic
+    gt = ground_truth(golden.folder("panopticapi") / "gt.json")
+    two = read_predictions(golden.folder("panopticapi") / "gt_2channel", gt).panoptic
     assert categories_of(two) == categories_of(gt)

@@ -11,7 +11,7 @@ from model.config import SampleConfig
 from model.data.index import build_index
 from model.data.sampling import Sampler
 from model.levels import Levels
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from reproduce import fig2
 
 LEVELS = Levels(canonical_size=32.0)
@@ -19,7 +19,7 @@ CONFIG = SampleConfig(shortest=120, crop=40, sampling="cus", stuff_scales=(1.0, 
 
 
 def objects(tmp_path, scenes, *, config=CONFIG, crops=60):
-    gt = find(write_scenes(tmp_path, scenes), split="training")
+    gt = ground_truth(write_scenes(tmp_path, scenes), split="training")
     index = build_index(gt)
     return fig2.cropped_objects(gt, index, Sampler(index, config, LEVELS, 0), crops=crops)
 
@@ -68,7 +68,7 @@ def test_bins_enclose_every_size_and_share_their_counts():
 def test_the_data_set_at_the_scale_of_its_rescaled_images(tmp_path):
     ids = np.full((60, 90), ROAD_ID)
     ids[10:20, 10:50] = CAR_ID
-    index = build_index(find(write_scenes(tmp_path, {"a": ids}), split="training"))
+    index = build_index(ground_truth(write_scenes(tmp_path, {"a": ids}), split="training"))
     rows = fig2.all_objects(index, CONFIG, LEVELS)
     assert rows.to_dict("list") == {"size": [20.0], "scaled": [40.0], "level": [2]}
 

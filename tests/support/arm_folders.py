@@ -8,7 +8,7 @@ from tiny_training import config
 
 from model.checkpoint import save_network
 from model.train import initial_network
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 
 
 def write_validation(root: Path, images: int = 4) -> Path:
@@ -22,7 +22,7 @@ def write_validation(root: Path, images: int = 4) -> Path:
 
 def write_checkpoints(root: Path, gt: Path, runs: dict[str, int]) -> Path:
     """Networks as they are before training, by ARM/seedN and the seed of their weights."""
-    catalogue = find(gt).catalogue
+    catalogue = ground_truth(gt).catalogue
     for name, seed in runs.items():
         save_network(root / name, initial_network(config(), catalogue, seed), catalogue)
     return root

@@ -28,7 +28,7 @@ from model.data.index import build_index
 from model.data.sampling import CropRequest, Sampler
 from model.levels import Levels
 from model.targets import IGNORE
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 
 CROP = 64
@@ -44,7 +44,7 @@ for id_, category_ in ((SKY_ID, SKY), (CAR_ID, CAR), (PERSON_ID, PERSON), (ROAD_
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    gt = find(write_scenes(tmp_path_factory.mktemp("scenes"), SCENES), split="training")
+    gt = ground_truth(write_scenes(tmp_path_factory.mktemp("scenes"), SCENES), split="training")
     return gt, build_index(gt)
 
 
@@ -68,7 +68,7 @@ def request_for(segment, **options):
 
 
 def one_image(tmp_path, ids):
-    gt = find(write_scenes(tmp_path, {"only": ids}), split="training")
+    gt = ground_truth(write_scenes(tmp_path, {"only": ids}), split="training")
     return gt, build_index(gt)
 
 
@@ -202,7 +202,7 @@ def test_crowd_and_void_are_ignored(tmp_path):
     ids[10:30, 10:30] = 26001  # a car
     ids[40:60, 10:30] = 26  # a group of cars
     ids[70:] = 4  # void
-    gt = find(write_cityscapes(tmp_path, {"ulm_000000_000001": ids}))
+    gt = ground_truth(write_cityscapes(tmp_path, {"ulm_000000_000001": ids}))
     data = gt, build_index(gt)
     targets = sample_of(data, request_for(26001), crop=None).labels.targets
     car = gt.catalogue.index([26])[0]

@@ -5,7 +5,7 @@ from street_folders import CAR, CAR_ID, PERSON, PERSON_ID, ROAD, ROAD_ID, SKY, S
 
 from model.data import index as index_module
 from model.data.index import build_index, cached_index
-from panoptic_eval.datasets import find
+from panoptic_eval import datasets
 from panoptic_eval.errors import InputError
 
 TINY = np.array(
@@ -18,7 +18,7 @@ TINY = np.array(
 
 
 def ground_truth(root, scenes):
-    return find(write_scenes(root, scenes), split="training")
+    return datasets.ground_truth(write_scenes(root, scenes), split="training")
 
 
 def same(a, b):
@@ -46,7 +46,7 @@ def test_a_drawing(tmp_path):
 
 def test_crowds_are_no_instances(tmp_path):
     ids = np.array([[26, 26, 26001], [23, 24, 26001]])  # a group of cars, a car, sky, a group of people
-    index = build_index(find(write_cityscapes(tmp_path, {"ulm_000000_000001": ids})))
+    index = build_index(datasets.ground_truth(write_cityscapes(tmp_path, {"ulm_000000_000001": ids})))
     assert index.id[index.isinstance].tolist() == [26001]
     assert index.id[index.crowd].tolist() == [24, 26]
 

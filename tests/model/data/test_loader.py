@@ -7,7 +7,7 @@ from model.data.index import build_index
 from model.data.loader import Samples, padding_colour
 from model.levels import Levels
 from model.targets import IGNORE
-from panoptic_eval.datasets import find
+from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 
 CONFIG = SampleConfig(shortest=120, crop=48, sampling="isus")
@@ -18,7 +18,7 @@ BATCHES = [range(0, 3), range(3, 6), range(6, 9), range(9, 12)]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    gt = find(write_scenes(tmp_path_factory.mktemp("scenes"), SCENES, jpeg=True), split="training")
+    gt = ground_truth(write_scenes(tmp_path_factory.mktemp("scenes"), SCENES, jpeg=True), split="training")
     return gt, build_index(gt)
 
 
@@ -90,7 +90,7 @@ def test_whole_images_are_padded_to_the_largest_of_their_batch(data):
 
 
 def test_an_error_in_a_worker_names_the_file(tmp_path):
-    gt = find(write_scenes(tmp_path, {"only": scene(0)}), split="training")
+    gt = ground_truth(write_scenes(tmp_path, {"only": scene(0)}), split="training")
     data = gt, build_index(gt)
     gt.maps[0].photograph.unlink()
     with pytest.raises(InputError, match=r"only\.jpg"):

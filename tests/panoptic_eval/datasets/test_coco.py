@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from folders import CAR, PERSON, SKY
 
-from panoptic_eval.datasets import coco
+from panoptic_eval.datasets import coco, ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import resolve
 from panoptic_eval.pairs.reference import decode, ids_of
@@ -158,7 +158,7 @@ def test_panopticapi_s_photograph():
 
 def test_cityscapes_that_lists_no_categories():
     numbers = golden.expected("deeplab2_cityscapes_format")
-    gt = coco.read(coco.choose(golden.folder("deeplab2_cityscapes_format")))
+    gt = ground_truth(golden.folder("deeplab2_cityscapes_format"))
     listed = [(c["id"], c["name"], bool(c["isthing"])) for c in numbers["parameters"]["categories"]]
     assert [(c.id, c.name, c.isthing) for c in gt.catalogue.categories] == listed
     ids, meaning = meaning_of(gt)
