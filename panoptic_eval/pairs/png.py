@@ -5,47 +5,20 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from types import ModuleType
 
 from panoptic_eval.errors import PngError
 
 try:
-    from zlib_ng.zlib_ng import _ZlibDecompressor as Inflate
-    from zlib_ng.zlib_ng import crc32, error
+    from zlib_ng import __version__ as _version
+    from zlib_ng import zlib_ng as fastest
+
+    inflater = f"zlib-ng {_version}"
 except ImportError:
-    from zlib import crc32, error  # type: ignore[assignment]
-
-    class Inflate:  # type: ignore[no-redef]
-        """The same upon the standard library, which takes fourteen times as long for label images."""
-
-        def __init__(self) -> None:
-            self._stream = zlib.decompressobj()
-            self._feed = memoryview(b"")
-
-        def decompress(self, data: bytes, max_length: int) -> bytes:
-            """The next `max_length` bytes, fewer where the data ends; all data is given with the first call."""
-            self._feed = memoryview(data) if data else self._feed
-            parts = []
-            while max_length > 0 and not self._stream.eof:
-                piece = self._stream.unconsumed_tail
-                if not piece:  # in pieces, because what is left of one is copied at every call
-                    piece, self._feed = bytes(self._feed[:16384]), self._feed[16384:]
-                part = self._stream.decompress(piece, max_length)
-                if not (part or self._stream.unconsumed_tail or self._feed):
-                    break
-                parts.append(part)
-                max_length -= len(part)
-            return b"".join(parts)
-
-        @property
-        def eof(self) -> bool:
-            """Whether the stream has ended, with the right checksum."""
-            return self._stream.eof
-
-        @property
-        def unused_data(self) -> bytes:
-            """What follows the end of the stream."""
-            return self._stream.unused_data + bytes(self._feed)
-
+    fastest = zlib
+    inflater = f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
+"""Name and version of the library that inflates label images. zlib takes twenty times as long as zlib-ng."""
+crc32 = fastest.crc32
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PIXELS = 2**28
@@ -162,12 +135,47 @@ def compressed_rows(png: bytes) -> bytes:
     return b"".join(pieces)
 
 
-class Rows:
-    """The filtered rows of a PNG, each with its filter type in front, taken as many at a time as is wanted."""
+class Inflate:
+    """A compressed stream, inflated as many bytes at a time as are wanted."""
 
-    def __init__(self, png: bytes) -> None:
-        self._feed = compressed_rows(png)
-        self._inflate = Inflate()
+    def __init__(self, data: bytes, library: ModuleType) -> None:
+        self._stream = library.decompressobj()
+        self._feed = memoryview(data)
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, fewer where the data ends."""
+        parts = []
+        while size > 0 and not self._stream.eof:
+            piece = self._stream.unconsumed_tail
+            if not piece:  # in pieces, because what is left of one is copied at every call
+                piece, self._feed = self._feed[:16384], self._feed[16384:]
+            part = self._stream.decompress(piece, size)
+            if not (part or self._stream.unconsumed_tail or self._feed):
+                break
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended, with the right checksum."""
+        return bool(self._stream.eof)
+
+    @property
+    def unused(self) -> bool:
+        """Whether something follows the end of the stream."""
+        return bool(self._stream.unused_data or self._feed)
+
+
+class Rows:
+    """The filtered rows of a PNG, each with its filter type in front, taken as many at a time as is wanted.
+
+    `library` inflates them: zlib_ng.zlib_ng or zlib.
+    """
+
+    def __init__(self, png: bytes, library: ModuleType = fastest) -> None:
+        self._error = library.error
+        self._inflate = Inflate(compressed_rows(png), library)
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes.
@@ -186,18 +194,15 @@ class Rows:
         Raises:
             PngError: there is more data, or the checksum of the rows is wrong.
         """
-        if self._read(1) or (self._inflate.eof and self._inflate.unused_data):
+        if self._read(1) or (self._inflate.eof and self._inflate.unused):
             raise PngError("is damaged: it holds more data than its size says; expected an intact PNG file")
         if not self._inflate.eof:
             raise PngError("is truncated: its compressed rows have no end; expected a whole PNG file")
 
     def _read(self, size: int) -> bytes:
-        if self._inflate.eof:
-            return b""
-        feed, self._feed = self._feed, b""
         try:
-            return self._inflate.decompress(feed, size)
-        except (error, SystemError) as why:  # type: ignore[misc]  # SystemError: zlib-ng refuses a preset dictionary
+            return self._inflate.read(size)
+        except self._error as why:
             raise PngError(f"is damaged: its rows cannot be inflated ({why}); expected an intact PNG file") from why
 
 
