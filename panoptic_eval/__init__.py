@@ -5,4 +5,6 @@ from panoptic_eval.evaluation import evaluate
 from panoptic_eval.report import Report
 from panoptic_eval.score import Protocol
 
-__all__ = ["InputError", "Protocol", "Report", "evaluate"]
+__version__ = "0.1.0"
+
+__all__ = ["InputError", "Protocol", "Report", "__version__", "evaluate"]

@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 import tyro
 
+from panoptic_eval import __version__
 from panoptic_eval.errors import SHOWN, InputError
 from panoptic_eval.evaluation import count, load, merge, rescore, store, store_tables
+from panoptic_eval.pairs import slow_because
 from panoptic_eval.score import Protocol, Tables
 from panoptic_eval.tables import markdown, table, write_rows
 from panoptic_eval.text import abbreviated, printable
@@ -41,7 +43,7 @@ class Score(Protocol):
     """Where the data sets are."""
     split: str | None = None
     """In the data set's own word; validation if not given."""
-    version: Literal["1.2", "2.0"] | None = None
+    gt_version: Literal["1.2", "2.0"] | None = None
     """Of Mapillary Vistas."""
     divisor: int = 1000
     """Of 16-bit predictions without JSON: category * divisor + instance."""
@@ -106,6 +108,9 @@ class Compare(Protocol):
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; exits with 1 and a list of faults if the input cannot be scored."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        print(f"panoptic-eval {__version__}")
+        return
     commands: dict[str, tuple[type[Protocol], Callable[[Any], str]]] = {
         "merge": (Merge, _merge),
         "compare": (Compare, _compare),
@@ -177,13 +182,15 @@ def _score(options: Score) -> str:
         raise InputError("--pred and --gt are needed (or --pairs, to score again)")
     if options.shard is not None and options.out is None:
         raise InputError("--shard needs --out, where its tables are stored for merge")
+    if reason := slow_because():
+        print(f"panoptic-eval: {reason}", file=sys.stderr)
     with ExitStack() as stack:
         tables = count(
             options.pred,
             options.gt,
             root=options.root,
             split=options.split,
-            version=options.version,
+            version=options.gt_version,
             divisor=options.divisor,
             category_ids=options.category_ids,
             missing=options.missing,

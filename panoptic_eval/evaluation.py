@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from panoptic_eval import pairs
 from panoptic_eval import tables as output
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError, PngError
@@ -27,6 +28,7 @@ from panoptic_eval.pairs import table as pair_table
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 from panoptic_eval.pairs.journal import Journal
+from panoptic_eval.pairs.png import inflater
 from panoptic_eval.pairs.table import Missing, Origin, PairTable
 from panoptic_eval.predictions import Predictions, read_predictions
 from panoptic_eval.report import Report
@@ -43,14 +45,14 @@ def evaluate(
     pred: Path | str | Predictions,
     gt: Path | str | LabelMaps,
     *,
-    root: Path | None = None,
+    root: Path | str | None = None,
     split: str | None = None,
     version: str | None = None,
     divisor: int = 1000,
     category_ids: Literal["auto", "id", "trainId"] = "auto",
     missing: Missing = "error",
     protocol: Protocol = Protocol(),  # noqa: B008 (frozen)
-    out: Path | None = None,
+    out: Path | str | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
     progress: bool = False,
@@ -75,6 +77,7 @@ def evaluate(
     Raises:
         InputError: every fault that was found in the input.
     """
+    out = None if out is None else Path(out)
     tables = count(
         pred,
         gt,
@@ -109,7 +112,7 @@ def rescore(tables: Tables, protocol: Protocol = Protocol()) -> Report:  # noqa:
         **_environment(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": sys.argv,
-        **{name: getattr(table.origin, name) for name in ("gt", "pred", "reference_images")},
+        **{name: getattr(table.origin, name) for name in ("gt", "pred", "reference_images", "path", "inflater")},
         "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
     warnings = [w for t in vars(tables).values() if t is not None for w in t.origin.warnings]
@@ -185,6 +188,8 @@ def _of_all(origins: Sequence[Origin]) -> Origin:
         missing_images=sum(o.missing_images for o in origins),
         reference_images=sum(o.reference_images for o in origins),
         warnings=tuple(w for o in origins for w in o.warnings),
+        path=", ".join(sorted({o.path for o in origins})),
+        inflater=", ".join(sorted({o.inflater for o in origins})),
     )
 
 
@@ -192,14 +197,14 @@ def count(
     pred: Path | str | Predictions,
     gt: Path | str | LabelMaps,
     *,
-    root: Path | None = None,
+    root: Path | str | None = None,
     split: str | None = None,
     version: str | None = None,
     divisor: int = 1000,
     category_ids: Literal["auto", "id", "trainId"] = "auto",
     missing: Missing = "error",
     shard: Shard = (1, 1),
-    out: Path | None = None,
+    out: Path | str | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
     progress: bool = False,
@@ -221,7 +226,7 @@ def count(
         if executor is None:
             executor = ThreadPoolExecutor(workers or os.cpu_count() or 1)
             stack.callback(executor.shutdown, cancel_futures=True)
-        journal = None if out is None else stack.enter_context(Journal(out / "pairs.journal"))
+        journal = None if out is None else stack.enter_context(Journal(Path(out) / "pairs.journal"))
 
         def walk(side: LabelMaps, what: str) -> PairTable:
             return _count_side(
@@ -342,7 +347,7 @@ def _count_side(
     if faults:
         raise InputError(faults)
     slow = sum(not c.fast for c in done)
-    origin = Origin(gt.source, pred.source, missing, len(without), slow, shard)
+    origin = Origin(gt.source, pred.source, missing, len(without), slow, shard, path=pairs.path(), inflater=inflater)
     counts = [c.counts for c in done if c.counts is not None]
     digest = [c.digest for c in done]
     table, faults, warnings = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin)
@@ -407,16 +412,17 @@ def _environment() -> dict[str, Any]:
     """Versions, and the commit of the checkout that runs, if it is one."""
     import platform
     import subprocess
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
+
+    import panoptic_eval
 
     here = Path(__file__).parent
     commit = None
     if (here.parent / ".git").exists():
         git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
         commit = git.stdout.strip() or None
-    names = ("numpy", "numba", "pillow", "pycocotools")
-    return {
-        "version": version("panoptic-eval"),
-        "commit": commit,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
-    }
+    versions = {"python": platform.python_version()}
+    for name in ("numpy", "numba", "pillow", "pycocotools"):
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {"version": panoptic_eval.__version__, "commit": commit, "versions": versions}

@@ -52,7 +52,7 @@ class Source:
     """Where the data sets are; $PANOPTIC_DATA if not given."""
     split: str | None = None
     """Of the data set; validation if not given."""
-    version: Literal["1.2", "2.0"] | None = None
+    gt_version: Literal["1.2", "2.0"] | None = None
     """Of Mapillary Vistas."""
     full: bool = False
     """All seeds, and all 500 validation images of the embedded data set; else the first seed, and 200."""
@@ -94,7 +94,7 @@ def ground_truth(source: Source) -> LabelMaps:
         InputError: there is no such data set.
     """
     if source.gt != "streets":
-        return datasets.ground_truth(source.gt, root=source.root, split=source.split, version=source.version)
+        return datasets.ground_truth(source.gt, root=source.root, split=source.split, version=source.gt_version)
     images = ALL_IMAGES if source.full else IMAGES
     root = Path("runs/streets") / f"validation-{images}"
     write_dataset(root, seed=0, counts={"validation": images}, progress=True)

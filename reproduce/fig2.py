@@ -56,7 +56,7 @@ class Options:
     """Where the data sets are."""
     split: str = "training"
     """Of the data set."""
-    version: Literal["1.2", "2.0"] | None = None
+    gt_version: Literal["1.2", "2.0"] | None = None
     """Of Mapillary Vistas."""
     preset: str | None = None
     """Settings of the crops: streets, mvd, idd, cityscapes; by default as the data set is called, else mvd."""
@@ -273,7 +273,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = tyro.cli(Options, args=arguments)
     given = STREETS if options.gt == "streets" else options.gt
     try:
-        run(options, ground_truth(given, root=options.root, split=options.split, version=options.version))
+        run(options, ground_truth(given, root=options.root, split=options.split, version=options.gt_version))
     except InputError as error:
         raise SystemExit(f"fig2: {error}") from error
 

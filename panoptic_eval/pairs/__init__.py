@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 from panoptic_eval.pairs.counts import CountPair, IdCounts
 
@@ -25,6 +26,24 @@ def supported(png: bytes) -> bool:
     from panoptic_eval.pairs.png import supported
 
     return supported(png)
+
+
+def path() -> Literal["fast", "reference"]:
+    """How images are counted here: "fast" from the rows of the PNGs (numba), "reference" from decoded pixels."""
+    from panoptic_eval.pairs import reference
+
+    return "reference" if _implementation() is reference.count_pair else "fast"
+
+
+def slow_because() -> str:
+    """Say what makes counting slow here and what to install, in one line; empty where nothing does."""
+    from panoptic_eval.pairs.png import inflater
+
+    if path() == "reference":
+        return "numba is not installed, images are decoded pixel by pixel (about 20 times slower): pip install numba"
+    if "zlib-ng" not in inflater:  # some systems build Python's zlib upon zlib-ng
+        return f"images are inflated by {inflater} (about 10 times slower than zlib-ng): pip install zlib-ng"
+    return ""
 
 
 @cache

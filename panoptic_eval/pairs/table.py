@@ -74,6 +74,10 @@ class Origin:
     shard: tuple[int, int] = (1, 1)
     """Part of how many, from 1."""
     warnings: tuple[str, ...] = ()
+    path: str = ""
+    """How images were counted: "fast" or "reference"; both where shards differ."""
+    inflater: str = ""
+    """Name and version of the library that inflated the PNGs."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 import csv
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -8,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import random_maps
+import without
 
+import panoptic_eval
 from panoptic_eval.cli import main
+from panoptic_eval.pairs.png import inflater
 
 
 @pytest.fixture
@@ -219,3 +223,32 @@ def test_the_command_loads_nothing_heavy():
     code = f"import sys, panoptic_eval.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_version_is_one():
+    assert (done := without.panoptic_eval([], "--version")).stdout == f"panoptic-eval {panoptic_eval.__version__}\n"
+    assert done.stderr == ""
+    assert importlib.metadata.version("panoptic-eval") == panoptic_eval.__version__
+    assert f"\nversion: {panoptic_eval.__version__}\n" in (Path(__file__).parents[2] / "CITATION.cff").read_text()
+
+
+@pytest.mark.parametrize(
+    ("missing", "advice", "path"),
+    [
+        ([], "", "fast"),
+        (["numba"], "pip install numba\n", "reference"),
+        (["zlib-ng"], "pip install zlib-ng\n", "fast"),
+        (["numba", "zlib-ng"], "pip install numba\n", "reference"),
+    ],
+)
+def test_what_is_missing_makes_it_slow_and_is_named_once(folders, tmp_path, missing, advice, path):
+    gt, pred = folders
+    done = without.panoptic_eval(missing, "--pred", pred, "--gt", gt, "--quiet", "--out", tmp_path / "out")
+    assert done.stderr.endswith(advice)
+    assert done.stderr.count("\n") == bool(missing)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["provenance"]["path"] == path
+    assert report["provenance"]["reference_images"] == (6 if path == "reference" else 0)
+    library = report["provenance"]["inflater"]
+    assert library.startswith("zlib ") if "zlib-ng" in missing else library == inflater
+    assert ("numba" in report["provenance"]["versions"]) == ("numba" not in missing)

@@ -45,6 +45,13 @@ def test_files_score_as_arrays_do(folders):
     assert scores(report)["scores"] == scores(score(Tables(table)))["scores"]
 
 
+def test_paths_may_be_text(folders, tmp_path):
+    gt, pred, _ = folders
+    report = evaluate_images(str(pred), str(gt), root=str(tmp_path), out=str(tmp_path / "out"))
+    assert scores(report) == scores(evaluate_images(pred, gt, root=tmp_path))
+    assert (tmp_path / "out" / "report.json").exists()
+
+
 def test_gt_against_itself_is_perfect(folders):
     gt, _, _ = folders
     report = evaluate_images(gt, gt)

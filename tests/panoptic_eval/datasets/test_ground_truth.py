@@ -20,6 +20,7 @@ USUAL = {"mvd": "Mapillary-Vistas", "idd": "IDD_Segmentation", "cityscapes": "ci
 def test_by_name_below_a_root(tmp_path, monkeypatch, name):
     WRITERS[name](tmp_path / USUAL[name])
     assert SOURCES[name] in ground_truth(name, root=tmp_path).source
+    assert SOURCES[name] in ground_truth(name, root=str(tmp_path)).source
     assert SOURCES[name] in ground_truth(name, root=tmp_path / USUAL[name]).source  # the root is the data set
     monkeypatch.setenv("PANOPTIC_DATA", str(tmp_path))
     assert SOURCES[name] in ground_truth(name).source
