@@ -246,7 +246,8 @@ def test_an_empty_group_is_undefined_with_a_reason(folders):
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 import panoptic_eval.pairs as pairs
 from panoptic_eval.cli import main
 count = pairs.count_pair
