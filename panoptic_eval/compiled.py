@@ -6,7 +6,11 @@ never at the top of another module, because importing numba takes longer than pr
 
 from __future__ import annotations
 
+import pickle
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from typing import Any, TypeVar, cast
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -24,6 +28,38 @@ def compiled(kernel: Kernel) -> Kernel:
     except ImportError:
         return kernel
     try:
-        return cast(Kernel, numba.njit(nogil=True, cache=True, error_model="numpy")(kernel))
+        dispatcher: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(kernel)
     except RuntimeError:  # no place to keep it
-        return cast(Kernel, numba.njit(nogil=True, error_model="numpy")(kernel))
+        dispatcher = numba.njit(nogil=True, error_model="numpy")(kernel)
+    dispatcher._cache = _Cache(dispatcher._cache)
+    return cast(Kernel, dispatcher)
+
+
+class _Cache:
+    """numba's cache of one kernel; where it cannot be read or written (full, damaged) only time is lost."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, *key: Any) -> Any:
+        """Load the machine code of one signature; None, and a line on stderr, where it must be compiled."""
+        try:
+            code = self._cache.load_overload(*key)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            code = None
+        if code is None:
+            _say_that_it_takes_time()
+        return code
+
+    def save_overload(self, *code: Any) -> None:
+        """Keep the machine code of one signature, if that is possible."""
+        with suppress(OSError, EOFError, pickle.UnpicklingError):
+            self._cache.save_overload(*code)
+
+
+@cache
+def _say_that_it_takes_time() -> None:
+    print("panoptic-eval: compiling for the first use (about 10 seconds)", file=sys.stderr, flush=True)

@@ -19,22 +19,37 @@ print(type(double).__name__)
 """
 
 
-def run(tmp_path: Path, **environment: str) -> str:
-    script = tmp_path / "kernel.py"
-    script.write_text(KERNEL)
-    root = str(Path(__file__).parents[2])
-    return subprocess.run(
-        [sys.executable, script],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": root, "HOME": str(tmp_path), **environment},
-    ).stdout.strip()
+LINE = "panoptic-eval: compiling for the first use (about 10 seconds)\n"
+
+
+def run(tmp_path: Path, script: str = KERNEL) -> subprocess.CompletedProcess[str]:
+    file = tmp_path / "kernel.py"
+    if not file.exists():
+        file.write_text(script)
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)}
+    return subprocess.run([sys.executable, file], check=True, capture_output=True, text=True, env=environment)
 
 
 def test_kernels_are_compiled_and_kept(tmp_path):
-    assert run(tmp_path) == "CPUDispatcher"
+    first = run(tmp_path)
+    assert (first.stdout, first.stderr) == ("CPUDispatcher\n", LINE)
     assert list(tmp_path.glob("__pycache__/*.nbi"))
+    second = run(tmp_path)
+    assert (second.stdout, second.stderr) == ("CPUDispatcher\n", "")
+
+
+def test_a_damaged_cache_costs_time_only(tmp_path):
+    run(tmp_path)
+    for file in tmp_path.glob("__pycache__/*.nb?"):
+        file.write_bytes(file.read_bytes()[:100])
+    assert run(tmp_path).stderr == LINE
+
+
+def test_a_full_disk_costs_time_only(tmp_path):
+    full = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    full += "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"  # no file grows beyond 100 bytes
+    assert run(tmp_path, full + KERNEL).stderr == LINE
+    assert run(tmp_path).stderr == LINE
 
 
 def test_without_a_place_to_keep_them_kernels_are_compiled_all_the_same(tmp_path, monkeypatch):
