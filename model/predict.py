@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,6 @@ import numpy as np
 import torch
 import tyro
 from jaxtyping import Bool, UInt8
-from PIL import Image
 from pycocotools import mask as mask_utils
 from torch import distributed
 from tqdm import tqdm
@@ -31,9 +30,11 @@ from model.network import Detections, PanopticNet
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import ground_truth, recognize
 from panoptic_eval.datasets.folders import files
-from panoptic_eval.errors import InputError
+from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, LabelMaps
+from panoptic_eval.pairs.png import HEAD, png_size
+from panoptic_eval.photographs import shown_size
 from panoptic_eval.predictions import PredictionWriter
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
@@ -79,6 +80,8 @@ class Photograph:
 
     image_id: ImageId
     path: Path
+    labels: Path | None = None
+    """Label PNG of a ground truth, whose frame the prediction must have."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def photographs(
     without = [m.image_id for m in gt.maps if m.photograph is None]
     if without:
         raise InputError(f"{gt.source}: does not say where image {without[0]} is; expected a folder of images")
-    return [Photograph(m.image_id, m.photograph) for m in gt.maps if m.photograph is not None], gt
+    return [Photograph(m.image_id, m.photograph, m.png) for m in gt.maps if m.photograph is not None], gt
 
 
 @torch.inference_mode()
@@ -146,17 +149,22 @@ def predict_image(
     return Output(panoptic, tuple(_instances(found.detections, catalogue, frame, size)), map_)
 
 
-def read_image(path: Path, shortest: int) -> tuple[UInt8[np.ndarray, "h w 3"], tuple[int, int]]:
-    """An image at the network's resolution, and its own height and width.
+def read_image(
+    path: Path, shortest: int, labels: Path | None = None
+) -> tuple[UInt8[np.ndarray, "h w 3"], tuple[int, int]]:
+    """An image as it is shown, at the network's resolution, and its own height and width.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or is not of the size of its label PNG.
     """
-    try:
-        with Image.open(path) as image:
-            size = (image.height, image.width)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); expected a JPEG or PNG") from error
+    size = shown_size(path)
+    if labels is not None:
+        with suppress(OSError, PngError), labels.open("rb") as file:  # a test set may have none
+            if (expected := png_size(file.read(HEAD))) != size:
+                raise InputError(
+                    f"{path}: has {size[1]} x {size[0]} pixels as it is shown; "
+                    f"expected {expected[1]} x {expected[0]}, as {labels} has"
+                )
     height, width = (max(round(side * shortest / min(size)), 1) for side in size)
     return np.array(cut_image(path, size, Window((height, width), 0, 0, height, width))), size
 
@@ -272,10 +280,14 @@ def _ahead(
     pool: ThreadPoolExecutor, photographs: Sequence[Photograph], shortest: int
 ) -> Iterator[tuple[Photograph, Future]]:
     """Each image with its contents to come, while the next one is being read."""
+
+    def read(photograph: Photograph) -> Future:
+        return pool.submit(read_image, photograph.path, shortest, photograph.labels)
+
     following: Future | None = None
     for i, photograph in enumerate(photographs):
-        this = following or pool.submit(read_image, photograph.path, shortest)
-        following = pool.submit(read_image, photographs[i + 1].path, shortest) if i + 1 < len(photographs) else None
+        this = following or read(photograph)
+        following = read(photographs[i + 1]) if i + 1 < len(photographs) else None
         yield photograph, this
 
 

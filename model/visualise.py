@@ -21,6 +21,7 @@ from panoptic_eval.categories import Category
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import ImageId, LabelMaps, resolve
 from panoptic_eval.pairs.reference import decode, ids_of
+from panoptic_eval.photographs import read
 
 OPACITY = 0.5
 SHADES = (0.7, 1.0, 1.3, 0.85, 1.15)
@@ -176,8 +177,7 @@ def _draw_all(options: Options) -> None:
         raise InputError(f"{options.prediction}: holds a prediction of none of the {len(images)} images")
     options.out.mkdir(parents=True, exist_ok=True)
     for photograph in tqdm(chosen, unit="image", disable=options.quiet):
-        with Image.open(photograph.path) as opened:
-            image = opened.convert("RGB")
+        image, _ = read(photograph.path)
         image.thumbnail((options.longest, options.longest))
         png, regions = predicted[photograph.image_id]
         panels = [np.asarray(image)]

@@ -17,6 +17,7 @@ from model.data.index import DataIndex
 from model.data.label_runs import LabelRuns, read_runs
 from model.data.sampling import CropRequest
 from model.targets import IGNORE, Targets
+from panoptic_eval import photographs
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.pairs.reference import ids_of
@@ -210,30 +211,22 @@ def pad_image(image: UInt8[Tensor, "3 h w"], height: int, width: int, colour: Co
 
 
 def cut_image(path: Path, image_size: tuple[int, int], window: Window) -> UInt8[np.ndarray, "h w 3"]:
-    """A window of the rescaled photograph; only what it needs is rescaled, and at reduced size where JPEG allows.
+    """A window of the rescaled photograph as it is shown; only what it needs is rescaled.
 
     Raises:
         InputError: it cannot be read, or is not of the size of its labels.
     """
-    height, width = window.size
+    image, size = photographs.read(path, window.size)
+    if size != image_size:
+        raise InputError(
+            f"{path}: has {size[1]} x {size[0]} pixels as it is shown; "
+            f"expected {image_size[1]} x {image_size[0]}, as its labels have"
+        )
+    x, y = image.width / window.size[1], image.height / window.size[0]
     right, bottom = window.left + window.width, window.top + window.height
-    try:
-        with Image.open(path) as image:
-            if (image.height, image.width) != image_size:
-                raise InputError(
-                    f"{path}: has {image.width} x {image.height} pixels; "
-                    f"expected {image_size[1]} x {image_size[0]}, as its labels have"
-                )
-            image.draft("RGB", (width, height))  # a JPEG decodes faster at 1/2, 1/4, 1/8 of its size
-            x, y = image.width / width, image.height / height
-            box = (window.left * x, window.top * y, right * x, bottom * y)
-            rgb = image if image.mode == "RGB" else image.convert("RGB")
-            # The filter looks beyond the box, so that the border is as if all had been rescaled.
-            return np.asarray(rgb.resize((window.width, window.height), Image.Resampling.BILINEAR, box=box))
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); expected a JPEG or PNG") from error
+    box = (window.left * x, window.top * y, right * x, bottom * y)
+    # The filter looks beyond the box, so that the border is as if all had been rescaled.
+    return np.asarray(image.resize((window.width, window.height), Image.Resampling.BILINEAR, box=box))
 
 
 def make_sample(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: int | None, padding: Colour) -> Sample:

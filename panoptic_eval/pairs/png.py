@@ -20,6 +20,8 @@ except ImportError:
 """Name and version of the library that inflates label images. zlib takes twenty times as long as zlib-ng."""
 crc32 = fastest.crc32
 
+HEAD = 33
+"""Bytes at the start of a PNG that say its size and kind."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PIXELS = 2**28
 """Larger declared sizes are refused before anything is inflated (268 Mpixel; Mapillary's largest have 22)."""

@@ -226,6 +226,21 @@ def test_images_are_read_at_the_networks_resolution(tmp_path):
         assert np.abs(image - expected)[:, 2:-2].max() <= 3
 
 
+def test_a_turned_image_has_the_size_of_its_labels(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 60)).save(tmp_path / "a.jpg", exif=exif)
+    Image.new("L", (60, 40)).save(tmp_path / "shown.png")
+    Image.new("L", (40, 60)).save(tmp_path / "stored.png")
+    image, size = read_image(tmp_path / "a.jpg", 20, tmp_path / "shown.png")
+    assert (size, image.shape) == ((40, 60), (20, 30, 3))
+    assert read_image(tmp_path / "a.jpg", 20, tmp_path / "none.png")[1] == (40, 60)
+    with pytest.raises(
+        InputError, match=r"a\.jpg: has 60 x 40 pixels as it is shown; expected 40 x 60, as .*stored\.png"
+    ):
+        read_image(tmp_path / "a.jpg", 20, tmp_path / "stored.png")
+
+
 def test_predictions_are_brought_back_to_the_images_size():
     learned = network().eval()
     image = tiny.rectangles(0)[0].permute(1, 2, 0).numpy()

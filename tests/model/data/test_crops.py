@@ -21,6 +21,7 @@ from street_folders import (
     scene,
     write_scenes,
 )
+from turned import stored_as
 
 from model.config import SampleConfig
 from model.data.crops import MIN_PIXELS, cut_image, cut_labels, make_sample, place_window
@@ -261,12 +262,26 @@ def test_jpegs_decoded_at_reduced_size_look_the_same(tmp_path):
     assert abs(cut - expected).mean() < 2
 
 
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("scale", [1.0, 0.22])
+def test_a_turned_photograph_is_cut_as_it_is_shown(tmp_path, turn, scale):
+    height, width = 480, 640
+    shown = photograph(height, width, wave=9)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    stored_as(shown, turn).save(tmp_path / "turned.jpg", quality=95, exif=exif)
+    shown.save(tmp_path / "shown.jpg", quality=95)
+    window = place_window(request_for(0, scale=scale), (200, 300), (height, width), CROP)
+    expected = cut_image(tmp_path / "shown.jpg", (height, width), window).astype(int)
+    assert abs(cut_image(tmp_path / "turned.jpg", (height, width), window) - expected).mean() < 2
+
+
 def test_photographs_that_do_not_fit_their_labels(tmp_path):
     data = one_image(tmp_path, SCENES["scene0"])
     path = data[0].maps[0].photograph
     request = request_for(SKY_ID)
     photograph(60, 100).save(path, "PNG")
-    with pytest.raises(InputError, match=r"only\.jpg: has 100 x 60 pixels; expected 200 x 120"):
+    with pytest.raises(InputError, match=r"only\.jpg: has 100 x 60 pixels as it is shown; expected 200 x 120"):
         sample_of(data, request)
     photograph(*SIZE).save(path, "JPEG")
     path.write_bytes(path.read_bytes()[:700])
