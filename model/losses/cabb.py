@@ -19,6 +19,8 @@ SMALLEST = 1e-6
 """Pixels that a box covers at least: only so that a visible box beside its crop still has a finite loss."""
 MAX_LOG = 100.0
 """Predicted log sizes beyond ± this count as this: e**100 is no box, and its square is still finite."""
+SLACK = 0.5
+"""Pixels by which a visible box may miss the border of its crop: far more than rounding makes of it."""
 SECTIONS, ROUNDS = 8, 3
 """A bracket is cut into 8 parts 3 times: to 1/512 of a piece on which the objective is smooth."""
 
@@ -49,13 +51,45 @@ def crop_aware_loss(
         weights: what the deltas are multiplied by.
 
     Returns:
-        The sum over the four coordinates; in the precision of the deltas, at least float32.
+        The sum over the four coordinates; in the precision of the deltas, at least float32. On a GPU, and compiled,
+        where looking at values would mean waiting for them, a row that is refused elsewhere is NaN.
+
+    Raises:
+        ValueError: `visible` holds what no crop shows, such as full boxes; see `impossible`.
     """
     exact = deltas.double()  # 10 * (a large offset) minus nearly the same: float32 would lose what is left
     # Envelope theorem (Prop. 1): at the minimum the target counts as a constant.
     target = crop_aware_targets(exact, proposals, visible, open_sides, crop_size, beta=beta, weights=weights)
     loss = F.smooth_l1_loss(exact, target, reduction="none", beta=beta).sum(-1)
     return loss.to(torch.promote_types(deltas.dtype, torch.float32))
+
+
+@torch.no_grad()
+def impossible(
+    visible: Float[Tensor, "r 4"], open_sides: Bool[Tensor, "r 4"], crop_size: tuple[int, int] | Float[Tensor, "r 2"]
+) -> Bool[Tensor, " r"]:
+    """Tell which rows are not the visible part of a box: they leave the crop, or end before a border that they cross.
+
+    With full boxes in place of visible ones the loss is a number like any other, and too large by far.
+
+    Raises:
+        ValueError: there is such a row; only for tensors on the CPU, and not while compiling.
+    """
+    extent = crop_size.to(visible) if isinstance(crop_size, Tensor) else visible.new_tensor(crop_size)
+    beyond = torch.cat([-visible[:, :2], visible[:, 2:] - extent.flip(-1)], 1)  # of each side, pixels outside the crop
+    slack = SLACK + extent.amax(-1, keepdim=True) * torch.finfo(visible.dtype).eps
+    outside, short = beyond > slack, open_sides & (beyond < -slack)
+    wrong = (outside | short).any(1)
+    if visible.device.type == "cpu" and not torch.compiler.is_compiling() and wrong.any():
+        what = [
+            f"{text} in rows {', '.join(map(str, rows[:10]))}{', …' if len(rows) > 10 else ''} ({len(rows)} rows)"
+            for text, sides in (("reaches beyond the crop", outside), ("ends before a border that is open", short))
+            if (rows := sides.any(1).nonzero()[:, 0].tolist())
+        ]
+        raise ValueError(
+            f"visible {' and '.join(what)}; expected the part of each box that the crop shows, not all of it"
+        )
+    return wrong
 
 
 @torch.no_grad()
@@ -76,6 +110,7 @@ def crop_aware_targets(
     prediction that covers the crop is its own target; any other has the optimum on the boundary of the feasible set,
     glued to the border that is further from its centre: glued to the other, every ω would cost more.
     """
+    wrong = impossible(visible, open_sides, crop_size)
     # Dimensions first, so that slices are contiguous. In float64: for a few thousand numbers, launching is what costs.
     rows = torch.cat([deltas.double(), proposals, visible], 1).T.contiguous()
     exact, proposals, visible = rows.split(4)
@@ -104,7 +139,7 @@ def crop_aware_targets(
             torch.where(covers, exact[2:], weights.size * _log(size)),
         ]
     )
-    return target.T.to(torch.promote_types(deltas.dtype, torch.float32))
+    return target.T.masked_fill(wrong[:, None], math.nan).to(torch.promote_types(deltas.dtype, torch.float32))
 
 
 def _best_size(
