@@ -117,7 +117,14 @@ def _csv_cell(value: Any) -> Any:
 
 
 def read(path: Path | str) -> pd.DataFrame:
-    """A CSV file that panoptic-eval wrote, as a DataFrame; undefined scores are NaN."""
-    import pandas as pd
+    """Read a CSV file that panoptic-eval wrote into a DataFrame; undefined scores are NaN.
+
+    Raises:
+        ImportError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError("panoptic_eval.tables.read needs pandas:  pip install 'panoptic-eval[plots]'") from error
 
     return pd.read_csv(path)

@@ -1,5 +1,6 @@
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -121,3 +122,9 @@ def test_the_figure_shows_the_bins(scored, tmp_path):
     np.testing.assert_allclose(line.get_ydata(), 100 * rows["AP_mask"])
     assert [t.get_text() for t in ax.get_xticklabels()] == ["0–25", "25–50", "50–75", "75–99", "99–100"]
     pyplot.close()
+
+
+def test_reading_a_csv_says_which_extra_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"panoptic-eval\[plots\]"):
+        tables.read("size_percentiles.csv")

@@ -1,0 +1,42 @@
+"""What would be published: both archives are valid, and hold the package alone."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import panoptic_eval
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", folder], cwd=ROOT, check=True)
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def test_twine_finds_nothing_wrong(archives):
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *archives], check=True)
+
+
+def test_the_wheel_holds_the_package_alone(archives):
+    names = zipfile.ZipFile(archives[0]).namelist()
+    info = f"panoptic_eval-{panoptic_eval.__version__}.dist-info"
+    assert {Path(name).parts[0] for name in names} == {"panoptic_eval", info}
+    assert "panoptic_eval/py.typed" in names
+    assert {n for n in names if n.endswith(".py")} == {
+        str(p.relative_to(ROOT)) for p in ROOT.glob("panoptic_eval/**/*.py")
+    }
+
+
+def test_the_source_archive_builds_the_package_and_promises_no_tests(archives):
+    with tarfile.open(archives[1]) as archive:
+        names = {Path(*Path(name).parts[1:]) for name in archive.getnames()}
+    assert {Path("pyproject.toml"), Path("README.md"), Path("LICENSE"), Path("panoptic_eval/py.typed")} <= names
+    assert not [name for name in names if "test" in str(name)]
