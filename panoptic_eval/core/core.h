@@ -1,0 +1,129 @@
+/* What the files of the core share. It is C11 without Python's API, and keeps nothing between two calls.
+
+   Functions that Python calls are named core_...; `panoptic_eval/core/__init__.py` declares them once more. A file that
+   is damaged, or of a kind that the core does not read, is REFUSED; the reference in Python then says why, or reads it. */
+#ifndef CORE_H
+#define CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the core reads words whose first byte is the lowest"
+#endif
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+typedef enum { OK, REFUSED, NO_MEMORY } Status;
+
+#define TRY(call)                      \
+    do {                               \
+        Status status_ = (call);       \
+        if (status_ != OK)             \
+            return status_;            \
+    } while (0)
+
+/* memory.c: memory that grows to the largest size asked for, and then stays. */
+typedef struct {
+    void *start;
+    size_t size;
+} Memory;
+
+Status reserve(Memory *memory, size_t size); /* what it holds is kept */
+Status grow(Memory *memory, size_t size);    /* the same, with room for as much again as there is */
+void release(Memory *memory);
+
+typedef struct {
+    uint64_t key, at;
+} Key;
+
+Key *sort_keys(Key *keys, Key *other, size_t n); /* by key, stable; the result is one of the two arrays */
+
+static inline uint64_t load64(const uint8_t *at) {
+    uint64_t word;
+    memcpy(&word, at, 8);
+    return word;
+}
+
+static inline uint32_t load32(const uint8_t *at) {
+    uint32_t word;
+    memcpy(&word, at, 4);
+    return word;
+}
+
+static inline uint32_t big_endian(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+
+/* inflate.c: a stream of compressed rows, of which a part is in memory. */
+
+enum { BLOCK = 64, HISTORY = 32768, AHEAD = 65536, SLACK = 384 };
+enum { LITERAL_BITS = 11, DISTANCE_BITS = 8 };
+
+typedef struct {
+    const uint8_t *bytes; /* eight bytes of any value follow the last */
+    size_t size, at;
+    uint64_t waiting; /* bits that are read and not used yet, the next one lowest */
+    unsigned count;   /* of them */
+} Bits;
+
+typedef struct {
+    Bits input;
+    uint8_t *data;  /* what matches may reach back to, then what is not taken yet, then zeros */
+    uint8_t *marks; /* one for each BLOCK bytes of data: 0 if all of them are zero */
+    size_t capacity;
+    size_t taken, made; /* ends of what was handed out, and of what is there */
+    size_t nonzero;     /* past the last byte that is not zero */
+    size_t summed;
+    uint32_t adler_a, adler_b;
+
+    enum { BETWEEN, STORED, CODED, ENDED } state;
+    bool final;
+    size_t stored;
+    uint32_t literals[(1 << LITERAL_BITS) + 144 * 16], distances[(1 << DISTANCE_BITS) + 16 * 128];
+    Memory memory, mark_memory;
+} Stream;
+
+/* The first block from `at` on that is marked, or `end`. Eight marks after the last can be read. */
+static inline size_t next_mark(const uint8_t *marks, size_t at, size_t end) {
+    while (at < end && load64(marks + at) == 0)
+        at += 8;
+    while (at < end && !marks[at])
+        at++;
+    return min_size(at, end);
+}
+
+/* `input` stays the caller's. `most` is the largest number of bytes that will be taken at once. */
+Status stream_open(Stream *stream, const uint8_t *input, size_t size, size_t most);
+Status stream_take(Stream *stream, size_t size, const uint8_t **data); /* SLACK bytes after them can be read */
+Status stream_finish(Stream *stream); /* REFUSED if more follows, or the checksum is wrong */
+
+/* label_png.c: a label PNG, row by row. */
+
+typedef struct {
+    uint32_t x, colour; /* colour: the bytes of a pixel, the first one lowest */
+} Run;
+
+typedef struct {
+    uint32_t height, width;
+    unsigned depth, colour_type, pixel_bytes;
+    size_t row_bytes;
+    Stream stream;
+    Run *row, *above; /* x ascending from 0; a run at `width` ends them */
+    Memory compressed, runs;
+} LabelPng;
+
+Status png_open(LabelPng *png, const uint8_t *file, size_t size);
+Status png_next_row(LabelPng *png); /* into `row`; what was there goes to `above` */
+Status png_finish(LabelPng *png);
+void png_release(LabelPng *png);
+uint32_t id_of(const LabelPng *png, uint32_t colour);
+
+#endif

@@ -1,0 +1,412 @@
+/* Inflate (RFC 1950, RFC 1951), made for the filtered rows of label images, which are zeros but for a few bytes.
+
+   Nearly all matches copy zeros. The stream knows where its last byte that is not zero lies, and so which matches those
+   are; it marks the blocks of its output that hold anything else. Whoever reads the rows, and the checksum, skip the
+   other blocks. What is accepted is what zlib accepts. */
+#include "core.h"
+
+/* An entry of a table: the bits of the code (or of the part that found the entry) in bits 0 to 4, a kind, then the number
+   of extra bits in bits 8 to 11, and a value above bit 16: a literal, a base, or the index of a second table. */
+enum { LITERAL = 1 << 5, SECOND = 1 << 6, STOP = 1 << 7 };
+enum { INVALID = STOP, END_OF_BLOCK = STOP | 1 << 16 };
+
+typedef enum { LENGTHS, LITERALS, DISTANCES } Alphabet;
+
+static uint32_t entry(Alphabet alphabet, unsigned symbol) {
+    static const uint16_t length_base[] = {3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
+                                           31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
+    static const uint8_t length_extra[] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
+                                           2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
+    static const uint16_t distance_base[] = {1,   2,   3,   4,   5,   7,    9,    13,   17,   25,   33,   49,   65,    97,    129,
+                                             193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
+    switch (alphabet) {
+    case LENGTHS:
+        return symbol << 16;
+    case DISTANCES:
+        return symbol > 29 ? INVALID : (uint32_t)distance_base[symbol] << 16 | (symbol < 2 ? 0 : symbol / 2 - 1) << 8;
+    default:
+        if (symbol < 256)
+            return symbol << 16 | LITERAL;
+        if (symbol == 256)
+            return END_OF_BLOCK;
+        return symbol > 285 ? INVALID : (uint32_t)length_base[symbol - 257] << 16 | length_extra[symbol - 257] << 8;
+    }
+}
+
+/* The table of a canonical Huffman code, given the length of each symbol's code; REFUSED if there is no such code. */
+static Status make_table(uint32_t *table, unsigned table_bits, Alphabet alphabet, const uint8_t *lengths, unsigned n) {
+    unsigned count[16] = {0}, first[16], longest = 0;
+    uint16_t sorted[288];
+    for (unsigned i = 0; i < n; i++)
+        count[lengths[i]]++;
+    count[0] = 0;
+    int left = 1;
+    for (unsigned bits = 1; bits < 16; bits++) {
+        left = 2 * left - (int)count[bits];
+        if (left < 0)
+            return REFUSED; /* more codes than there are */
+        if (count[bits])
+            longest = bits;
+    }
+    if (left > 0) {
+        if (alphabet == LENGTHS || longest > 1)
+            return REFUSED; /* only a single code of one bit may leave codes unused */
+        for (unsigned i = 0; i < 1u << table_bits; i++)
+            table[i] = INVALID | 1;
+    }
+    first[1] = 0;
+    for (unsigned bits = 1; bits < 15; bits++)
+        first[bits + 1] = first[bits] + count[bits];
+    for (unsigned i = 0; i < n; i++)
+        if (lengths[i])
+            sorted[first[lengths[i]]++] = (uint16_t)i;
+
+    unsigned second_bits = longest > table_bits ? longest - table_bits : 0;
+    unsigned next = 1u << table_bits; /* where the next second table goes */
+    unsigned code = 0, at = 0;        /* the code's first bit is its lowest, as in the stream */
+    for (unsigned bits = 1; bits <= longest; bits++)
+        for (unsigned k = 0; k < count[bits]; k++) {
+            uint32_t what = entry(alphabet, sorted[at++]);
+            if (bits <= table_bits) {
+                for (unsigned i = code; i < 1u << table_bits; i += 1u << bits)
+                    table[i] = what | bits;
+            } else {
+                unsigned head = code & ((1u << table_bits) - 1), tail = code >> table_bits;
+                if (tail == 0) { /* the first code that starts like this */
+                    table[head] = next << 16 | second_bits << 8 | SECOND | table_bits;
+                    next += 1u << second_bits;
+                }
+                uint32_t *second = table + (table[head] >> 16);
+                for (unsigned i = tail; i < 1u << second_bits; i += 1u << (bits - table_bits))
+                    second[i] = what | (bits - table_bits);
+            }
+            unsigned bit = 1u << (bits - 1); /* add one, from the highest bit down */
+            while (code & bit)
+                bit >>= 1;
+            code = bit ? (code & (bit - 1)) | bit : 0;
+        }
+    return OK;
+}
+
+/* At least 56 bits; after the input's end they are zero. */
+static inline void refill(Bits *in) {
+    if (in->at <= in->size)
+        in->waiting |= load64(in->bytes + in->at) << in->count;
+    in->at += (63 - in->count) >> 3;
+    in->count |= 56;
+}
+
+static inline unsigned take_bits(Bits *in, unsigned n) {
+    unsigned value = (unsigned)(in->waiting & ((1u << n) - 1));
+    in->waiting >>= n;
+    in->count -= n;
+    return value;
+}
+
+/* The entry of the next code. */
+static inline uint32_t decode(Bits *in, const uint32_t *table, unsigned table_bits) {
+    uint32_t e = table[in->waiting & ((1u << table_bits) - 1)];
+    if (e & SECOND) {
+        take_bits(in, table_bits);
+        e = table[(e >> 16) + (in->waiting & ((1u << (e >> 8 & 15)) - 1))];
+    }
+    take_bits(in, e & 31);
+    return e;
+}
+
+/* Bytes that are used up, whole or in part. */
+static inline size_t used(const Bits *in) { return in->at - (in->count >> 3); }
+
+/* Give whole bytes back, and drop the bits before them. */
+static Status to_bytes(Bits *in) {
+    in->at = used(in);
+    in->waiting = 0;
+    in->count = 0;
+    return in->at > in->size ? REFUSED : OK;
+}
+
+static Status read_codes(Stream *s) {
+    static const uint8_t order[] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+    uint8_t lengths[288 + 32] = {0};
+    Bits *in = &s->input;
+    refill(in);
+    unsigned literals = 257 + take_bits(in, 5), distances = 1 + take_bits(in, 5), n = 4 + take_bits(in, 4);
+    if (literals > 286 || distances > 30)
+        return REFUSED;
+    for (unsigned i = 0; i < n; i++) {
+        refill(in);
+        lengths[order[i]] = (uint8_t)take_bits(in, 3);
+    }
+    uint32_t table[128];
+    TRY(make_table(table, 7, LENGTHS, lengths, 19));
+    memset(lengths, 0, 19);
+    for (unsigned i = 0; i < literals + distances;) {
+        refill(in);
+        unsigned symbol = decode(in, table, 7) >> 16, again = 1;
+        uint8_t length = (uint8_t)symbol;
+        if (symbol == 16) {
+            if (i == 0)
+                return REFUSED;
+            length = lengths[i - 1];
+            again = 3 + take_bits(in, 2);
+        } else if (symbol > 16) {
+            length = 0;
+            again = symbol == 17 ? 3 + take_bits(in, 3) : 11 + take_bits(in, 7);
+        }
+        if (i + again > literals + distances)
+            return REFUSED;
+        memset(lengths + i, length, again);
+        i += again;
+    }
+    if (lengths[256] == 0)
+        return REFUSED; /* no code for the end of the block */
+    TRY(make_table(s->literals, LITERAL_BITS, LITERALS, lengths, literals));
+    return make_table(s->distances, DISTANCE_BITS, DISTANCES, lengths + literals, distances);
+}
+
+static Status fixed_codes(Stream *s) {
+    uint8_t lengths[288];
+    memset(lengths, 8, 144);
+    memset(lengths + 144, 9, 112);
+    memset(lengths + 256, 7, 24);
+    memset(lengths + 280, 8, 8);
+    TRY(make_table(s->literals, LITERAL_BITS, LITERALS, lengths, 288));
+    memset(lengths, 5, 32);
+    return make_table(s->distances, DISTANCE_BITS, DISTANCES, lengths, 32);
+}
+
+static inline void add_bytes(const uint8_t *bytes, const uint32_t n, uint32_t *a, uint64_t *b) {
+    uint32_t sum = 0, later = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        sum += bytes[k];
+        later += (n - k) * bytes[k];
+    }
+    *b += (uint64_t)n * *a + later;
+    *a = (*a + sum) % 65521;
+}
+
+/* Adler-32 (RFC 1950, section 8.2) of what was made since the last call. Zeros only add to the second sum. */
+static void sum(Stream *s) {
+    uint32_t a = s->adler_a;
+    uint64_t b = s->adler_b;
+    for (size_t i = s->summed; i < s->made;) {
+        size_t block = i / BLOCK, end = min_size((block + 1) * BLOCK, s->made);
+        if (s->marks[block]) {
+            if (end - i == BLOCK)
+                add_bytes(s->data + i, BLOCK, &a, &b);
+            else
+                add_bytes(s->data + i, (uint32_t)(end - i), &a, &b);
+        } else {
+            end = min_size(next_mark(s->marks, block, s->made / BLOCK + 1) * BLOCK, s->made);
+            b += (uint64_t)(end - i) * a;
+        }
+        i = end;
+    }
+    s->adler_a = a;
+    s->adler_b = (uint32_t)(b % 65521);
+    s->summed = s->made;
+}
+
+/* Copy what lies `distance` back; up to 15 bytes more than `length` are written. */
+static inline void copy(uint8_t *to, size_t distance, size_t length) {
+    uint8_t *end = to + length;
+    if (distance >= 16) {
+        do {
+            memcpy(to, to - distance, 16);
+            to += 16;
+        } while (to < end);
+        return;
+    }
+    size_t period = distance; /* a multiple of the distance that eight bytes fit into */
+    while (period < 8)
+        period += distance;
+    for (uint8_t *start = to; to < start + (period - distance); to++)
+        *to = *(to - distance);
+    while (to < end) {
+        memcpy(to, to - period, 8);
+        to += 8;
+    }
+}
+
+/* Mark what a copy to [made, end) put there. Returns the end of what is not zero, so far `nonzero`. */
+static inline size_t mark_copy(Stream *s, size_t nonzero, size_t made, size_t end) {
+    while (end - made >= 8 && load64(s->data + end - 8) == 0)
+        end -= 8;
+    while (end > made && s->data[end - 1] == 0)
+        end--;
+    if (end == made)
+        return nonzero;
+    for (size_t i = made / BLOCK; i <= (end - 1) / BLOCK; i++)
+        s->marks[i] = 1;
+    return end;
+}
+
+/* Decode symbols until `limit` bytes are there, which the last match may exceed, or the block ends. */
+static Status inflate_codes(Stream *s, size_t limit) {
+    Bits in = s->input; /* local, as a byte that is stored might else change it */
+    uint8_t *data = s->data;
+    size_t made = s->made, nonzero = s->nonzero;
+    while (made < limit) {
+        refill(&in);
+        Bits before = in;
+        uint32_t e = decode(&in, s->literals, LITERAL_BITS);
+        if (e & LITERAL) {
+            uint8_t literal = (uint8_t)(e >> 16);
+            data[made] = literal;
+            if (literal) {
+                s->marks[made / BLOCK] = 1;
+                nonzero = made + 1;
+            }
+            made++;
+            continue;
+        }
+        if (e & STOP) {
+            if (e >> 16 == 0)
+                return REFUSED;
+            s->state = BETWEEN;
+            break;
+        }
+        size_t length = (e >> 16) + take_bits(&in, e >> 8 & 15);
+        e = decode(&in, s->distances, DISTANCE_BITS);
+        if (e & STOP)
+            return REFUSED;
+        size_t distance = (e >> 16) + take_bits(&in, e >> 8 & 15);
+        if (distance > made)
+            return REFUSED; /* before the stream's start: later on, at least 32768 bytes are kept */
+        if (made - distance >= nonzero) { /* zeros, which are there already */
+            made += length;
+            /* Often the same match follows again and again: while bits equal those `spent` before, it does. */
+            unsigned spent = before.count - in.count;
+            unsigned equal = (unsigned)__builtin_ctzll((before.waiting ^ in.waiting) | UINT64_C(1) << in.count);
+            if (equal >= spent && made < limit) {
+                size_t again = min_size(equal / spent, (limit - made) / length);
+                in.waiting >>= again * spent;
+                in.count -= (unsigned)(again * spent);
+                made += again * length;
+            }
+            continue;
+        }
+        copy(data + made, distance, length);
+        made += length;
+        memset(data + made, 0, 16);
+        nonzero = mark_copy(s, nonzero, made - length, made);
+    }
+    s->input = in;
+    s->made = made;
+    s->nonzero = nonzero;
+    return OK;
+}
+
+static Status inflate_stored(Stream *s, size_t limit) {
+    Bits *in = &s->input;
+    size_t n = min_size(s->stored, limit - s->made);
+    if (n > in->size - in->at)
+        return REFUSED;
+    memcpy(s->data + s->made, in->bytes + in->at, n);
+    s->nonzero = mark_copy(s, s->nonzero, s->made, s->made + n);
+    in->at += n;
+    s->made += n;
+    s->stored -= n;
+    if (s->stored == 0)
+        s->state = BETWEEN;
+    return OK;
+}
+
+static Status start_block(Stream *s) {
+    Bits *in = &s->input;
+    if (s->final) {
+        TRY(to_bytes(in));
+        sum(s);
+        if (in->size - in->at != 4 || big_endian(in->bytes + in->at) != (s->adler_b << 16 | s->adler_a))
+            return REFUSED;
+        s->state = ENDED;
+        return OK;
+    }
+    refill(in);
+    s->final = take_bits(in, 1);
+    switch (take_bits(in, 2)) {
+    case 0:
+        TRY(to_bytes(in));
+        if (in->size - in->at < 4)
+            return REFUSED;
+        s->stored = load32(in->bytes + in->at) & 0xFFFF;
+        if ((s->stored ^ load32(in->bytes + in->at) >> 16) != 0xFFFF)
+            return REFUSED;
+        in->at += 4;
+        s->state = s->stored ? STORED : BETWEEN;
+        return OK;
+    case 1:
+        s->state = CODED;
+        return fixed_codes(s);
+    case 2:
+        s->state = CODED;
+        return read_codes(s);
+    default:
+        return REFUSED;
+    }
+}
+
+/* Inflate until `limit` bytes are in memory, a few more, or the stream ends. */
+static Status inflate_to(Stream *s, size_t limit) {
+    while (s->made < limit && s->state != ENDED) {
+        TRY(s->state == BETWEEN ? start_block(s) : s->state == STORED ? inflate_stored(s, limit) : inflate_codes(s, limit));
+        if (used(&s->input) > s->input.size)
+            return REFUSED;
+    }
+    sum(s);
+    return OK;
+}
+
+Status stream_open(Stream *s, const uint8_t *input, size_t size, size_t most) {
+    size_t capacity = (HISTORY + AHEAD + most + SLACK) / BLOCK * BLOCK + BLOCK;
+    TRY(reserve(&s->memory, capacity + SLACK));
+    TRY(reserve(&s->mark_memory, capacity / BLOCK + SLACK));
+    s->data = s->memory.start;
+    s->marks = s->mark_memory.start;
+    memset(s->data, 0, capacity + SLACK);
+    memset(s->marks, 0, capacity / BLOCK + SLACK);
+    s->capacity = capacity;
+    s->input = (Bits){.bytes = input, .size = size, .at = 2};
+    s->taken = s->made = s->nonzero = s->summed = 0;
+    s->adler_a = 1;
+    s->adler_b = 0;
+    s->state = BETWEEN;
+    s->final = false;
+    /* RFC 1950, section 2.2: deflate with a window of at most 32768 bytes, no preset dictionary. */
+    bool right = size >= 2 && (input[0] & 15) == 8 && input[0] >> 4 <= 7 && (input[0] * 256 + input[1]) % 31 == 0;
+    return right && !(input[1] & 32) ? OK : REFUSED;
+}
+
+/* Make room: forget what neither a match nor a row will reach. */
+static void slide(Stream *s) {
+    size_t gone = s->made > HISTORY ? min_size(s->taken, s->made - HISTORY) / BLOCK * BLOCK : 0;
+    size_t blocks = s->capacity / BLOCK, gone_blocks = gone / BLOCK;
+    memmove(s->data, s->data + gone, s->made - gone);
+    memset(s->data + s->made - gone, 0, gone);
+    memmove(s->marks, s->marks + gone_blocks, blocks - gone_blocks);
+    memset(s->marks + blocks - gone_blocks, 0, gone_blocks);
+    s->taken -= gone;
+    s->made -= gone;
+    s->summed -= gone;
+    s->nonzero = s->nonzero > gone ? s->nonzero - gone : 0;
+}
+
+Status stream_take(Stream *s, size_t size, const uint8_t **data) {
+    if (s->made - s->taken < size) {
+        slide(s);
+        TRY(inflate_to(s, s->capacity - SLACK));
+        if (s->made - s->taken < size)
+            return REFUSED;
+    }
+    *data = s->data + s->taken;
+    s->taken += size;
+    return OK;
+}
+
+Status stream_finish(Stream *s) {
+    if (s->made == s->taken)
+        slide(s);
+    while (s->made == s->taken && s->state != ENDED)
+        TRY(inflate_to(s, s->made + 1));
+    return s->made == s->taken ? OK : REFUSED;
+}

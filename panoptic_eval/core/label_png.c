@@ -1,0 +1,247 @@
+/* A label PNG, row by row, without its pixels (PNG specification, third edition, W3C 2025).
+
+   A row of a label image is a few runs of equal colour, and once filtered it is zeros but for a few bytes. So a row is
+   decoded from event to event: from one pixel that is not zero, or run that starts in the row above, to the next.
+   Between two events every filter goes on predicting the same colour. */
+#include <stdlib.h>
+
+#include "core.h"
+
+enum { GREY = 0, RGB = 2, RGBA = 6 };
+enum { NONE, SUB, UP, AVERAGE, PAETH };
+static const uint64_t MAX_PIXELS = 1 << 28;
+static const size_t MAX_ROW_BYTES = 1 << 18;
+
+/* CRC-32 of PNG, eight bytes a step (Kounavis and Berry, "A systematic approach to building high performance
+   software-based CRC generators", ISCC 2005). */
+static uint32_t crc_table[8][256];
+
+EXPORT void core_start(void) {
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t crc = i;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+        crc_table[0][i] = crc;
+    }
+    for (uint32_t i = 0; i < 256; i++)
+        for (int k = 1; k < 8; k++)
+            crc_table[k][i] = crc_table[k - 1][i] >> 8 ^ crc_table[0][crc_table[k - 1][i] & 255];
+}
+
+static uint32_t crc32(const uint8_t *at, size_t size) {
+    uint32_t crc = 0xFFFFFFFFu;
+    for (; size >= 8; size -= 8, at += 8) {
+        uint64_t word = load64(at) ^ crc;
+        crc = 0;
+        for (int k = 0; k < 8; k++)
+            crc ^= crc_table[7 - k][word >> 8 * k & 255];
+    }
+    for (; size; size--, at++)
+        crc = crc >> 8 ^ crc_table[0][(crc ^ *at) & 255];
+    return ~crc;
+}
+
+static bool is_letter(uint8_t c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
+
+/* Join the contents of the IDAT chunks, and check all chunks. */
+static Status join_rows(const uint8_t *file, size_t size, Memory *joined, size_t *joined_size) {
+    TRY(reserve(joined, size + 8));
+    uint8_t *out = joined->start;
+    size_t at = 8, n = 0;
+    bool first = true, in_rows = false, had_rows = false;
+    for (;;) {
+        if (size - at < 12 || big_endian(file + at) > size - at - 12)
+            return REFUSED;
+        size_t length = big_endian(file + at);
+        const uint8_t *name = file + at + 4, *data = file + at + 8;
+        if (crc32(name, length + 4) != big_endian(data + length))
+            return REFUSED;
+        bool rows = memcmp(name, "IDAT", 4) == 0;
+        if (rows) {
+            if (first || (had_rows && !in_rows))
+                return REFUSED;
+            memcpy(out + n, data, length);
+            n += length;
+            had_rows = true;
+        } else if ((memcmp(name, "IHDR", 4) == 0) != first ||
+                   !(is_letter(name[0]) && is_letter(name[1]) && is_letter(name[2]) && is_letter(name[3]))) {
+            return REFUSED;
+        }
+        if (memcmp(name, "IEND", 4) == 0)
+            break;
+        in_rows = rows;
+        first = false;
+        at += 12 + length;
+    }
+    memset(out + n, 0, 8);
+    *joined_size = n;
+    return had_rows ? OK : REFUSED;
+}
+
+Status png_open(LabelPng *png, const uint8_t *file, size_t size) {
+    static const uint8_t signature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R'};
+    if (size < 33 || memcmp(file, signature, 16))
+        return REFUSED;
+    png->width = big_endian(file + 16);
+    png->height = big_endian(file + 20);
+    png->depth = file[24];
+    png->colour_type = file[25];
+    uint64_t pixels = (uint64_t)png->width * png->height; /* below 2 to the 64 */
+    if (pixels == 0 || pixels > MAX_PIXELS || file[26] || file[27] || file[28])
+        return REFUSED;
+    if (png->depth == 8 && (png->colour_type == GREY || png->colour_type == RGB || png->colour_type == RGBA))
+        png->pixel_bytes = png->colour_type == GREY ? 1 : png->colour_type == RGB ? 3 : 4;
+    else if (png->depth == 16 && png->colour_type == GREY)
+        png->pixel_bytes = 2;
+    else
+        return REFUSED;
+    png->row_bytes = 1 + (size_t)png->width * png->pixel_bytes;
+    if (png->row_bytes > MAX_ROW_BYTES)
+        return REFUSED;
+    size_t joined;
+    TRY(join_rows(file, size, &png->compressed, &joined));
+    TRY(reserve(&png->runs, 2 * (png->width + 1) * sizeof(Run)));
+    png->row = png->runs.start;
+    png->above = png->row + png->width + 1;
+    png->row[0] = (Run){0, 0}; /* above the first row all is zero */
+    png->row[1] = (Run){png->width, 0};
+    return stream_open(&png->stream, png->compressed.start, joined, png->row_bytes);
+}
+
+void png_release(LabelPng *png) {
+    release(&png->compressed);
+    release(&png->runs);
+    release(&png->stream.memory);
+    release(&png->stream.mark_memory);
+}
+
+uint32_t id_of(const LabelPng *png, uint32_t colour) {
+    return png->depth == 16 ? (colour & 0xFF) << 8 | (colour >> 8 & 0xFF) : colour & 0xFFFFFF;
+}
+
+/* Sums of the four bytes, each modulo 256. */
+static inline uint32_t add_bytes(uint32_t a, uint32_t b) {
+    return ((a & 0x7F7F7F7F) + (b & 0x7F7F7F7F)) ^ ((a ^ b) & 0x80808080);
+}
+
+/* Means of the four bytes, each rounded down. */
+static inline uint32_t average_bytes(uint32_t a, uint32_t b) { return (a & b) + (((a ^ b) & 0xFEFEFEFE) >> 1); }
+
+/* Of each byte the neighbour nearest to left + up - corner (PNG specification, section 9.4). */
+static uint32_t paeth(uint32_t left, uint32_t up, uint32_t corner) {
+    uint32_t value = 0;
+    for (int shift = 0; shift < 32; shift += 8) {
+        int a = left >> shift & 255, b = up >> shift & 255, c = corner >> shift & 255;
+        int to_a = abs(b - c), to_b = abs(a - c), to_c = abs(a + b - 2 * c);
+        int nearest = to_a <= to_b && to_a <= to_c ? a : to_b <= to_c ? b : c;
+        value |= (uint32_t)nearest << shift;
+    }
+    return value;
+}
+
+/* A filtered row: where its first pixel starts and its last one ends in the stream's data. */
+typedef struct {
+    const uint8_t *data, *marks;
+    size_t begin, end;
+} Filtered;
+
+/* The first byte at `at` or later that is not zero, or the end. */
+static inline size_t next_nonzero(const Filtered *row, size_t at) {
+    while (at < row->end) {
+        if (!row->marks[at / BLOCK]) {
+            at = next_mark(row->marks, at / BLOCK, row->end / BLOCK + 1) * BLOCK;
+            continue;
+        }
+        uint64_t word = load64(row->data + at);
+        if (word)
+            return at + ((size_t)__builtin_ctzll(word) >> 3);
+        at += 8;
+    }
+    return row->end;
+}
+
+/* The first byte at `at` or later that differs from that of the pixel before, or the end. */
+static inline size_t next_change(const Filtered *row, size_t at, size_t pixel_bytes) {
+    for (; at < row->end; at += 8) {
+        uint64_t word = load64(row->data + at) ^ load64(row->data + at - pixel_bytes);
+        if (word)
+            return at + ((size_t)__builtin_ctzll(word) >> 3);
+    }
+    return row->end;
+}
+
+/* Write the runs of one row; `pixel_bytes` is a constant wherever this is inlined. */
+static inline void decode_row(unsigned kind, const Filtered *row, uint32_t width, const Run *above, Run *out,
+                              const size_t pixel_bytes) {
+    const uint32_t mask = pixel_bytes == 4 ? 0xFFFFFFFFu : (1u << 8 * pixel_bytes) - 1;
+    uint32_t x = 0, left = 0;
+    if (kind <= SUB) { /* the row above does not matter */
+        while (x < width) {
+            size_t at = row->begin + x * pixel_bytes;
+            uint32_t value = load32(row->data + at) & mask;
+            left = kind == NONE ? value : add_bytes(left, value);
+            *out++ = (Run){x, left};
+            at += pixel_bytes;
+            at = kind == NONE ? next_change(row, at, pixel_bytes) : next_nonzero(row, at);
+            x = at < row->end ? (uint32_t)((at - row->begin) / pixel_bytes) : width;
+        }
+        *out = (Run){width, 0};
+        return;
+    }
+    uint32_t corner = 0, up = above->colour, up_end = above[1].x, event = 0;
+    for (;;) {
+        uint32_t value = kind == UP ? up : kind == AVERAGE ? average_bytes(left, up) : up == corner ? left : paeth(left, up, corner);
+        if (x == event) {
+            size_t at = row->begin + x * pixel_bytes;
+            value = add_bytes(value, load32(row->data + at) & mask);
+            at = next_nonzero(row, at + pixel_bytes);
+            event = at < row->end ? (uint32_t)((at - row->begin) / pixel_bytes) : width;
+        }
+        if (value != left || x == 0)
+            *out++ = (Run){x, value};
+        if (kind == PAETH || value == up || (kind == AVERAGE && value == average_bytes(value, up)))
+            x = event < up_end ? event : up_end; /* until then the filter predicts `value` */
+        else
+            x++;
+        if (x >= width) {
+            *out = (Run){width, 0};
+            return;
+        }
+        left = value;
+        corner = up;
+        if (x == up_end) {
+            above++;
+            up = above->colour;
+            up_end = above[1].x;
+        }
+    }
+}
+
+Status png_next_row(LabelPng *png) {
+    const uint8_t *data;
+    TRY(stream_take(&png->stream, png->row_bytes, &data));
+    unsigned kind = data[0];
+    if (kind > PAETH)
+        return REFUSED;
+    Run *above = png->row;
+    png->row = png->above;
+    png->above = above;
+    size_t end = png->stream.taken;
+    Filtered row = {png->stream.data, png->stream.marks, end - png->row_bytes + 1, end};
+    switch (png->pixel_bytes) {
+    case 1:
+        decode_row(kind, &row, png->width, above, png->row, 1);
+        break;
+    case 2:
+        decode_row(kind, &row, png->width, above, png->row, 2);
+        break;
+    case 3:
+        decode_row(kind, &row, png->width, above, png->row, 3);
+        break;
+    default:
+        decode_row(kind, &row, png->width, above, png->row, 4);
+    }
+    return OK;
+}
+
+Status png_finish(LabelPng *png) { return stream_finish(&png->stream); }
