@@ -143,7 +143,7 @@ def provenance(installed: dict[str, str], options: Options) -> dict[str, Any]:
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     changed = subprocess.run([*git, "status", "--porcelain", "-uno", "panoptic_eval"], capture_output=True, check=False)
     cpu = [x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")]
-    ours = ("numba", "numpy", "zlib-ng", "pillow")
+    ours = ("numpy", "pillow")
     return {
         "commit": commit + (" and uncommitted changes" if changed.stdout.strip() else ""),
         "command": " ".join(["python -m benchmarks.peers", *sys.argv[1:]]),

@@ -28,7 +28,6 @@ from panoptic_eval.pairs import table as pair_table
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 from panoptic_eval.pairs.journal import Journal
-from panoptic_eval.pairs.png import inflater
 from panoptic_eval.pairs.table import Missing, Origin, PairTable
 from panoptic_eval.predictions import Predictions, read_predictions
 from panoptic_eval.report import Report
@@ -112,7 +111,7 @@ def rescore(tables: Tables, protocol: Protocol = Protocol()) -> Report:  # noqa:
         **_environment(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": sys.argv,
-        **{name: getattr(table.origin, name) for name in ("gt", "pred", "reference_images", "path", "inflater")},
+        **{name: getattr(table.origin, name) for name in ("gt", "pred", "reference_images", "path")},
         "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
     warnings = [w for t in vars(tables).values() if t is not None for w in t.origin.warnings]
@@ -189,7 +188,6 @@ def _of_all(origins: Sequence[Origin]) -> Origin:
         reference_images=sum(o.reference_images for o in origins),
         warnings=tuple(w for o in origins for w in o.warnings),
         path=", ".join(sorted({o.path for o in origins})),
-        inflater=", ".join(sorted({o.inflater for o in origins})),
     )
 
 
@@ -347,7 +345,7 @@ def _count_side(
     if faults:
         raise InputError(faults)
     slow = sum(not c.fast for c in done)
-    origin = Origin(gt.source, pred.source, missing, len(without), slow, shard, path=pairs.path(), inflater=inflater)
+    origin = Origin(gt.source, pred.source, missing, len(without), slow, shard, path=pairs.path())
     counts = [c.counts for c in done if c.counts is not None]
     digest = [c.digest for c in done]
     table, faults, warnings = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin)
@@ -422,7 +420,7 @@ def _environment() -> dict[str, Any]:
         git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
         commit = git.stdout.strip() or None
     versions = {"python": platform.python_version()}
-    for name in ("numpy", "numba", "pillow", "pycocotools"):
+    for name in ("numpy", "pillow", "pycocotools"):
         with suppress(PackageNotFoundError):
             versions[name] = version(name)
     return {"version": panoptic_eval.__version__, "commit": commit, "versions": versions}

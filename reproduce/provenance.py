@@ -15,7 +15,7 @@ from typing import Any
 from panoptic_eval.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("numpy", "pillow", "torch", "matplotlib", "pandas", "numba")
+PACKAGES = ("numpy", "pillow", "torch", "matplotlib", "pandas")
 
 
 def provenance(*, seed: int, data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

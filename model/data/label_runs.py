@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, UInt32
 
-from panoptic_eval.errors import PngError
-from panoptic_eval.pairs import reference, supported
-from panoptic_eval.pairs.png import Rows, header
-
-BAND = 256
-"""Rows that are inflated at a time."""
+from panoptic_eval import core
+from panoptic_eval.pairs import reference
 
 
 @dataclass(frozen=True)
@@ -61,42 +58,32 @@ def read_runs(png: bytes) -> LabelRuns:
     Raises:
         PngError: not a PNG, damaged, or of a mode that holds no ids.
     """
-    return _from_rows(png) if supported(png) else _from_pixels(reference.decode(png))
+    library = core.library()
+    runs = None if library is None else _by_core(library, png)
+    return _from_pixels(reference.decode(png)) if runs is None else runs
+
+
+def _by_core(library: Any, png: bytes) -> LabelRuns | None:
+    """Without pixels; None where the reference has to say what is wrong, or decode."""
+    runs = core.Runs()
+    if not core.check(library.core_read_runs(png, len(png), runs)):
+        return None
+    row = runs.row.array(np.int64, runs.height + 1)
+    start, id_ = runs.start.array(np.int32, runs.runs), runs.id.array(np.uint32, runs.runs)
+    library.core_release_runs(runs)
+    return _of(runs.height, runs.width, row, start.astype(np.int64), id_)
 
 
 def _from_pixels(labels: UInt32[np.ndarray, "h w"]) -> LabelRuns:
     height, width = labels.shape
     ids, inverse, start = reference.ids_of(labels)
     row = np.searchsorted(start, np.arange(height + 1) * width)
-    return LabelRuns(height, width, row, start % width, np.diff(start, append=labels.size), ids.id[inverse])
+    return _of(height, width, row, start % width, ids.id[inverse])
 
 
-def _from_rows(png: bytes) -> LabelRuns:
-    """Without pixels, by the evaluator's kernel."""
-    from panoptic_eval.pairs.runs import decode_rows  # not above: it imports numba
-
-    shape = header(png)
-    width, rows = shape.width, Rows(png)
-    # A row is the x at which its runs start and the width, which ends it; the row above the first is zero.
-    capacity = (min(BAND, shape.height) + 1) * (width + 1)
-    start, colour = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
-    start[:2], colour[:2] = (0, width), 0
-    last, end = 0, 2
-    starts, colours = [], []
-    for y in range(0, shape.height, BAND):
-        count = min(BAND, shape.height - y)
-        data = rows.take(count * shape.row_bytes)
-        words = np.frombuffer(data + bytes(-len(data) % 8), np.uint64)
-        first, last, end = decode_rows(words, count, width, shape.pixel_bits // 8, start, colour, last, end)
-        if first < 0:
-            raise PngError("is damaged: a row has an unknown filter type; expected an intact PNG file")
-        starts.append(start[first:end].copy())
-        colours.append(colour[first:end].copy())
-    rows.finish()
-    x, value = np.concatenate(starts), np.concatenate(colours)
-    is_run = x < width
-    length = np.diff(x, append=width)[is_run]
-    row = np.concatenate([[0], np.cumsum(is_run)[~is_run]])
-    value = value[is_run]
-    id_ = (value & 0xFF) << 8 | value >> 8 & 0xFF if shape.bit_depth == 16 else value & 0xFFFFFF
-    return LabelRuns(shape.height, width, row, x[is_run], length, id_.astype(np.uint32))
+def _of(
+    height: int, width: int, row: Int[np.ndarray, " h+1"], start: Int[np.ndarray, " n"], id_: UInt32[np.ndarray, " n"]
+) -> LabelRuns:
+    end = np.append(start[1:], width)
+    end[row[1:] - 1] = width
+    return LabelRuns(height, width, row, start, end - start, id_)

@@ -152,8 +152,7 @@ static Status find_edges(LabelPng *png, const uint8_t *file, size_t size, const 
                     TRY(add_edges(edges, index_of(after, ids, n), x, end, y, png->height));
             }
             above += above[1].x == end;
-            if (row != above || !last)
-                row += row[1].x == end;
+            row += row[1].x == end;
             x = end;
         }
     }
@@ -204,7 +203,7 @@ EXPORT void core_mask_pixels(const uint8_t *text, const int64_t *ends, int64_t n
                 number -= INT64_C(1) << shift;
             if (runs > 2)
                 number += before_last;
-            total = number < 0 ? -1 : total + number;
+            total = number < 0 || number > UINT32_MAX ? -1 : total + number;
             before_last = last;
             last = number;
             number = 0;

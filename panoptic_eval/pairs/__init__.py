@@ -2,58 +2,59 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
 from typing import Literal
 
-from panoptic_eval.pairs.counts import CountPair, IdCounts
+from panoptic_eval import core
+from panoptic_eval.errors import PngError
+from panoptic_eval.pairs.counts import IdCounts
+
+
+def count_pairs(files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | PngError]:
+    """Joint histograms of pairs of label PNGs (gt, pred), given as the contents of the files, or what is wrong.
+
+    The compiled core counts, where it is there; files of a kind that it does not read, the reference.
+    An error starts with "gt: " or "pred: ": damaged, of a mode that holds no ids, or of different sizes.
+    """
+    from panoptic_eval.pairs import compiled, reference
+
+    library = core.library()
+    counted = [None] * len(files) if library is None else compiled.count_files(library, files)
+    results: list[IdCounts | PngError] = []
+    for counts, (gt, pred) in zip(counted, files, strict=True):
+        try:
+            results.append(counts or reference.count_pair(gt, pred))
+        except PngError as error:
+            results.append(error)
+    return results
 
 
 def count_pair(gt: bytes, pred: bytes) -> IdCounts:
-    """Joint histogram of two label PNGs, given as the contents of the files: compiled where numba is installed.
+    """Joint histogram of two label PNGs, given as the contents of the files.
 
     Raises:
-        PngError: starting with "gt: " or "pred: ": damaged, of a mode that holds no ids, or of different sizes.
+        PngError: as for `count_pairs`.
     """
-    return _implementation()(gt, pred)
+    (counts,) = count_pairs([(gt, pred)])
+    if isinstance(counts, PngError):
+        raise counts
+    return counts
 
 
 def supported(png: bytes) -> bool:
-    """Whether `count_pair` counts this file without making pixels; if not, the reference decodes it."""
-    from panoptic_eval.pairs import reference
-
-    if _implementation() is reference.count_pair:
-        return False
+    """Whether the core counts this file; if not, the reference does, in many times the time."""
     from panoptic_eval.pairs.png import supported
 
-    return supported(png)
+    return core.library() is not None and supported(png)
 
 
 def path() -> Literal["fast", "reference"]:
-    """How images are counted here: "fast" from the rows of the PNGs (numba), "reference" from decoded pixels."""
-    from panoptic_eval.pairs import reference
-
-    return "reference" if _implementation() is reference.count_pair else "fast"
+    """How images are counted here: "fast" by the compiled core, "reference" from decoded pixels."""
+    return "reference" if core.library() is None else "fast"
 
 
 def slow_because() -> str:
-    """Say what makes counting slow here and what to install, in one line; empty where nothing does."""
-    from panoptic_eval.pairs.png import inflater
-
-    if path() == "reference":
-        return "numba is not installed, images are decoded pixel by pixel (about 20 times slower): pip install numba"
-    if "zlib-ng" not in inflater:  # some systems build Python's zlib upon zlib-ng
-        return f"images are inflated by {inflater} (about 10 times slower than zlib-ng): pip install zlib-ng"
-    return ""
-
-
-@cache
-def _implementation() -> CountPair:
-    try:
-        import numba  # noqa: F401 (here, not above: a help text must not wait for it)
-    except ImportError:
-        from panoptic_eval.pairs import reference
-
-        return reference.count_pair
-    from panoptic_eval.pairs import runs
-
-    return runs.count_pair
+    """Say what makes counting slow here and what to do, in one line; empty where nothing does."""
+    if path() == "fast":
+        return ""
+    return "the compiled core is missing, NumPy counts (about 30 times slower): install gcc or ziglang, then this again"

@@ -5,20 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from types import ModuleType
 
 from panoptic_eval.errors import PngError
-
-try:
-    from zlib_ng import __version__ as _version
-    from zlib_ng import zlib_ng as fastest
-
-    inflater = f"zlib-ng {_version}"
-except ImportError:
-    fastest = zlib
-    inflater = f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
-"""Name and version of the library that inflates label images. zlib takes twenty times as long as zlib-ng."""
-crc32 = fastest.crc32
 
 HEAD = 33
 """Bytes at the start of a PNG that say its size and kind."""
@@ -65,7 +53,7 @@ class LabelPng:
 
     @property
     def supported(self) -> bool:
-        """Whether rows can be read to runs: 8- or 16-bit grey, 8-bit RGB or RGBA, not interlaced, not too wide."""
+        """Whether the core reads such files: 8- or 16-bit grey, 8-bit RGB or RGBA, not interlaced, not too wide."""
         kind = self.bit_depth, self.colour_type
         usual = kind in ((8, GREY), (16, GREY), (8, RGB), (8, RGBA))
         return usual and not self.interlaced and self.row_bytes <= MAX_ROW_BYTES
@@ -83,7 +71,7 @@ def header(png: bytes) -> LabelPng:
     width, height, bit_depth, colour_type, compression, filtering, interlace = struct.unpack(">IIBBBBB", png[16:29])
     if not 0 < width * height <= MAX_PIXELS:
         raise PngError(f"declares {width} x {height} pixels; expected at least 1 and at most {MAX_PIXELS}")
-    if crc32(png[12:29]) != int.from_bytes(png[29:33], "big") or png[8:12] != b"\0\0\0\x0d":
+    if zlib.crc32(png[12:29]) != int.from_bytes(png[29:33], "big") or png[8:12] != b"\0\0\0\x0d":
         raise PngError("is damaged: its header has a wrong checksum; expected an intact PNG file")
     if bit_depth not in BIT_DEPTHS.get(colour_type, ()) or compression or filtering or interlace > 1:
         raise PngError(f"has a header that no PNG has ({png[24:29].hex()}); expected an intact PNG file")
@@ -100,7 +88,7 @@ def png_size(png: bytes) -> tuple[int, int]:
 
 
 def supported(png: bytes) -> bool:
-    """Whether the rows of a file can be read to runs, judged by its header."""
+    """Whether the core reads a file, judged by its header."""
     try:
         return header(png).supported
     except PngError:
@@ -123,7 +111,7 @@ def compressed_rows(png: bytes) -> bytes:
         end = data + int.from_bytes(png[at : at + 4], "big")
         if end + 4 > len(png):
             raise PngError(f"is truncated: it ends at byte {len(png)}, within a chunk; expected a whole PNG file")
-        if crc32(view[at + 4 : end]) != int.from_bytes(png[end : end + 4], "big"):
+        if zlib.crc32(view[at + 4 : end]) != int.from_bytes(png[end : end + 4], "big"):
             raise PngError(f"is damaged: the chunk at byte {at} has a wrong checksum; expected an intact PNG file")
         if kind == b"IDAT":
             if pieces and previous != b"IDAT":
@@ -140,15 +128,15 @@ def compressed_rows(png: bytes) -> bytes:
 class Inflate:
     """A compressed stream, inflated as many bytes at a time as are wanted."""
 
-    def __init__(self, data: bytes, library: ModuleType) -> None:
-        self._stream = library.decompressobj()
+    def __init__(self, data: bytes) -> None:
+        self._stream = zlib.decompressobj()
         self._feed = memoryview(data)
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes, fewer where the data ends."""
         parts = []
         while size > 0 and not self._stream.eof:
-            piece = self._stream.unconsumed_tail
+            piece: bytes | memoryview = self._stream.unconsumed_tail
             if not piece:  # in pieces, because what is left of one is copied at every call
                 piece, self._feed = self._feed[:16384], self._feed[16384:]
             part = self._stream.decompress(piece, size)
@@ -170,14 +158,10 @@ class Inflate:
 
 
 class Rows:
-    """The filtered rows of a PNG, each with its filter type in front, taken as many at a time as is wanted.
+    """The filtered rows of a PNG, each with its filter type in front, taken as many at a time as is wanted."""
 
-    `library` inflates them: zlib_ng.zlib_ng or zlib.
-    """
-
-    def __init__(self, png: bytes, library: ModuleType = fastest) -> None:
-        self._error = library.error
-        self._inflate = Inflate(compressed_rows(png), library)
+    def __init__(self, png: bytes) -> None:
+        self._inflate = Inflate(compressed_rows(png))
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes.
@@ -204,7 +188,7 @@ class Rows:
     def _read(self, size: int) -> bytes:
         try:
             return self._inflate.read(size)
-        except self._error as why:
+        except zlib.error as why:
             raise PngError(f"is damaged: its rows cannot be inflated ({why}); expected an intact PNG file") from why
 
 

@@ -76,8 +76,6 @@ class Origin:
     warnings: tuple[str, ...] = ()
     path: str = ""
     """How images were counted: "fast" or "reference"; both where shards differ."""
-    inflater: str = ""
-    """Name and version of the library that inflated the PNGs."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask
 
+from panoptic_eval import core, rle
 from panoptic_eval.rle import pixels
 
 
-@settings(deadline=None)  # the kernel is compiled once
 @given(
     st.lists(
         arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 1))
@@ -23,7 +23,6 @@ def test_long_runs():
     assert pixels([mask.encode(np.zeros((3000, 5000), np.uint8, order="F"))["counts"]]).tolist() == [15_000_000]
 
 
-@settings(deadline=None)  # the kernel is compiled once
 @given(arrays.arrays(np.uint8, (9, 7), elements=st.integers(0, 1)), st.integers(1, 5))
 def test_what_is_cut_short_does_not_add_up(image, cut):
     counts = mask.encode(np.asfortranarray(image))["counts"]
@@ -45,3 +44,9 @@ def test_what_is_cut_short_does_not_add_up(image, cut):
 )
 def test_malformed_text(text):
     assert pixels([b"13", text, b"13"]).tolist() == [4, -1, 4]
+
+
+@given(st.lists(st.binary(max_size=20) | st.text("0123456789PQRopqno", max_size=20).map(str.encode), max_size=5))
+def test_the_core_and_python_agree_on_any_text(counts):
+    assert core.library() is not None
+    assert pixels(counts).tolist() == [rle._pixels(text) for text in counts]

@@ -7,7 +7,6 @@ from coco_reference import pycocotools
 from drawings import BUS, CAR, SKY, table
 
 from panoptic_eval.metrics import average_precision as ap
-from panoptic_eval.metrics import matching
 from panoptic_eval.pairs.table import concatenate
 
 
@@ -108,17 +107,6 @@ def test_precision_is_bit_equal_to_pycocotools(seed, kind):
     expected = pycocotools(gt, results, {"mask": "segm", "box": "bbox"}[kind], ranges)
     order = np.argsort(categories.ids[categories.isthing])  # pycocotools sorts categories by id
     np.testing.assert_array_equal(ours.precision[:, categories.isthing][:, order], expected)
-
-
-def test_kernels_give_the_same_without_numba():
-    rng = np.random.default_rng(1)
-    categories = random_maps.catalogue(rng)
-    tables = random_maps.table(categories, random_maps.pairs(rng, categories, images=4))
-    with pytest.MonkeyPatch.context() as patch:
-        compiled = evaluate(tables).precision
-        for name in ("match", "accumulate"):
-            patch.setattr(matching, name, getattr(getattr(matching, name), "py_func", getattr(matching, name)))
-        np.testing.assert_array_equal(evaluate(tables).precision, compiled)
 
 
 def test_images_in_another_order_change_nothing_where_scores_differ():

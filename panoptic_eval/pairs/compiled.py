@@ -1,0 +1,63 @@
+"""Joint histograms by the compiled core: filtered rows to runs, runs to pairs, no pixels made."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, UInt32
+
+from panoptic_eval import core
+from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
+
+
+def count_files(library: Any, files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | None]:
+    """Joint histogram of each pair of PNG files (gt, pred); None where it is for the reference to count, or to refuse.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    images = np.zeros((len(files), 6), np.int32)
+    given = (core.Files * len(files))(*(core.Files(gt, len(gt), pred, len(pred)) for gt, pred in files))
+    counts = core.Counts()
+    core.check(library.core_count_files(len(files), given, core.address(images, np.int32), counts))
+    return _taken(library, counts, images)
+
+
+def count_arrays(library: Any, gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"]) -> IdCounts:
+    """Joint histogram of two label images of one size, with at least one pixel.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    image = np.zeros((1, 6), np.int32)
+    counts = core.Counts()
+    ids = core.addresses((gt, np.uint32), (pred, np.uint32))
+    core.check(library.core_count_arrays(*ids, *gt.shape, core.address(image, np.int32), counts))
+    (counted,) = _taken(library, counts, image)
+    assert counted is not None
+    return counted
+
+
+def _taken(library: Any, counts: core.Counts, images: Int[np.ndarray, "n 6"]) -> list[IdCounts | None]:
+    """The counts of each image, copied from the library's memory, which is released."""
+    ids, pairs = counts.ids, counts.pairs
+    id_, area = counts.id.array(np.uint32, ids), counts.area.array(np.int64, ids)
+    box = counts.box.array(np.int32, 4 * ids).reshape(-1, 4)
+    gt, pred = counts.gt.array(np.int32, pairs), counts.pred.array(np.int32, pairs)
+    pixels = counts.pixels.array(np.int64, pairs)
+    library.core_release_counts(ctypes.byref(counts))
+    results: list[IdCounts | None] = []
+    first = first_pair = 0
+    for status, height, width, gt_ids, pred_ids, n in images.tolist():
+        if status:
+            results.append(None)
+            continue
+        middle, last = first + gt_ids, first + gt_ids + pred_ids
+        of_gt, of_pred = (Ids(id_[s], area[s], box[s]) for s in (slice(first, middle), slice(middle, last)))
+        rows = slice(first_pair, first_pair + n)
+        results.append(IdCounts(height, width, of_gt, of_pred, Pairs(gt[rows], pred[rows], pixels[rows])))
+        first, first_pair = last, first_pair + n
+    return results
