@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import sys
 import time
 from collections import Counter
@@ -23,12 +22,13 @@ from panoptic_eval import pairs
 from panoptic_eval import tables as output
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError, PngError
+from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMap, LabelMaps
-from panoptic_eval.pairs import table as pair_table
+from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 from panoptic_eval.pairs.journal import Journal
-from panoptic_eval.pairs.table import Missing, Origin, PairTable
+from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable, concatenate
 from panoptic_eval.predictions import Predictions, read_predictions
 from panoptic_eval.report import Report
 from panoptic_eval.report import write as write_report
@@ -127,24 +127,19 @@ def store(report: Report, tables: Tables, out: Path) -> None:
 
 def store_tables(tables: Tables, out: Path) -> None:
     """Write the pair tables alone, as a shard's run does; a report of other tables is removed first."""
+    content = stored.pack({name: table for name, table in vars(tables).items() if table is not None}, out)
     (out / "report.json").unlink(missing_ok=True)
-    for name, table in vars(tables).items():
-        if table is not None:
-            pair_table.save(table, out / "pairs" / name)
-        else:
-            shutil.rmtree(out / "pairs" / name, ignore_errors=True)  # of an earlier run with other inputs
+    write_atomically(out / stored.NAME, content)
     (out / "pairs.journal").unlink(missing_ok=True)
 
 
 def load(out: Path) -> Tables:
-    """The tables that an evaluation with `out` stored.
+    """Read the tables that an evaluation with `out` stored.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or they are damaged.
     """
-    folder = out / "pairs"
-    optional = {n: pair_table.load(folder / n) for n in ("instances", "semantic") if (folder / n).exists()}
-    return Tables(pair_table.load(folder / "panoptic"), **optional)
+    return Tables(**stored.load(out / stored.NAME))
 
 
 def merge(shards: Sequence[Tables]) -> Tables:
@@ -175,7 +170,7 @@ def merge(shards: Sequence[Tables]) -> Tables:
         if parts and len(parts) < len(shards):
             raise InputError(f"{len(parts)} of {len(shards)} shards have {name} predictions; expected all or none")
         if parts:
-            merged[name] = replace(pair_table.concatenate(parts), origin=_of_all([t.origin for t in parts]))
+            merged[name] = replace(concatenate(parts), origin=_of_all([t.origin for t in parts]))
     return Tables(**merged)
 
 
@@ -351,7 +346,8 @@ def _count_side(
     table, faults, warnings = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin)
     if faults:
         raise InputError(faults)
-    return replace(table, origin=replace(origin, warnings=tuple(warnings)))
+    files = tuple(Files(j.gt.png, j.pred.png if j.pred else None, j.gt.photograph) for j in jobs)
+    return replace(table, origin=replace(origin, warnings=tuple(warnings)), files=files)
 
 
 def _faults(job: Job, counted: Counted) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from panoptic_eval import tables
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
-from panoptic_eval.pairs import table as pair_table
+from panoptic_eval.pairs import stored
 from reproduce.audit import audit, published
 from reproduce.bootstrap import Scores, bootstrap
 from reproduce.entries import Entry, Source, about, entries, ground_truth
@@ -217,7 +217,9 @@ def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
 def write(out: Path, name: str, scores: Scores, found: Sequence[Entry], record: Mapping[str, Any], page: str) -> None:
     """The page, its numbers, where they come from, and the pair tables from which `reproduce.verify` computes them."""
     for entry in found:
-        pair_table.save(entry.tables.panoptic, out / "pairs" / name / entry.label)
+        path = out / "pairs" / name / f"{entry.label}.npz"
+        table = replace(entry.tables.panoptic, files=())  # predictions are not shipped
+        write_atomically(path, stored.pack({"panoptic": table}, path.parent))
     tables.write_rows(our_rows(scores), out / f"{name}.csv")
     if differences := difference_rows(scores):
         tables.write_rows(differences, out / f"{name}_differences.csv")

@@ -19,7 +19,7 @@ import tyro
 from model.checkpoint import WEIGHTS
 from model.config import ARMS
 from model.predict import fingerprint
-from panoptic_eval.pairs import table as pair_table
+from panoptic_eval.pairs import stored as pair_tables
 from panoptic_eval.score import Tables
 from reproduce.arms import CHECKPOINTS, TABLE
 from reproduce.bootstrap import bootstrap
@@ -91,9 +91,9 @@ def differing_scores(results: Path, suffix: str, records: Mapping[str, Any]) -> 
 def stored(folder: Path) -> list[Entry]:
     """Entries of the stored pair tables, in the order of the arms."""
     return [
-        Entry(arm, int(p.name.removeprefix("seed")), None, None, p, Tables(pair_table.load(p)))
+        Entry(arm, int(p.stem.removeprefix("seed")), None, None, p, Tables(**pair_tables.load(p)))
         for arm in ARMS
-        for p in sorted((folder / arm).glob("seed*"))
+        for p in sorted((folder / arm).glob("seed*.npz"))
     ]
 
 

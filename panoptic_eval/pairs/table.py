@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.categories import Catalogue
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import ImageId
 from panoptic_eval.pairs.counts import Pairs, shifted
 
-FORMAT = 1
 Missing = Literal["error", "empty", "skip"]
 
 
@@ -79,6 +75,17 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Files:
+    """Where the pictures of one image are."""
+
+    gt: Path
+    pred: Path | None
+    """None for an image without prediction."""
+    photograph: Path | None
+    """None where it is not known; not checked to exist."""
+
+
+@dataclass(frozen=True)
 class PairTable:
     """Segments of both sides, and for every two that overlap the pixels they share.
 
@@ -99,6 +106,8 @@ class PairTable:
     has_masks: bool = True
     """Whether predictions have masks; mask AP does not exist for boxes alone."""
     origin: Origin = Origin("arrays", "arrays")
+    files: tuple[Files, ...] = ()
+    """Of each image; empty where the table is not of files."""
 
     def __len__(self) -> int:
         return len(self.image_id)
@@ -127,6 +136,7 @@ def concatenate(tables: Sequence[PairTable]) -> PairTable:
         image_id=image_id,
         digest=tuple(d for t in tables for d in t.digest),
         size=np.concatenate([t.size for t in tables]),
+        files=tuple(f for t in tables for f in t.files) if all(t.files for t in tables) else (),
         gt=Segments.concatenate([replace(t.gt, image=t.gt.image + k) for t, k in zip(tables, images, strict=True)]),
         pred=Segments.concatenate(
             [replace(t.pred, image=t.pred.image + k) for t, k in zip(tables, images, strict=True)]
@@ -164,6 +174,7 @@ def take(table: PairTable, images: Int[np.ndarray, " m"]) -> PairTable:
         image_id=tuple(table.image_id[i] for i in images.tolist()),
         size=table.size[images],
         digest=tuple(table.digest[i] for i in images.tolist()),
+        files=tuple(table.files[i] for i in images.tolist()) if table.files else (),
         gt=gt,
         pred=pred,
         pairs=Pairs(gt_new[pairs.gt], pred_new[pairs.pred], pairs.pixels),
@@ -181,108 +192,3 @@ def pair_image(table: PairTable) -> Int[np.ndarray, " k"]:
 def _starts(lengths: Sequence[int]) -> list[int]:
     """Position of each part's first row once all are joined."""
     return [0, *accumulate(lengths)][:-1]
-
-
-def save(table: PairTable, folder: Path) -> None:
-    """Write images.parquet, segments.parquet and pairs.parquet; an existing folder is replaced when all is written."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def segments(side: str) -> dict[str, Any]:
-        s: Segments = getattr(table, side)
-        box = dict(zip(("x", "y", "width", "height"), s.box.T, strict=True))
-        return {
-            "side": np.full(len(s), side),
-            "image": s.image.astype(np.int32),
-            "id": s.id.astype(np.int64),
-            "category_id": table.catalogue.ids[s.category],
-            "area": s.area.astype(np.int64),
-            "stated_area": s.stated_area,
-            **box,
-            "crowd": s.crowd,
-            "score": s.score,
-        }
-
-    catalogue = [_category_json(c) for c in table.catalogue.categories]
-    about = {"format": FORMAT, "catalogue": catalogue, "masks": table.has_masks, **asdict(table.origin)}
-    images = {
-        "image_id": list(table.image_id),
-        "height": table.size[:, 0],
-        "width": table.size[:, 1],
-        "digest": list(table.digest),
-    }
-    both = [segments("gt"), segments("pred")]
-    pairs = {
-        "gt": table.pairs.gt.astype(np.int32),
-        "pred": table.pairs.pred.astype(np.int32),
-        "pixels": table.pairs.pixels.astype(np.int64),
-    }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        schema = {"panoptic_eval": json.dumps(about)}
-        pq.write_table(pa.table(images).replace_schema_metadata(schema), work / "images.parquet")
-        pq.write_table(pa.table({k: np.concatenate([s[k] for s in both]) for k in both[0]}), work / "segments.parquet")
-        pq.write_table(pa.table(pairs), work / "pairs.parquet")
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.replace(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def load(folder: Path) -> PairTable:
-    """Read what `save` wrote.
-
-    Raises:
-        InputError: the folder holds no pair table, or one of another format.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        read = {name: pq.read_table(folder / f"{name}.parquet") for name in ("images", "segments", "pairs")}
-        about = json.loads(read["images"].schema.metadata[b"panoptic_eval"])
-        if about.pop("format") != FORMAT:
-            raise InputError(f"{folder}: is a pair table of another format; expected format {FORMAT}")
-        catalogue = Catalogue(tuple(_category(c) for c in about.pop("catalogue")))
-        both = {name: column.to_numpy(zero_copy_only=False) for name, column in _columns(read["segments"])}
-        pairs = {name: column.to_numpy() for name, column in _columns(read["pairs"])}
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder}: is no pair table ({error}); expected the folder that --out wrote") from error
-
-    def segments(side: str) -> Segments:
-        rows = both["side"] == side
-        s = {name: column[rows] for name, column in both.items()}
-        box = np.stack([s[k] for k in ("x", "y", "width", "height")], axis=1)
-        category = catalogue.index(s["category_id"])
-        return Segments(
-            s["image"], s["id"], category, s["area"], s["stated_area"], box, s["crowd"].astype(bool), s["score"]
-        )
-
-    images = read["images"]
-    size = np.stack([images[k].to_numpy() for k in ("height", "width")], axis=1)
-    return PairTable(
-        catalogue,
-        tuple(images["image_id"].to_pylist()),
-        size,
-        tuple(images["digest"].to_pylist()),
-        segments("gt"),
-        segments("pred"),
-        Pairs(**pairs),
-        about.pop("masks", True),
-        Origin(**{**about, "shard": tuple(about["shard"]), "warnings": tuple(about["warnings"])}),
-    )
-
-
-def _columns(table: Any) -> list[tuple[str, Any]]:
-    return list(zip(table.column_names, table.columns, strict=True))
-
-
-def _category_json(category: Category) -> dict[str, Any]:
-    return {"id": category.id, "name": category.name, "isthing": category.isthing, "color": category.color}
-
-
-def _category(entry: Mapping[str, Any]) -> Category:
-    color = entry["color"]
-    return Category(entry["id"], entry["name"], entry["isthing"], tuple(color) if color else None)

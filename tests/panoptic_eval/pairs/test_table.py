@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import random_maps
 from drawings import CAR, SKY, table
+from table_equality import assert_equal
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.pairs.arrays import pair_table
-from panoptic_eval.pairs.table import Origin, concatenate, load, pair_image, save, take
+from panoptic_eval.pairs.table import concatenate, pair_image, take
 from panoptic_eval.score import Tables, score
 
 
@@ -15,15 +16,6 @@ def random_table(seed, images=7):
     rng = np.random.default_rng(seed)
     categories = random_maps.catalogue(rng)
     return random_maps.table(categories, random_maps.pairs(rng, categories, images=images))
-
-
-def assert_equal(a, b):
-    for name in ("image_id", "catalogue"):
-        assert getattr(a, name) == getattr(b, name)
-    np.testing.assert_array_equal(a.size, b.size)
-    for side in ("gt", "pred", "pairs"):
-        for name, values in vars(getattr(a, side)).items():
-            np.testing.assert_array_equal(values, getattr(getattr(b, side), name), err_msg=f"{side}.{name}")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -48,31 +40,6 @@ def test_segments_keep_the_order_of_the_json():
 def test_boxes_are_tight():
     drawing = table("....\n.cc.\n..c.", "....\n....\n....", c=CAR)
     assert drawing.gt.box.tolist() == [[1, 1, 2, 2]]
-
-
-def test_what_is_saved_reads_back_equal(tmp_path):
-    origin = Origin("somewhere", "else", "skip", missing_images=2, shard=(1, 2), warnings=("odd",))
-    result = replace(random_table(3), has_masks=False, origin=origin)
-    save(result, tmp_path / "pairs")
-    read = load(tmp_path / "pairs")
-    assert_equal(read, result)
-    assert (read.origin, read.has_masks) == (origin, False)
-    assert [p.name for p in tmp_path.iterdir()] == ["pairs"]
-
-
-def test_string_ids_read_back_as_strings(tmp_path):
-    drawing = replace(table("c", "c", c=CAR), image_id=("--x7",))
-    save(drawing, tmp_path / "pairs")
-    assert load(tmp_path / "pairs").image_id == ("--x7",)
-
-
-def test_something_else_is_no_pair_table(tmp_path):
-    with pytest.raises(InputError, match="is no pair table"):
-        load(tmp_path)
-    save(random_table(1), tmp_path / "pairs")
-    (tmp_path / "pairs" / "pairs.parquet").write_bytes(b"PAR1 torn")
-    with pytest.raises(InputError, match="is no pair table"):
-        load(tmp_path / "pairs")
 
 
 @pytest.mark.parametrize("seed", range(5))

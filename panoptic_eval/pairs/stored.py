@@ -1,0 +1,321 @@
+"""The pair tables of a run as one file, tables.npz: arrays that NumPy reads, and a header as JSON.
+
+The file ends with a SHA-256 of all that comes before it. See docs/tables.md for what is inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import read_regular
+from panoptic_eval.pairs.counts import Pairs
+from panoptic_eval.pairs.table import Files, Origin, PairTable, Segments, pair_image
+
+NAME = "tables.npz"
+FORMAT = 1
+PROGRAM = "panoptic-eval pair tables"
+MARK = b"panoptic-eval sha256 "
+"""Starts the comment at the end of the file; 64 hexadecimal digits follow."""
+LIMIT = 16 << 30
+"""Bytes of the largest file that is read."""
+GROWTH = 200
+"""Times its size a file may grow when it is unpacked, beyond SMALL; tables grow by about 5."""
+SMALL = 64 << 20
+"""Bytes that any file may grow to."""
+TABLES = ("panoptic", "instances", "semantic")
+BOX = ("x", "y", "width", "height")
+
+
+def pack(tables: Mapping[str, PairTable], folder: Path) -> bytes:
+    """Make the content of a file that holds the tables of one run, by name.
+
+    Args:
+        tables: panoptic and, if there are any, instances and semantic; of one catalogue.
+        folder: in which the file will be; the paths of images are stored relative to it.
+    """
+    header = {
+        "program": PROGRAM,
+        "format": FORMAT,
+        "catalogue": [asdict(category) for category in tables["panoptic"].catalogue.categories],
+        "tables": {name: _header(table, folder) for name, table in tables.items()},
+    }
+    members = {"header": np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)}
+    for name, table in tables.items():
+        members |= {f"{name}.{column}": smallest(values) for column, values in _columns(table).items()}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.comment = MARK + bytes(64)
+        for name, values in members.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, values, version=(1, 0), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue(), zipfile.ZIP_DEFLATED)
+    packed = memoryview(file.getbuffer())[:-64]
+    return bytes(packed) + hashlib.sha256(packed).hexdigest().encode()
+
+
+def load(path: Path) -> dict[str, PairTable]:
+    """Read the tables of a run, by name.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, of another program or format, or contradicts itself.
+    """
+    try:
+        data = read_regular(path, LIMIT)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error}); expected the {NAME} that --out wrote") from error
+    if data[-64 - len(MARK) : -64] != MARK:
+        raise InputError(f"{path}: holds no pair tables, or is cut short; expected the {NAME} that --out wrote")
+    if hashlib.sha256(memoryview(data)[:-64]).hexdigest().encode() != data[-64:]:
+        raise InputError(f"{path}: is damaged: its checksum does not fit; expected the {NAME} that --out wrote")
+    try:
+        return _unpack(data, path.parent)
+    except Exception as error:  # whatever zipfile, NumPy and the constructors raise for a file that was made to mislead
+        what = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"{path}: cannot be used: {what}; expected the {NAME} that this version of --out wrote"
+        ) from error
+
+
+def smallest(values: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
+    """The same numbers in the smallest type that holds them exactly.
+
+    >>> smallest(np.array([3, 200])).dtype, smallest(np.array([1.0, np.nan])).dtype, smallest(np.array([0.1])).dtype
+    (dtype('uint8'), dtype('float32'), dtype('float64'))
+    """
+    if values.dtype == bool:
+        return values
+    whole = values.dtype.kind != "f" or np.isfinite(values).all()
+    for kind in ("u1", "i1", "u2", "i2", "u4", "i4", "i8") if whole else ():
+        bounds = np.iinfo(kind)
+        if values.size and not (bounds.min <= values.min() and values.max() <= bounds.max):
+            continue
+        if np.array_equal(values.astype(kind), values):
+            return values.astype(kind)
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    return single if np.array_equal(single, values, equal_nan=True) else values
+
+
+def _header(table: PairTable, folder: Path) -> dict[str, Any]:
+    """What a table's arrays do not say."""
+    return {
+        "origin": asdict(table.origin),
+        "has_masks": table.has_masks,
+        "image_id": table.image_id,
+        "digest": table.digest,
+        "files": [[_relative(path, folder) for path in vars(files).values()] for files in table.files],
+    }
+
+
+def _columns(table: PairTable) -> dict[str, Shaped[np.ndarray, " n"]]:
+    """All arrays of a table, by the name of a part and a column."""
+    columns = {"images.height": table.size[:, 0], "images.width": table.size[:, 1]}
+    for side, segments in (("gt", table.gt), ("pred", table.pred)):
+        named = {**vars(segments), "category": table.catalogue.ids[segments.category]}
+        box = named.pop("box")
+        named |= dict(zip(BOX, box.T, strict=True))
+        columns |= {f"{side}.{'category_id' if name == 'category' else name}": v for name, v in named.items()}
+    return columns | {f"pairs.{name}": values for name, values in vars(table.pairs).items()}
+
+
+def _unpack(data: bytes, folder: Path) -> dict[str, PairTable]:
+    """The tables in a file whose checksum fits.
+
+    Raises:
+        ValueError: it is of another program or format, or contradicts itself.
+        Exception: it is of a form that no version writes.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+        if sum(info.file_size for info in infos) > max(SMALL, GROWTH * len(data)):
+            raise ValueError("it would unpack to many times its size")
+        arrays = {info.filename.removesuffix(".npy"): _array(archive.read(info)) for info in infos}
+    header = json.loads(arrays.pop("header").tobytes())
+    if header["program"] != PROGRAM or header["format"] != FORMAT:
+        raise ValueError(f"it is of format {header['format']} of {header['program']!r}, not of format {FORMAT}")
+    categories = [Category(**{**c, "color": c["color"] and tuple(c["color"])}) for c in header["catalogue"]]
+    _check_types(str, *(c.name for c in categories))
+    _check_types(bool, *(c.isthing for c in categories))
+    catalogue = Catalogue(tuple(categories))
+    tables = {}
+    for name, about in header["tables"].items():
+        if name not in TABLES:
+            raise ValueError(f"it holds a table named {name!r}")
+        own = {key.removeprefix(f"{name}."): arrays.pop(key) for key in list(arrays) if key.startswith(f"{name}.")}
+        tables[name] = _table(about, own, catalogue, folder)
+        if own:
+            raise ValueError(f"it holds arrays that no table has: {', '.join(own)}")
+        if fault := contradiction(tables[name], overlapping=name == "instances"):
+            raise ValueError(f"it contradicts itself: {name}: {fault}")
+    if arrays or "panoptic" not in tables:
+        raise ValueError("it holds other arrays than its header says")
+    if "instances" in tables and tables["instances"].image_id != tables["panoptic"].image_id:
+        raise ValueError("it contradicts itself: instances: its images are others than those of panoptic")
+    return tables
+
+
+def _array(content: bytes) -> Shaped[np.ndarray, " n"]:
+    """One array of one dimension in NumPy's format, whose head cannot ask for more memory than there is content."""
+    stream = io.BytesIO(content)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("another version of NumPy's format")
+    (length,), _, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.kind not in "buif":
+        raise ValueError(f"an array of {dtype}")
+    values = np.frombuffer(content, dtype, offset=stream.tell())
+    if len(values) != length:
+        raise ValueError(f"an array of {len(values)} instead of {length} values")
+    return values
+
+
+def _table(
+    about: Mapping[str, Any], columns: dict[str, Shaped[np.ndarray, " n"]], catalogue: Catalogue, folder: Path
+) -> PairTable:
+    """A table from its part of the header and its arrays, which are taken out of `columns`."""
+
+    def integers(name: str) -> Int[np.ndarray, " n"]:
+        return columns.pop(name).astype(np.int64, casting="safe")
+
+    def numbers(name: str) -> Shaped[np.ndarray, " n"]:
+        return columns.pop(name).astype(np.float64, casting="same_kind")
+
+    def segments(side: str) -> Segments:
+        area = columns.pop(f"{side}.area")  # pixels, or those of a box, which need not be whole
+        return Segments(
+            image=integers(f"{side}.image"),
+            id=integers(f"{side}.id"),
+            category=catalogue.index(integers(f"{side}.category_id")),
+            area=area.astype(np.float64 if area.dtype.kind == "f" else np.int64, casting="safe"),
+            stated_area=numbers(f"{side}.stated_area"),
+            box=np.stack([numbers(f"{side}.{name}") for name in BOX], axis=1),
+            crowd=columns.pop(f"{side}.crowd").astype(bool, casting="no"),
+            score=numbers(f"{side}.score"),
+        )
+
+    origin = Origin(**{**about["origin"], **{k: tuple(about["origin"][k]) for k in ("shard", "warnings")}})
+    _check_types(
+        str, origin.gt, origin.pred, origin.missing, origin.path, origin.inflater, *origin.warnings, *about["digest"]
+    )
+    _check_types(int, origin.missing_images, origin.reference_images, *origin.shard)
+    _check_types(bool, about["has_masks"])
+    return PairTable(
+        catalogue=catalogue,
+        image_id=tuple(about["image_id"]),
+        size=np.stack([integers("images.height"), integers("images.width")], axis=1),
+        digest=tuple(about["digest"]),
+        gt=segments("gt"),
+        pred=segments("pred"),
+        pairs=Pairs(**{f.name: integers(f"pairs.{f.name}") for f in fields(Pairs)}),
+        has_masks=about["has_masks"],
+        origin=origin,
+        files=tuple(
+            Files(_absolute(gt, folder), pred and _absolute(pred, folder), photograph and _absolute(photograph, folder))
+            for gt, pred, photograph in about["files"]
+        ),
+    )
+
+
+def _check_types(wanted: type, *values: object) -> None:
+    """Raise TypeError unless all values are of a type."""
+    for value in values:
+        if type(value) is not wanted:
+            raise TypeError(f"{value!r} instead of {wanted.__name__}")
+
+
+def contradiction(table: PairTable, *, overlapping: bool) -> str:
+    """What in a table cannot be; empty if all is well.
+
+    Args:
+        table: any.
+        overlapping: whether its segments are detections, which may overlap; else pairs cover each pixel once.
+    """
+    images, pairs = len(table), table.pairs
+    if {len(table.size), len(table.digest)} != {images} or len(table.files) not in (0, images):
+        return "its images have different numbers of ids, sizes, digests and files"
+    if not all(type(i) in (int, str) for i in table.image_id) or len(set(table.image_id)) < images:
+        return "an image id is no integer and no string, or occurs twice"
+    if (table.size < 1).any():
+        return "an image has no pixel"
+    for side, segments in (("gt", table.gt), ("pred", table.pred)):
+        if fault := _contradiction_of(segments, images):
+            return f"{side}: {fault}"
+    if len({len(values) for values in vars(pairs).values()}) > 1:
+        return "its pairs have columns of different lengths"
+    sides = ((pairs.gt, table.gt), (pairs.pred, table.pred))
+    if any(((index < -1) | (index >= len(segments))).any() for index, segments in sides):
+        return "a pair names a segment that is not there"
+    if ((pairs.gt < 0) & (pairs.pred < 0)).any() or (pairs.pixels < 1).any():
+        return "a pair is void on both sides, or has no pixel"
+    both = (pairs.gt >= 0) & (pairs.pred >= 0)
+    if (table.gt.image[pairs.gt[both]] != table.pred.image[pairs.pred[both]]).any():
+        return "a pair is of segments of two images"
+    if len(np.unique(pairs.gt * (len(table.pred) + 1) + pairs.pred)) < len(pairs.gt):
+        return "a pair occurs twice"
+    image = pair_image(table)
+    if (np.diff(image) < 0).any():
+        return "its pairs do not go image by image"
+    for index, segments in sides:
+        solid = index >= 0
+        if overlapping:
+            if not solid.all() or (pairs.pixels > segments.area[index]).any():
+                return "a pair is of void, or has more pixels than its segment"
+        elif (np.bincount(index[solid], pairs.pixels[solid], len(segments)) != segments.area).any():
+            return "the pixels of its pairs do not add up to the areas of its segments"
+    if not overlapping and (np.bincount(image, pairs.pixels, images) > table.size.prod(1)).any():
+        return "an image has more pixels in pairs than in all"
+    return ""
+
+
+def _contradiction_of(segments: Segments, images: int) -> str:
+    """What in the segments of one side cannot be."""
+    if len({len(values) for values in vars(segments).values()}) > 1:
+        return "its columns have different lengths"
+    if len(segments) and (segments.image[0] < 0 or segments.image[-1] >= images):
+        return "a segment is of an image that is not there"
+    if (np.diff(segments.image) < 0).any():
+        return "its segments do not go image by image"
+    if (segments.category < 0).any():
+        return "a category is not in the catalogue"
+    order = np.lexsort((segments.id, segments.image))
+    if ((np.diff(segments.image[order]) == 0) & (np.diff(segments.id[order]) == 0)).any():
+        return "an id occurs twice in an image"
+    if (segments.area < 0).any() or not np.isfinite(segments.area).all() or not np.isfinite(segments.box).all():
+        return "an area or a box is no number"
+    if np.isinf(segments.score).any() or np.isinf(segments.stated_area).any():
+        return "a score or a stated area is infinite"
+    return ""
+
+
+def _relative(path: Path | None, folder: Path) -> str | None:
+    """A path as seen from a folder, with slashes; absolute where it lies on another drive."""
+    if path is None:
+        return None
+    try:
+        return Path(os.path.relpath(_real(path.parent) / path.name, _real(folder))).as_posix()
+    except ValueError:
+        return path.absolute().as_posix()
+
+
+def _absolute(path: str, folder: Path) -> Path:
+    """The path that `_relative` made relative to a folder."""
+    return Path(os.path.normpath(_real(folder) / path))
+
+
+@cache
+def _real(folder: Path) -> Path:
+    """The folder without links: `..` leads elsewhere from a linked one."""
+    return Path(os.path.realpath(folder))
