@@ -13,8 +13,35 @@ import types
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from model.box_coding import Weights
-from model.levels import Levels
+
+@dataclass(frozen=True)
+class Weights:
+    """Factors of box deltas; losses see the deltas multiplied."""
+
+    centre: float = 1.0
+    """Factor of dx and dy."""
+    size: float = 1.0
+    """Factor of log dw and log dh."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Pyramid levels that regions are pooled from; level 0 is P2, the finest.
+
+    Lin et al., "Feature Pyramid Networks", CVPR 2017, arXiv 1612.03144, Eq. 1: a box of size s = √(width * height) goes
+    to level floor(2 + log2(s / canonical_size)), clamped to those that there are. By default levels switch at 112, 224
+    and 448 pixels.
+    """
+
+    count: int = 4
+    """Number of levels."""
+    canonical_size: float = 224.0
+    """Box size at which level 2 begins, pixels of the network's input. Small crops want a smaller one."""
+
+    def octave(self, level: int) -> tuple[float, float]:
+        """Return the smallest box size of a level, and that of the next; the end levels count as one octave, too."""
+        return self.canonical_size * 2.0 ** (level - 2), self.canonical_size * 2.0 ** (level - 1)
+
 
 DEFAULT_LEVELS = Levels()
 ROI_WEIGHTS = Weights(centre=10.0, size=5.0)

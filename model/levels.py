@@ -1,33 +1,16 @@
-"""Which level of the feature pyramid a box belongs to: used by the network's heads, and by ISUS, which aims at it."""
+"""Levels of the feature pyramid that boxes belong to. The network's heads pool from them, and ISUS aims at them."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Levels:
-    """The levels that regions are pooled from; level 0 is P2, the finest.
-
-    Lin et al., "Feature Pyramid Networks", CVPR 2017, Eq. 1: a box of size s = √(width * height) goes to level
-    floor(2 + log2(s / canonical_size)), clamped to those that there are. By default levels switch at 112, 224, 448.
-    """
-
-    count: int = 4
-    canonical_size: float = 224.0
-    """Pixels of the network's input: where level 2 begins. Small crops want a smaller one."""
-
-    def octave(self, level: int) -> tuple[float, float]:
-        """Smallest box size of a level, and where the next begins; the end levels count as one octave wide, too."""
-        return self.canonical_size * 2.0 ** (level - 2), self.canonical_size * 2.0 ** (level - 1)
+from model.config import Levels
 
 
 def box_levels(boxes: Float[Tensor, "*n 4"], levels: Levels) -> Int[Tensor, "*n"]:
-    """Level of each box x0, y0, x1, y1 (pixels of the network's input), int64.
+    """Return the level of each box x0, y0, x1, y1 (pixels of the network's input), int64, by the rule of `Levels`.
 
     >>> box_levels(torch.tensor([[0.0, 0.0, 20.0, 10.0], [0.0, 0.0, 224.0, 224.0]]), Levels()).tolist()
     [0, 2]

@@ -21,6 +21,7 @@ from model.heads.mask import MaskHead
 from model.heads.rpn import RPNHead, propose
 from model.heads.semantic import DeepLab, MiniDL
 from model.levels import box_levels
+from model.losses.box import box_loss
 from model.losses.cabb import crop_aware_loss
 from model.losses.roi import category_loss, mask_loss, mask_targets
 from model.losses.rpn import image_weights, objectness_loss
@@ -239,14 +240,15 @@ class PanopticNet(nn.Module):
         beta: float,
         weights: Weights,
     ) -> Tensor:
-        """Of each positive row, given its deltas: crop-aware, or, with no side open, the standard loss."""
+        """Return the loss of each positive row, given its deltas: crop-aware (Eq. 2) or standard (Eq. 1)."""
         positive = rows.positive
-        image, instance = rows.image[positive], rows.instance[positive]
+        boxes, image, instance = rows.boxes[positive], rows.image[positive], rows.instance[positive]
         visible = gather([t.visible for t in targets], image, instance)
-        open_sides = gather([t.open_sides for t in targets], image, instance)
         if self.config.box_loss == "standard":
-            open_sides = torch.zeros_like(open_sides)
-        return crop_aware_loss(deltas, rows.boxes[positive], visible, open_sides, size, beta=beta, weights=weights)
+            return box_loss(deltas, boxes, visible, beta=beta, weights=weights)
+        open_sides = gather([t.open_sides for t in targets], image, instance)
+        # `size` is that of the padded batch. It is the crop's wherever a side is open: padding never opens one.
+        return crop_aware_loss(deltas, boxes, visible, open_sides, size, beta=beta, weights=weights)
 
     def _propose(
         self, objectness: Tensor, deltas: Tensor, boxes: Tensor, bounds: tuple[int, int] | None

@@ -1,28 +1,28 @@
-"""The crop-aware box loss: Porzi et al., "Improving Panoptic Segmentation at All Scales", CVPR 2021, Sec. 2.2 to 2.4.
+"""The crop-aware box loss (CABB): Porzi et al., "Improving Panoptic Segmentation at All Scales", CVPR 2021.
 
-In one dimension a box is a centre δ and a size ω, relative to the proposal. Where the object goes on past the crop, all
-boxes that look the same inside the crop are equally good targets, and the loss is towards the closest of them.
+arXiv 2012.07717, Sec. 2.2 to 2.4. In one dimension a box is a center δ and a size ω, relative to the proposal. Where
+the object goes on past the crop, all boxes that look the same inside the crop are equally good targets (`feasible`),
+and the loss is towards the closest of them (`crop_aware_targets`). Finding it is problem O1 (`losses.o1`) where one
+side of the box is cut, and problem O2 (`reduce_o2`) where both are.
 """
 
 from __future__ import annotations
 
 import math
+from operator import mul, truediv
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from model.box_coding import UNIT_WEIGHTS, Weights
+from model.box_coding import UNIT_WEIGHTS, AnyWeights, by_dimension, four
+from model.losses.box import at_least_float32, towards
+from model.losses.o1 import exp, log, solve_o1
 
 SMALLEST = 1e-6
 """Pixels that a box covers at least: only so that a visible box beside its crop still has a finite loss."""
-MAX_LOG = 100.0
-"""Predicted log sizes beyond ± this count as this: e**100 is no box, and its square is still finite."""
 SLACK = 0.5
 """Pixels by which a visible box may miss the border of its crop: far more than rounding makes of it."""
-SECTIONS, ROUNDS = 8, 3
-"""A bracket is cut into 8 parts 3 times: to 1/512 of a piece on which the objective is smooth."""
 
 
 def crop_aware_loss(
@@ -30,25 +30,25 @@ def crop_aware_loss(
     proposals: Float[Tensor, "r 4"],
     visible: Float[Tensor, "r 4"],
     open_sides: Bool[Tensor, "r 4"],
-    crop_size: tuple[int, int] | Float[Tensor, "r 2"],
+    crop_size: tuple[float, float],
     *,
     beta: float,
-    weights: Weights = UNIT_WEIGHTS,
+    weights: AnyWeights = UNIT_WEIGHTS,
 ) -> Float[Tensor, " r"]:
-    """Box regression towards the best full box that the crop allows (Porzi et al., CVPR 2021, Eq. 2).
+    """Measure how far predicted deltas are from the best full box that the crop allows: L_CABB, Eq. 2 of the paper.
 
     Every box X that equals `visible` once cropped is as good a target:
-    loss = min { Σ huber(encode(X, proposal, weights) − deltas) : crop(X) = visible }.
-    With no open side it is the standard loss (Eq. 1).
+    L_CABB = min { Σ huber(encode(X, proposal, weights) − deltas) : crop(X) = visible }.
+    With no open side it is the standard loss (`losses.box.box_loss`, Eq. 1).
 
     Args:
         deltas: predicted weights * (dx, dy, log dw, log dh), relative to the proposal.
         proposals, visible: x0, y0, x1, y1 in pixels of the crop, row i of one belonging to row i of the other; of
             positive size.
         open_sides: left, top, right, bottom: whether the object goes on past that border of the crop.
-        crop_size: height, width, pixels; of all crops, or a row for each box.
+        crop_size: height, width, pixels.
         beta: where the Huber norm turns from quadratic to linear.
-        weights: what the deltas are multiplied by.
+        weights: factors of the deltas.
 
     Returns:
         The sum over the four coordinates; in the precision of the deltas, at least float32. On a GPU, and compiled,
@@ -60,13 +60,53 @@ def crop_aware_loss(
     exact = deltas.double()  # 10 * (a large offset) minus nearly the same: float32 would lose what is left
     # Envelope theorem (Prop. 1): at the minimum the target counts as a constant.
     target = crop_aware_targets(exact, proposals, visible, open_sides, crop_size, beta=beta, weights=weights)
-    loss = F.smooth_l1_loss(exact, target, reduction="none", beta=beta).sum(-1)
-    return loss.to(torch.promote_types(deltas.dtype, torch.float32))
+    return towards(exact, target, beta).to(at_least_float32(deltas))
+
+
+@torch.no_grad()
+def crop_aware_targets(
+    deltas: Float[Tensor, "r 4"],
+    proposals: Float[Tensor, "r 4"],
+    visible: Float[Tensor, "r 4"],
+    open_sides: Bool[Tensor, "r 4"],
+    crop_size: tuple[float, float],
+    *,
+    beta: float,
+    weights: AnyWeights = UNIT_WEIGHTS,
+) -> Float[Tensor, "r 4"]:
+    """Find the deltas of the box that minimizes `crop_aware_loss` among those equal to `visible` once cropped.
+
+    Takes the same arguments. The two dimensions are independent (Sec. 2.4). With both sides of one fixed, the box is
+    the visible one. With one side open, the other stays glued to its visible edge, which leaves ω to choose: problem
+    O1. With both open, it is problem O2.
+    """
+    wrong = impossible(visible, open_sides, crop_size)
+    x_weight, y_weight, *size_weights = four(weights)
+    # Dimensions first, so that slices are contiguous. In float64: for a few thousand numbers, launching is what costs.
+    exact = deltas.double().T.contiguous()
+    center = by_dimension(truediv, exact[:2], x_weight, y_weight, dim=0)
+    log_size = by_dimension(truediv, exact[2:], *size_weights, dim=0)
+    a, b = feasible(proposals, visible, open_sides, crop_size)
+    lower_open, upper_open = open_sides.T.contiguous().view(2, 2, -1)
+
+    covers, glued_below = reduce_o2(center, log_size, a, b)
+    covers, glued_below = covers & lower_open & upper_open, upper_open & (glued_below | ~lower_open)
+    wanted = 2.0 * torch.where(glued_below, center - a, b - center)  # ω̂: with it, the center would be as predicted
+    size = _solve_both(wanted, log_size, b - a, beta, ((x_weight, size_weights[0]), (y_weight, size_weights[1])))
+    size = torch.where(lower_open | upper_open, size, b - a)
+    best_center = torch.where(glued_below, a + size / 2.0, b - size / 2.0)
+    target = torch.cat(
+        [
+            torch.where(covers, exact[:2], by_dimension(mul, best_center, x_weight, y_weight, dim=0)),
+            torch.where(covers, exact[2:], by_dimension(mul, log(size), *size_weights, dim=0)),
+        ]
+    )
+    return target.T.masked_fill(wrong[:, None], math.nan).to(at_least_float32(deltas))
 
 
 @torch.no_grad()
 def impossible(
-    visible: Float[Tensor, "r 4"], open_sides: Bool[Tensor, "r 4"], crop_size: tuple[int, int] | Float[Tensor, "r 2"]
+    visible: Float[Tensor, "r 4"], open_sides: Bool[Tensor, "r 4"], crop_size: tuple[float, float]
 ) -> Bool[Tensor, " r"]:
     """Tell which rows are not the visible part of a box: they leave the crop, or end before a border that they cross.
 
@@ -75,9 +115,10 @@ def impossible(
     Raises:
         ValueError: there is such a row; only for tensors on the CPU, and not while compiling.
     """
-    extent = crop_size.to(visible) if isinstance(crop_size, Tensor) else visible.new_tensor(crop_size)
-    beyond = torch.cat([-visible[:, :2], visible[:, 2:] - extent.flip(-1)], 1)  # of each side, pixels outside the crop
-    slack = SLACK + extent.amax(-1, keepdim=True) * torch.finfo(visible.dtype).eps
+    height, width = crop_size
+    # Of each side, pixels outside the crop; column by column, as a tensor made of numbers would wait for a GPU.
+    beyond = torch.stack([-visible[:, 0], -visible[:, 1], visible[:, 2] - width, visible[:, 3] - height], 1)
+    slack = SLACK + max(crop_size) * torch.finfo(visible.dtype).eps
     outside, short = beyond > slack, open_sides & (beyond < -slack)
     wrong = (outside | short).any(1)
     if visible.device.type == "cpu" and not torch.compiler.is_compiling() and wrong.any():
@@ -92,157 +133,51 @@ def impossible(
     return wrong
 
 
-@torch.no_grad()
-def crop_aware_targets(
-    deltas: Float[Tensor, "r 4"],
+def feasible(
     proposals: Float[Tensor, "r 4"],
     visible: Float[Tensor, "r 4"],
     open_sides: Bool[Tensor, "r 4"],
-    crop_size: tuple[int, int] | Float[Tensor, "r 2"],
-    *,
-    beta: float,
-    weights: Weights = UNIT_WEIGHTS,
-) -> Float[Tensor, "r 4"]:
-    """Deltas of the box that minimises `crop_aware_loss` among those equal to `visible` once cropped; same arguments.
+    crop_size: tuple[float, float],
+) -> tuple[Float[Tensor, "2 r"], Float[Tensor, "2 r"]]:
+    """Describe the feasible set ρ(G, C) of the paper: all boxes that equal the visible one once cropped.
 
-    The two dimensions are independent (Sec. 2.4). With both sides of one fixed, its box is the visible one. With one
-    side open, the other stays glued to its visible edge, which leaves ω to choose (problem O1). With both open (O2), a
-    prediction that covers the crop is its own target; any other has the optimum on the boundary of the feasible set,
-    glued to the border that is further from its centre: glued to the other, every ω would cost more.
+    Takes the arguments of `crop_aware_loss`.
+
+    Returns:
+        a, b: in x and in y, a feasible box covers [a, b], relative to the proposal's center and size. It ends at a, or
+        at b, where that side is fixed; where it is open, a or b is the crop's border and the box may go on beyond it.
+        float64.
     """
-    wrong = impossible(visible, open_sides, crop_size)
-    # Dimensions first, so that slices are contiguous. In float64: for a few thousand numbers, launching is what costs.
-    rows = torch.cat([deltas.double(), proposals, visible], 1).T.contiguous()
-    exact, proposals, visible = rows.split(4)
-    centre, log_size = exact[:2] / weights.centre, exact[2:] / weights.size
-    reference_centre, reference_size = (proposals[:2] + proposals[2:]) / 2.0, proposals[2:] - proposals[:2]
+    sides = torch.cat([proposals, visible], 1).double().T.contiguous()
+    center, size = (sides[:2] + sides[2:4]) / 2.0, sides[2:4] - sides[:2]
     lower_open, upper_open = open_sides.T.contiguous().view(2, 2, -1)
-    crop_width_height = (
-        crop_size.T.flip(0).double()
-        if isinstance(crop_size, Tensor)
-        else torch.stack([torch.full_like(centre[0], extent) for extent in reversed(crop_size)])
-    )
-
-    # Relative to the proposal, [a, b] is what a box has to cover; where a side is fixed, it ends there.
-    lower = visible[:2].masked_fill(lower_open, 0.0)
-    upper = torch.maximum(torch.where(upper_open, crop_width_height, visible[2:]), lower + SMALLEST)
-    a, b = (lower - reference_centre) / reference_size, (upper - reference_centre) / reference_size
-    glued_below = upper_open & (~lower_open | (centre + centre >= a + b))
-    wanted = 2.0 * torch.where(glued_below, centre - a, b - centre)  # ω̂: with it, the centre would be as predicted
-    size = _best_size(wanted, log_size, b - a, beta=beta, p=weights.centre / 2, q=weights.size)
-    size = torch.where(lower_open | upper_open, size, b - a)
-    best_centre = torch.where(glued_below, a + size / 2.0, b - size / 2.0)
-    covers = lower_open & upper_open & (_exp(log_size) >= wanted)
-    target = torch.cat(
-        [
-            torch.where(covers, exact[:2], weights.centre * best_centre),
-            torch.where(covers, exact[2:], weights.size * _log(size)),
-        ]
-    )
-    return target.T.masked_fill(wrong[:, None], math.nan).to(torch.promote_types(deltas.dtype, torch.float32))
+    borders = torch.stack([torch.full_like(center[0], extent) for extent in reversed(crop_size)])
+    lower = sides[4:6].masked_fill(lower_open, 0.0)
+    upper = torch.maximum(torch.where(upper_open, borders, sides[6:]), lower + SMALLEST)
+    return (lower - center) / size, (upper - center) / size
 
 
-def _best_size(
-    wanted: Float[Tensor, "2 r"],
-    log_size: Float[Tensor, "2 r"],
-    least: Float[Tensor, "2 r"],
-    *,
-    beta: float,
-    p: float,
-    q: float,
-) -> Float[Tensor, "2 r"]:
-    """The ω ≥ ω₀ that minimises f(ω) = huber(p (ω − ω̂)) + huber(q log(ω / ω_P)): problem O1, with delta weights.
+def reduce_o2(
+    center: Float[Tensor, "2 r"], log_size: Float[Tensor, "2 r"], a: Float[Tensor, "2 r"], b: Float[Tensor, "2 r"]
+) -> tuple[Bool[Tensor, "2 r"], Bool[Tensor, "2 r"]]:
+    """Reduce problem O2, both sides open, to nothing or to problem O1 (Sec. 2.4).
 
-    f is not convex, yet each place where f' turns from negative to positive, that is each local minimum, lies in one
-    of a few intervals on which that happens once at most. The answer is the best of the minima on these.
+    A prediction that covers [a, b] is its own optimum. Any other has its optimum on the boundary of the feasible set,
+    glued to the border that is further from its center: glued to the other, every ω would cost more.
 
-    Args:
-        wanted: ω̂, of any sign.
-        log_size: log ω_P.
-        least: ω₀, positive.
+    Returns:
+        Whether the prediction is the optimum; else, whether the optimum is glued to a (True) or to b.
     """
-    log_size = log_size.clamp(-MAX_LOG, MAX_LOG)
-    size = _exp(log_size)
-    size_linear_from = size * math.exp(min(beta / q, MAX_LOG))
-    centre_quadratic_from = wanted - beta / p
-
-    # Between ω̂ and ω_P. If ω̂ <= ω_P both terms are convex there. Else only as far as the second term is convex: while
-    # it is quadratic, and up to e ω_P.
-    convex_until = torch.minimum(wanted, size * math.exp(min(beta / q, 1.0)))
-    convex = wanted <= size
-    brackets = [(torch.minimum(wanted, size), torch.where(convex, size, convex_until))]
-    if beta > q:
-        # Beyond e ω_P, both terms quadratic: the sign of f' is that of (p/q)² ω (ω − ω̂) + log(ω/ω_P), which rises,
-        # falls, and rises again.
-        turn = _sqrt(wanted.square() - 8.0 * (q / p) ** 2)
-        start = torch.maximum(math.e * size, centre_quadratic_from)
-        brackets += [
-            (start, torch.minimum((wanted - turn) / 4.0, size_linear_from)),
-            (torch.maximum(start, (wanted + turn) / 4.0), torch.minimum(wanted, size_linear_from)),
-        ]
-    # First term quadratic, second linear: ω² − ω̂ ω + q β / p² = 0, of which the larger root is a minimum.
-    root = (wanted + _sqrt(wanted.square() - 4.0 * q * beta / p**2)) / 2.0
-    root = torch.maximum(root, torch.maximum(centre_quadratic_from, size_linear_from))
-    # Both linear: ω = q/p, a minimum within the first bracket if ω̂ <= ω_P, else always a maximum.
-
-    def slope(log: Float[Tensor, "... 2 r"]) -> Float[Tensor, "... 2 r"]:
-        """The derivative of f with respect to log ω, times β/q²."""
-        omega = _exp(log)
-        by_centre, by_size = (omega - wanted).clamp(-beta / p, beta / p), (log - log_size).clamp(-beta / q, beta / q)
-        return torch.addcmul(by_size, omega, by_centre, value=(p / q) ** 2)
-
-    low = torch.maximum(torch.stack([low for low, _ in brackets]), least)
-    high = torch.maximum(torch.stack([high for _, high in brackets]), low)
-    kinks = torch.stack(
-        [
-            torch.where(convex, wanted + beta / p, centre_quadratic_from),
-            size * math.exp(-min(beta / q, MAX_LOG)),
-            torch.full_like(wanted, q / p),
-        ]
-    )
-    kinks = _log(torch.minimum(torch.maximum(kinks[:, None], low), high))
-    falls = slope(kinks) < 0.0
-    low, high = torch.where(falls, kinks, _log(low)).amax(0), torch.where(falls, _log(high), kinks).amin(0)
-    middle, half = (low + high) / 2.0, (high - low) / 2.0
-    cuts = torch.linspace(-1.0, 1.0, SECTIONS + 1, dtype=low.dtype, device=low.device)[:, None, None, None]
-    for done in range(ROUNDS):
-        signs = slope(torch.addcmul(middle, half, cuts[1:-1], value=SECTIONS**-done)).sign().sum(0)
-        middle = torch.addcmul(middle, half, signs, value=-(SECTIONS ** -(done + 1)))  # to the section where f turns
-    # f is smooth on what is left: one linear interpolation squares the error.
-    ends = torch.addcmul(middle, half, cuts[::SECTIONS], value=SECTIONS**-ROUNDS)
-    falling, rising = slope(ends)
-    share = (falling / (falling - rising).clamp(max=-1e-300)).clamp(0.0, 1.0)
-    bottoms = torch.lerp(ends[0], ends[1], share)  # of a bracket on which f only rises: its lower end, such as ω₀
-
-    root = torch.maximum(root, least)
-    omegas, logs = torch.cat([root[None], _exp(bottoms)]), torch.cat([_log(root)[None], bottoms])
-    by_centre, by_size = (omegas - wanted).abs(), (logs - log_size).abs()
-    costs = (p / q) ** 2 * _huber(by_centre, beta / p) + _huber(by_size, beta / q)  # f, times β/q²
-    best, lowest = omegas[0], costs[0]
-    for omega, cost in zip(omegas[1:].unbind(), costs[1:].unbind(), strict=True):
-        best, lowest = torch.where(lowest < cost, best, omega), torch.minimum(lowest, cost)
-    return best
+    glued_below = center + center >= a + b
+    return exp(log_size) >= 2.0 * torch.where(glued_below, center - a, b - center), glued_below
 
 
-# torch.exp, log and sqrt of a CPU tensor wake all threads of MKL, even for a few numbers: where the cores are busy with
-# loading data, each call then waits for milliseconds. Their relatives do not.
-
-
-def _exp(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    return torch.exp2(x * math.log2(math.e))
-
-
-def _log(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    return torch.log1p(x - 1.0)
-
-
-def _sqrt(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """0 where x is negative."""
-    x = x.clamp(min=1e-300)
-    return x * torch.rsqrt(x)
-
-
-def _huber(distance: Float[Tensor, "*n"], linear_from: float) -> Float[Tensor, "*n"]:
-    """z²/2 up to `linear_from`, then a line: the Huber norm of the paper's Eq. 1 times beta, for distances z >= 0."""
-    quadratic = distance.clamp(max=linear_from)
-    return quadratic * (distance - quadratic / 2.0)
+def _solve_both(
+    wanted: Tensor, log_size: Tensor, least: Tensor, beta: float, weights: tuple[tuple[float, float], ...]
+) -> Tensor:
+    """Solve O1 in x and in y, given the weights of center and size in each; at once if these are the same."""
+    if weights[0] == weights[1]:
+        center, size = weights[0]
+        return solve_o1(wanted, log_size, least, beta=beta, p=center / 2, q=size)
+    rows = zip(wanted, log_size, least, weights, strict=True)
+    return torch.stack([solve_o1(w, s, o, beta=beta, p=center / 2, q=size) for w, s, o, (center, size) in rows])

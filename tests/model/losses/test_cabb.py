@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.box_coding import UNIT_WEIGHTS, Weights, decode, encode
-from model.losses.cabb import crop_aware_loss, crop_aware_targets, impossible
+from model.losses.box import box_loss
+from model.losses.cabb import crop_aware_loss, crop_aware_targets, feasible, impossible, reduce_o2
 
 CROP = (384, 512)
 ROI_HEAD = Weights(10, 5)
@@ -41,10 +42,6 @@ def rows(seed: int, n: int = 64, *, weights: Weights = UNIT_WEIGHTS, dtype=torch
 def cropped(boxes, crop_size=CROP):
     height, width = crop_size
     return torch.minimum(boxes.clamp(min=0), torch.tensor([width, height, width, height]))
-
-
-def plain_loss(deltas, proposals, visible, *, beta, weights=UNIT_WEIGHTS):
-    return F.smooth_l1_loss(encode(visible, proposals, weights), deltas, reduction="none", beta=beta).sum(-1)
 
 
 laws = settings(max_examples=25, deadline=None)
@@ -122,22 +119,22 @@ def test_the_target_looks_like_the_visible_box_in_the_crop(seed, beta, weights):
 
 @given(seed=seeds, beta=betas, weights=heads)
 @laws
-def test_the_loss_is_the_plain_loss_towards_the_target(seed, beta, weights):
+def test_the_loss_is_the_standard_loss_towards_the_target(seed, beta, weights):
     deltas, proposals, visible, open_sides = case = rows(seed, weights=weights, dtype=torch.float64)
     target = crop_aware_targets(*case, CROP, beta=beta, weights=weights)
     towards_target = F.smooth_l1_loss(target, deltas, reduction="none", beta=beta).sum(-1)
     loss = crop_aware_loss(*case, CROP, beta=beta, weights=weights)
     torch.testing.assert_close(loss, towards_target)
     assert (loss >= 0).all()
-    assert (loss <= plain_loss(deltas, proposals, visible, beta=beta, weights=weights) + 1e-9).all()
+    assert (loss <= box_loss(deltas, proposals, visible, beta=beta, weights=weights) + 1e-9).all()
 
 
 @given(seed=seeds, beta=betas, weights=heads)
 @laws
-def test_without_open_sides_it_is_the_plain_loss(seed, beta, weights):
+def test_without_open_sides_it_is_the_standard_loss(seed, beta, weights):
     deltas, proposals, visible, open_sides = rows(seed, weights=weights, dtype=torch.float64)
     loss = crop_aware_loss(deltas, proposals, visible, NONE.expand(64, 4), CROP, beta=beta, weights=weights)
-    torch.testing.assert_close(loss, plain_loss(deltas, proposals, visible, beta=beta, weights=weights))
+    torch.testing.assert_close(loss, box_loss(deltas, proposals, visible, beta=beta, weights=weights))
 
 
 @pytest.mark.parametrize(
@@ -175,6 +172,52 @@ def test_one_open_side_by_hand():
     assert decode(target, proposal).tolist() == [pytest.approx([350, 100, 350 + 100 * root, 200], abs=1e-4)]
 
 
+@given(seed=seeds)
+@laws
+def test_a_box_is_feasible_exactly_if_it_equals_the_visible_one_once_cropped(seed):
+    """The intervals of `feasible` against their definition, on boxes whose sides move inwards or outwards or stay."""
+    _, proposals, visible, open_sides = rows(seed, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed % 2**31)
+    outwards = torch.tensor([-1, -1, 1, 1])
+    boxes = visible + 0.4 * outwards * torch.randint(-1, 2, (50, 64, 4), generator=generator)
+    # A fixed side at the border may not move outwards, though it would look the same: there the object ends.
+    boxes = torch.where(open_sides, boxes, torch.minimum(boxes.clamp(min=0), torch.tensor([*CROP[::-1]] * 2)))
+    a, b = (side.T for side in feasible(proposals, visible, open_sides, CROP))
+    center, size = (proposals[:, :2] + proposals[:, 2:]) / 2, proposals[:, 2:] - proposals[:, :2]
+    beyond = torch.cat([a - (boxes[..., :2] - center) / size, (boxes[..., 2:] - center) / size - b], -1)
+    is_feasible = torch.where(open_sides, beyond > -1e-9, beyond.abs() < 1e-9)
+    looks_the_same = (cropped(boxes) - visible).abs() < 1e-6
+    assert torch.equal(is_feasible, looks_the_same)
+
+
+def test_o2_by_hand():
+    """Both sides open, [a, b] = [-1, 2]: covered; not covered, nearer to the upper border; nearer to the lower one."""
+    center, size = torch.tensor([[0.5, 1.0, 0.0]] * 2), torch.tensor([[3.0, 3.9, 3.9]] * 2)
+    a, b = torch.full((2, 3), -1.0), torch.full((2, 3), 2.0)
+    covers, glued_below = reduce_o2(center.double(), size.double().log() + 1e-12, a.double(), b.double())
+    assert covers.tolist() == [[True, False, False]] * 2
+    assert glued_below.tolist()[0][1:] == [True, False]
+
+
+@pytest.mark.parametrize("weights", [(10, 10, 5, 5), (8, 3, 5, 2)])
+def test_weights_are_also_taken_as_four(weights):
+    """As detectron2 and torchvision write them: of dx, dy, log dw, log dh. The two dimensions do not see each other."""
+    dx, dy, dw, dh = weights
+    deltas, proposals, visible, open_sides = rows(11, weights=Weights(5, 3), dtype=torch.float64)
+    loss, target = (
+        f(deltas, proposals, visible, open_sides, CROP, beta=1.0, weights=weights)
+        for f in (crop_aware_loss, crop_aware_targets)
+    )
+    horizontal, vertical = (
+        crop_aware_targets(deltas, proposals, visible, open_sides, CROP, beta=1.0, weights=pair)
+        for pair in (Weights(dx, dw), Weights(dy, dh))
+    )
+    expected = torch.stack([horizontal[:, 0], vertical[:, 1], horizontal[:, 2], vertical[:, 3]], -1)
+    torch.testing.assert_close(target, expected)
+    torch.testing.assert_close(loss, F.smooth_l1_loss(deltas, expected, reduction="none", beta=1.0).sum(-1))
+    torch.testing.assert_close(encode(decode(deltas, proposals, weights), proposals, weights), deltas)
+
+
 # Symmetries
 
 
@@ -182,7 +225,7 @@ def test_one_open_side_by_hand():
 @laws
 def test_invariant_to_a_common_scale(seed, beta, weights, scale):
     deltas, proposals, visible, open_sides = case = rows(seed, weights=weights, dtype=torch.float64)
-    scaled_crop = scale * torch.tensor(CROP, dtype=torch.float64).expand(64, 2)
+    scaled_crop = (scale * CROP[0], scale * CROP[1])
     scaled = crop_aware_loss(
         deltas, scale * proposals, scale * visible, open_sides, scaled_crop, beta=beta, weights=weights
     )
@@ -219,15 +262,6 @@ def test_invariant_to_a_translation(seed, shift):
         crop_aware_loss(deltas, proposals + moved, visible + moved, open_sides, tall, beta=0.3),
         crop_aware_loss(deltas, proposals, visible, open_sides, tall, beta=0.3),
     )
-
-
-def test_each_row_may_have_its_own_crop():
-    first, second = rows(1), rows(2)
-    second = (second[0], second[1] / 2, second[2] / 2, second[3])
-    both = tuple(torch.cat(pair) for pair in zip(first, second, strict=True))
-    sizes = torch.tensor([CROP] * 64 + [(CROP[0] / 2, CROP[1] / 2)] * 64)
-    expected = [crop_aware_loss(*first, CROP, beta=1.0), crop_aware_loss(*rows(2), CROP, beta=1.0)]
-    torch.testing.assert_close(crop_aware_loss(*both, sizes, beta=1.0), torch.cat(expected))
 
 
 # Gradients and precision
