@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 import tyro
 
-from model.box_coding import UNIT_WEIGHTS, Weights, encode
+from model.box_coding import UNIT_WEIGHTS, encode
+from model.config import Weights
 from model.losses.cabb import crop_aware_loss
 
 CROP = (1024, 1024)

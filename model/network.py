@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from model.anchors import anchors
 from model.body.hrnet import HRNet
 from model.body.resnet import ResNet
-from model.box_coding import UNIT_WEIGHTS, Weights
-from model.config import Config, DeepLabConfig, HRNetConfig
+from model.box_coding import UNIT_WEIGHTS
+from model.config import Config, DeepLabConfig, HRNetConfig, Weights
 from model.fpn import FeaturePyramid
 from model.heads.box import BoxHead, detect
 from model.heads.mask import MaskHead

@@ -25,11 +25,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from tqdm import tqdm
 
-from model.config import PRESETS, SampleConfig, configure
+from model.config import PRESETS, Levels, SampleConfig, configure
 from model.data.crops import cut_labels
 from model.data.index import DataIndex, cached_index
 from model.data.sampling import Sampler
-from model.levels import Levels, box_levels
+from model.levels import box_levels
 from panoptic_eval.datasets import FORMATS, ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically

@@ -10,11 +10,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from model.config import SampleConfig
+from model.config import Levels, SampleConfig
 from model.data.crops import Colour, Sample, make_sample, pad_image, pad_targets
 from model.data.index import DataIndex
 from model.data.sampling import Sampler
-from model.levels import Levels
 from model.targets import IGNORE, Targets
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMaps

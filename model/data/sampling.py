@@ -13,9 +13,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Int
 
-from model.config import SampleConfig
+from model.config import Levels, SampleConfig
 from model.data.index import DataIndex
-from model.levels import Levels
 from panoptic_eval.errors import InputError
 
 CROP_STREAM = 3

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.levels import Levels, box_levels
+from model.config import Levels
+from model.levels import box_levels
 
 
 @given(

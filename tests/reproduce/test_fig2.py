@@ -7,10 +7,9 @@ from folders import segments, write_cityscapes, write_coco, write_idd
 from PIL import Image
 from street_folders import CAR_ID, PERSON_ID, ROAD_ID, scene, write_scenes
 
-from model.config import SampleConfig
+from model.config import Levels, SampleConfig
 from model.data.index import build_index
 from model.data.sampling import Sampler
-from model.levels import Levels
 from panoptic_eval.datasets import ground_truth
 from reproduce import fig2
 

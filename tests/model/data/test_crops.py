@@ -23,11 +23,10 @@ from street_folders import (
 )
 from turned import stored_as
 
-from model.config import SampleConfig
+from model.config import Levels, SampleConfig
 from model.data.crops import MIN_PIXELS, cut_image, cut_labels, make_sample, place_window
 from model.data.index import build_index
 from model.data.sampling import CropRequest, Sampler
-from model.levels import Levels
 from model.targets import IGNORE
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError

@@ -2,10 +2,9 @@ import pytest
 import torch
 from street_folders import scene, write_scenes
 
-from model.config import SampleConfig
+from model.config import Levels, SampleConfig
 from model.data.index import build_index
 from model.data.loader import Samples, padding_colour
-from model.levels import Levels
 from model.targets import IGNORE
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from model.config import SampleConfig
+from model.config import Levels, SampleConfig
 from model.data.index import DataIndex
 from model.data.sampling import Sampler
-from model.levels import Levels, box_levels
+from model.levels import box_levels
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.errors import InputError
 

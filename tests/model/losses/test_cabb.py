@@ -10,7 +10,8 @@ from box_oracle import lowest_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.box_coding import UNIT_WEIGHTS, Weights, decode, encode
+from model.box_coding import UNIT_WEIGHTS, decode, encode
+from model.config import Weights
 from model.losses.box import box_loss
 from model.losses.cabb import crop_aware_loss, crop_aware_targets, feasible, impossible, reduce_o2
 
