@@ -23,7 +23,7 @@ from model.config import MVD
 from model.data.crops import make_sample, place_window
 from model.data.index import build_index
 from model.data.label_runs import read_runs
-from model.data.loader import padding_colour
+from model.data.loader import padding_color
 from model.data.sampling import CropRequest, Sampler
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.labels import LabelMap
@@ -120,7 +120,7 @@ def main() -> None:
                 start = time.perf_counter()
                 plain(label_map, request, pixel, config.crop)
                 middle = time.perf_counter()
-                make_sample(gt, index, request, crop=config.crop, padding=padding_colour(config))
+                make_sample(gt, index, request, crop=config.crop, padding=padding_color(config))
                 times.append((middle - start, time.perf_counter() - middle))
             slow, fast = np.median(times, 0)
             print(

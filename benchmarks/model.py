@@ -27,10 +27,10 @@ import tyro
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.config import ARMS, STREETS, configure
+from model.config import STREETS, VARIANTS, configure
 from model.data.index import build_index
-from model.data.loader import Batch, Samples
-from model.network import build_network
+from model.data.loader import Batch, CropDataset
+from model.families import build_network
 from model.ops import nms, roi_align
 from model.ops.abn import ABN, SLOPE
 from model.ops.compiled import compiled_ops
@@ -83,10 +83,10 @@ def ratios(seconds: Mapping[str, float], base: str) -> str:
     return table(["", "ms", f"times {base}"], rows)
 
 
-def samples(root: Path, arm: str) -> Samples:
+def samples(root: Path, arm: str) -> CropDataset:
     gt = ground_truth(root, split="training")
     config = configure("streets", arm)
-    return Samples(gt, build_index(gt), config.sample, config.roi.levels, seed=0)
+    return CropDataset(gt, build_index(gt), config.sample, config.levels, seed=0)
 
 
 def stepper(arm: str, catalogue: Catalogue, device: torch.device) -> Callable[[Batch], None]:
@@ -113,10 +113,10 @@ def steps(root: Path, device: torch.device, rounds: int) -> str:
     batches = {kind: next(samples(root, kind).batches([range(size)])) for kind in ("crop", "crop+isus", "full")}
 
     def batch_of(name: str) -> Batch:
-        arm = ARMS[name]
+        arm = VARIANTS[name]
         return batches["crop+isus" if arm.isus else "crop" if arm.crops else "full"]
 
-    contenders = {name: partial(stepper(name, catalogue, device), batch_of(name)) for name in ARMS}
+    contenders = {name: partial(stepper(name, catalogue, device), batch_of(name)) for name in VARIANTS}
     seconds = interleaved(contenders, rounds, device)
     # For the two per cent, the two alone and more often, in both orders.
     pair = {name: contenders[name] for name in ("crop", "crop+cabb")}

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from model.config import Config, ConfigError, from_json, to_json
-from model.network import PanopticNet, build_network
+from model.families import PanopticNetwork, build_network
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.files import write_atomically
 
@@ -48,7 +48,7 @@ class State:
     """Fingerprint of the data set: with another one, samples would be others."""
 
 
-def save_network(directory: Path, network: PanopticNet, catalogue: Catalogue, *, half: bool = False) -> None:
+def save_network(directory: Path, network: PanopticNetwork, catalogue: Catalogue, *, half: bool = False) -> None:
     """Writes all that inference needs.
 
     Args:
@@ -67,7 +67,7 @@ def save_network(directory: Path, network: PanopticNet, catalogue: Catalogue, *,
     write_atomically(directory / WEIGHTS, save(tensors))
 
 
-def load_network(directory: Path) -> tuple[PanopticNet, Catalogue]:
+def load_network(directory: Path) -> tuple[PanopticNetwork, Catalogue]:
     """A network on the CPU, in float32, for inference, and the catalogue of its categories.
 
     Raises:
@@ -124,7 +124,7 @@ def transfer(network: nn.Module, path: Path) -> str:
 
 
 def save_state(
-    out: Path, network: PanopticNet, optimizer: torch.optim.Optimizer, catalogue: Catalogue, state: State
+    out: Path, network: PanopticNetwork, optimizer: torch.optim.Optimizer, catalogue: Catalogue, state: State
 ) -> Path:
     """Writes a training state to OUT/checkpoints/STEP and removes all but the last two.
 
@@ -153,7 +153,7 @@ def latest_state(out: Path) -> Path | None:
 
 
 def load_state(
-    directory: Path, network: PanopticNet, optimizer: torch.optim.Optimizer, catalogue: Catalogue, expected: State
+    directory: Path, network: PanopticNetwork, optimizer: torch.optim.Optimizer, catalogue: Catalogue, expected: State
 ) -> State:
     """Puts a training state into a network and its optimiser.
 

@@ -1,4 +1,4 @@
-"""All settings of a run as values: the presets of the paper's data sets, and the arms of its Table 1.
+"""All settings of a run as values: the presets of the paper's data sets, and the variants of its Table 1.
 
 Porzi et al., "Improving Panoptic Segmentation at All Scales", CVPR 2021. Its supplementary material, which holds the
 hyper-parameters, could not be found: a value marked "assumed" is not in the paper. "Seamless" then means the open code
@@ -44,6 +44,7 @@ class Levels:
 
 
 DEFAULT_LEVELS = Levels()
+Matching = Literal["visible", "clipped"]
 ROI_WEIGHTS = Weights(centre=10.0, size=5.0)
 
 
@@ -159,7 +160,9 @@ class DeepLabConfig:
     pooling: int = 32
     """Window of the pooling branch, in cells of stride 32: that of a training crop, so that whole images look alike."""
     hardest: float = 0.25
-    """Share of an image's pixels in the loss: those of the highest loss. Assumed: Seamless."""
+    """Share of an image's pixels in the loss: those of the highest loss (from the Seamless code)."""
+    padding: Literal["counted", "left_out"] = "counted"
+    """Whether padding counts as pixels without loss, or not at all (the latter from the Seamless code)."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,9 @@ class MiniDLConfig:
     pooling: int = 64
     """Window of the pooling branch, cells of each level."""
     hardest: float = 0.25
+    """Share of an image's pixels in the loss: those of the highest loss."""
+    padding: Literal["counted", "left_out"] = "counted"
+    """Whether padding counts as pixels without loss, or not at all (the latter from the Seamless code)."""
 
 
 @dataclass(frozen=True)
@@ -222,9 +228,10 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True)
-class Config:
-    """Everything that a checkpoint needs to be trained again, or used."""
+class BoxConfig:
+    """A network that finds boxes first, and everything that is needed to train it again."""
 
+    kind: Literal["boxes"] = "boxes"
     body: HRNetConfig | ResNetConfig = HRNetConfig()
     pyramid: PyramidConfig = PyramidConfig()
     rpn: RPNConfig = RPNConfig()
@@ -235,11 +242,20 @@ class Config:
     schedule: ScheduleConfig = ScheduleConfig()
     box_loss: Literal["standard", "crop_aware"] = "crop_aware"
     """Of both the region proposal head and the box head (Sec. 4.1)."""
-    matching: Literal["visible", "clipped"] = "visible"
+    matching: Matching = "visible"
     """visible: IoU with the visible box (the paper, as far as its text says). clipped (ours): the anchor or proposal is
     first clipped to the crop where the instance goes on, so that large anchors find large cut objects."""
     clip_proposals: bool = True
     """Whether proposals are clipped to the crop while training; always at inference. Assumed: Seamless."""
+
+    @property
+    def levels(self) -> Levels:
+        """Pyramid levels that instances are assigned to, which ISUS aims at."""
+        return self.roi.levels
+
+
+Config = BoxConfig
+"""A network of any family, and everything that is needed to train it again: the union of their configurations."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +265,7 @@ class Preset:
     network: Config
     """The paper's network, trained on crops."""
     whole_shortest: int
-    """s_0 of arms that train on whole images. Assumed: the paper says that CROP has almost double FULL's resolution."""
+    """s_0 of variants that train on whole images. Our choice: the paper says that CROP has almost double FULL's."""
     seamless: Config
     """The Seamless baseline, trained on crops."""
     seamless_whole_shortest: int
@@ -329,13 +345,13 @@ PRESETS: dict[str, Preset] = {
             body=ResNetConfig(width=16, depths=(2, 2, 2, 2)),
             semantic=MiniDLConfig(channels=24, dilation=3, pooling=16, hardest=1.0),
         ),
-        seamless_whole_shortest=128,  # as FULL: steps of all arms should cost about the same
+        seamless_whole_shortest=128,  # as FULL: steps of all variants should cost about the same
     ),
 }
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """One row of the paper's Table 1: what differs between runs on one data set."""
 
     seamless: bool = False
@@ -350,34 +366,34 @@ class Arm:
     """Clipped matching: ours, not the paper's."""
 
 
-ARMS: dict[str, Arm] = {
-    "full": Arm(crops=False),
-    "crop": Arm(),
-    "crop+cabb": Arm(cabb=True),
-    "crop+isus": Arm(isus=True),
-    "crop+cabb+isus": Arm(cabb=True, isus=True),
-    "seamless": Arm(seamless=True, crops=False),
-    "seamless+crop": Arm(seamless=True),
-    "seamless+cabb+isus": Arm(seamless=True, cabb=True, isus=True),
-    "crop+clipped": Arm(clipped=True),
-    "crop+cabb+isus+clipped": Arm(cabb=True, isus=True, clipped=True),
+VARIANTS: dict[str, Variant] = {
+    "full": Variant(crops=False),
+    "crop": Variant(),
+    "crop+cabb": Variant(cabb=True),
+    "crop+isus": Variant(isus=True),
+    "crop+cabb+isus": Variant(cabb=True, isus=True),
+    "seamless": Variant(seamless=True, crops=False),
+    "seamless+crop": Variant(seamless=True),
+    "seamless+cabb+isus": Variant(seamless=True, cabb=True, isus=True),
+    "crop+clipped": Variant(clipped=True),
+    "crop+cabb+isus+clipped": Variant(cabb=True, isus=True, clipped=True),
 }
 
 
-def configure(preset: str, arm: str) -> Config:
-    """The settings of one arm on one data set.
+def configure(preset: str, variant: str) -> Config:
+    """Return the settings of one variant on one data set.
 
     Raises:
-        ValueError: no such preset or arm.
+        ValueError: no such preset or variant.
 
     >>> configure("mvd", "full").sample.crop is None
     True
     """
     if preset not in PRESETS:
         raise ValueError(f"no preset {preset!r}: choose from {', '.join(PRESETS)}")
-    if arm not in ARMS:
-        raise ValueError(f"no arm {arm!r}: choose from {', '.join(ARMS)}")
-    settings, chosen = PRESETS[preset], ARMS[arm]
+    if variant not in VARIANTS:
+        raise ValueError(f"no variant {variant!r}: choose from {', '.join(VARIANTS)}")
+    settings, chosen = PRESETS[preset], VARIANTS[variant]
     config = settings.seamless if chosen.seamless else settings.network
     whole_shortest = settings.seamless_whole_shortest if chosen.seamless else settings.whole_shortest
     sample = replace(config.sample, sampling="isus" if chosen.isus else "cus")
@@ -424,9 +440,9 @@ def _parse(kind: Any, value: Any, key: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         choices = [a for a in arguments if a is not type(None)]
-        if len(choices) > 1:  # bodies and semantic heads say which one they are
+        if len(choices) > 1:  # their `kind` tells them apart; where it is absent, the first is meant
             named = {get_args(get_type_hints(choice)["kind"])[0]: choice for choice in choices}
-            name = value.get("kind") if isinstance(value, dict) else None
+            name = value.get("kind", next(iter(named))) if isinstance(value, dict) else None
             if name not in named:
                 raise ConfigError(f"{key}.kind is {name!r}: must be one of {', '.join(named)}")
             choices = [named[name]]

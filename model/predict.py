@@ -24,9 +24,9 @@ from tqdm import tqdm
 from model.checkpoint import WEIGHTS, CheckpointError, load_network
 from model.data.crops import Window, cut_image
 from model.distributed import Ranks, everybodys, joined
-from model.fusion import PanopticMap, fuse, paste, scaled, semantic_map
+from model.families import PanopticNetwork
 from model.memory import OutOfMemory, advised
-from model.network import Detections, PanopticNet
+from model.panoptic_map import Instance, PanopticMap
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import ground_truth, recognize
 from panoptic_eval.datasets.folders import files
@@ -122,7 +122,7 @@ def photographs(
 
 @torch.inference_mode()
 def predict_image(
-    network: PanopticNet,
+    network: PanopticNetwork,
     catalogue: Catalogue,
     image: UInt8[np.ndarray, "h w 3"],
     size: tuple[int, int],
@@ -142,11 +142,10 @@ def predict_image(
     batch = torch.from_numpy(image).to(device).permute(2, 0, 1)[None]
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
     with half:
-        (found,) = network.predict(batch)
-    frame = image.shape[:2]
-    panoptic = fuse(found, network.isthing, frame, size, network.config.fusion)
-    map_ = semantic_map(found.semantic_logits, frame, size).cpu().numpy() if semantic else None
-    return Output(panoptic, tuple(_instances(found.detections, catalogue, frame, size)), map_)
+        (prediction,) = network.predict(batch)
+    fused = network.fuse(prediction, image.shape[:2], size)
+    results = tuple(coco_result(instance, catalogue, size) for instance in fused.instances)
+    return Output(fused.panoptic, results, fused.semantic.cpu().numpy() if semantic else None)
 
 
 def read_image(
@@ -170,7 +169,7 @@ def read_image(
 
 
 def predict(
-    network: PanopticNet,
+    network: PanopticNetwork,
     catalogue: Catalogue,
     photographs: Sequence[Photograph],
     out: Path,
@@ -305,19 +304,15 @@ def _write(writer: PredictionWriter, catalogue: Catalogue, image_id: ImageId, ou
     )
 
 
-def _instances(
-    found: Detections, catalogue: Catalogue, frame: tuple[int, int], size: tuple[int, int]
-) -> Iterator[dict[str, Any]]:
-    """Detections as COCO results, best first; one whose box holds no pixel's centre has an empty mask."""
-    boxes = scaled(found.boxes, (size[0] / frame[0], size[1] / frame[1]))
-    for i, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
-        mask, corner = paste(found.mask_logits[i], boxes[i], size)
-        yield {
-            "category_id": int(catalogue.ids[int(found.categories[i])]),
-            "score": float(found.scores[i]),
-            "bbox": [x0, y0, x1 - x0, y1 - y0],
-            "segmentation": run_lengths(mask.cpu().numpy(), corner, size),
-        }
+def coco_result(instance: Instance, catalogue: Catalogue, size: tuple[int, int]) -> dict[str, Any]:
+    """Return a detection as a COCO result, in an image of height, width."""
+    x0, y0, x1, y1 = instance.box
+    return {
+        "category_id": int(catalogue.ids[instance.category]),
+        "score": instance.score,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "segmentation": run_lengths(instance.mask.cpu().numpy(), instance.corner, size),
+    }
 
 
 def run_lengths(mask: Bool[np.ndarray, "h w"], corner: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What one training image holds, as tensors: what the data pipeline puts out and the losses take in."""
+"""Targets: what one training image holds, as tensors. The data pipeline puts them out, the losses take them in."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ class Targets:
     open_sides: Bool[Tensor, "n 4"]
     """Left, top, right, bottom: the instance goes on past that border of the crop. All False for a whole image."""
     instances: Int[Tensor, "h w"]
-    """int16: which row of the above owns the pixel; -1 none."""
+    """int16 row of the above that the pixel belongs to; -1: none."""
     semantic: Int[Tensor, "h w"]
     """uint8 catalogue index of the pixel's category, stuff and things (crowds too); IGNORE on void and padding."""
     ignore: Bool[Tensor, "h w"]
     """Void, crowds and padding: no detection there is wrong."""
+    padding: Int[Tensor, " 2"] = dataclasses.field(default_factory=lambda: torch.zeros(2, dtype=torch.int64))
+    """Rows below and columns on the right that are not of the image."""
 
     def to(self, device: torch.device | str) -> Targets:
-        """The same on another device."""
+        """Return the same on another device."""
         return Targets(
             **{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in dataclasses.fields(self)}
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,10 +36,10 @@ from model.checkpoint import (
 )
 from model.config import Config, ConfigError, configure, from_json
 from model.data.index import cached_index
-from model.data.loader import Batch, Samples
+from model.data.loader import Batch, CropDataset
 from model.distributed import Ranks, everybodys, joined, total
+from model.families import PanopticNetwork, build_network
 from model.memory import OutOfMemory, advised
-from model.network import PanopticNet, build_network
 from model.schedule import build_optimizer, learning_rate, with_steps
 from model.weights import WeightsError, load_body_weights
 from panoptic_eval.categories import Catalogue
@@ -126,7 +126,7 @@ class Measured:
 
 
 def train(
-    network: PanopticNet,
+    network: PanopticNetwork,
     catalogue: Catalogue,
     supply: Supply,
     out: Path,
@@ -208,7 +208,13 @@ def sample_generator(seed: int, k: int) -> torch.Generator:
     return _generator(seed, SAMPLING_STREAM, k)
 
 
-def initial_network(config: Config, catalogue: Catalogue, seed: int) -> PanopticNet:
+def loss_names(line: Mapping[str, Any]) -> list[str]:
+    """Return the names of the losses in a line of metrics.jsonl, which depend on the network's family."""
+    names = list(line)
+    return names[names.index("loss") + 1 : names.index("learning_rate")]
+
+
+def initial_network(config: Config, catalogue: Catalogue, seed: int) -> PanopticNetwork:
     """A fresh network on the CPU: a function of architecture and seed, so that arms which share both are equal."""
     return build_network(config, catalogue.isthing.tolist(), _generator(seed, WEIGHTS_STREAM))
 
@@ -264,7 +270,7 @@ def _step(
 
 
 def _resume(
-    network: PanopticNet, optimizer: torch.optim.Optimizer, catalogue: Catalogue, out: Path, expected: State
+    network: PanopticNetwork, optimizer: torch.optim.Optimizer, catalogue: Catalogue, out: Path, expected: State
 ) -> int:
     """Steps done, after the last training state of the run has been loaded; 0 of a new run."""
     directory = latest_state(out)
@@ -373,7 +379,7 @@ def _config(options: Options) -> Config:
         raise InputError(str(error)) from error
 
 
-def _begin(network: PanopticNet, initial: Path) -> str:
+def _begin(network: PanopticNetwork, initial: Path) -> str:
     """Fills a fresh network with what is known already, and says with how much."""
     return transfer(network, initial / WEIGHTS) if initial.is_dir() else str(load_body_weights(network.body, initial))
 
@@ -385,7 +391,7 @@ def _run(options: Options, ranks: Ranks) -> None:
     if not gt.catalogue.isthing.any():
         raise InputError(f"{gt.source}: has no thing category; expected one at least, for boxes and masks to learn")
     index = cached_index(gt, progress=ranks.first and not options.quiet)
-    samples = Samples(gt, index, config.sample, config.roi.levels, seed=options.seed)
+    samples = CropDataset(gt, index, config.sample, config.levels, seed=options.seed)
     network = initial_network(config, gt.catalogue, options.seed)
     if options.initial is not None and latest_state(options.out) is None:
         says = _begin(network, options.initial)

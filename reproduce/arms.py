@@ -26,9 +26,9 @@ import tyro
 from tqdm import tqdm
 
 from model.checkpoint import CATEGORIES, CONFIG, WEIGHTS
-from model.config import ARMS
+from model.config import VARIANTS
 from model.data.index import cached_index
-from model.train import METRICS
+from model.train import METRICS, loss_names
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
 from panoptic_eval.tables import write_rows
@@ -141,7 +141,6 @@ def row(run: Run, options: Options) -> dict[str, Any]:
     pyramid level, are means over all steps, losses over the last ones."""
     folder = options.runs / run.name
     steps = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
-    losses = ("objectness", "anchor_box", "category", "proposal_box", "mask", "semantic")
     return {
         "arm": run.arm,
         "seed": run.seed,
@@ -150,7 +149,7 @@ def row(run: Run, options: Options) -> dict[str, Any]:
         "seconds": round(sum(step["seconds"] for step in steps)),
         "instances": round(fmean(step["instances"] for step in steps), 1),
         "coarsest_anchors": round(fmean(step["positive_anchors"][-1] for step in steps), 3),
-        **{name: round(fmean(step[name] for step in steps[-LAST:]), 4) for name in losses},
+        **{name: round(fmean(step[name] for step in steps[-LAST:]), 4) for name in loss_names(steps[-1])},
         **json.loads((folder / ORIGIN).read_text()),
         "weights_sha256": hashlib.sha256((options.checkpoints / run.name / WEIGHTS).read_bytes()).hexdigest(),
     }
@@ -171,7 +170,7 @@ def main() -> None:
     options = tyro.cli(Options, description=__doc__)
     plan = [run for run in PLAN if run.seed in options.seeds and (not options.arms or run.arm in options.arms)]
     if not plan:
-        raise SystemExit(f"arms: no run of the plan is left; its arms are {', '.join(ARMS)}, its seeds 0, 1, 2")
+        raise SystemExit(f"arms: no run of the plan is left; its arms are {', '.join(VARIANTS)}, its seeds 0, 1, 2")
     write_dataset(options.data, seed=0, counts={"training": 1000, "validation": 500, "testing": 500}, progress=True)
     cached_index(ground_truth(options.data, split="training"), progress=True)  # or runs side by side would all make it
     with ThreadPoolExecutor(options.side_by_side) as pool, tqdm(total=len(plan), unit="run") as bar:

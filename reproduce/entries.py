@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from model.checkpoint import WEIGHTS, load_network
-from model.config import ARMS
+from model.config import VARIANTS
 from model.distributed import joined
 from model.predict import Photograph, fingerprint, predict
 from panoptic_eval import datasets
@@ -107,7 +107,7 @@ def found_checkpoints(source: Source) -> list[tuple[str, int | None, Path]]:
     if root is None:
         return []
     found: list[tuple[str, int | None, Path]] = []
-    for arm in ARMS:
+    for arm in VARIANTS:
         if (root / arm / WEIGHTS).is_file():
             found.append((arm, None, root / arm))
         seeds = sorted((int(p.name.removeprefix("seed")), p) for p in (root / arm).glob("seed[0-9]*"))

@@ -103,7 +103,7 @@ def cropped_objects(
 
 def all_objects(index: DataIndex, config: SampleConfig, levels: Levels) -> pd.DataFrame:
     """One row for each object of a data set, at the scale of its rescaled images; columns as of `cropped_objects`."""
-    rows = np.flatnonzero(index.isinstance)
+    rows = np.flatnonzero(index.is_instance)
     scale = config.shortest / index.size.min(1)[index.image[rows]]
     scaled = index.box[rows] * scale[:, None]
     return pd.DataFrame(
@@ -287,7 +287,7 @@ def run(options: Options, gt: LabelMaps) -> None:
     name = options.gt if options.gt in ("streets", *(f.name for f in FORMATS)) else Path(options.gt).name
     preset = options.preset or (name if name in PRESETS else "mvd")
     index = cached_index(gt, workers=options.workers, progress=True)
-    if not index.isinstance.any():
+    if not index.is_instance.any():
         raise InputError(f"{gt.source}: has no things; expected some to crop")
     configs = {series: configure(preset, arm) for series, arm in ARMS.items()}
     config = configs["CROP"]
@@ -316,7 +316,7 @@ def run(options: Options, gt: LabelMaps) -> None:
             "gt": options.gt,
             "split": options.split,
             "images": len(index.size),
-            "objects": int(index.isinstance.sum()),
+            "objects": int(index.is_instance.sum()),
             "fingerprint": index.fingerprint,
         },
         config={

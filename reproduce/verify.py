@@ -17,7 +17,7 @@ import pandas as pd
 import tyro
 
 from model.checkpoint import WEIGHTS
-from model.config import ARMS
+from model.config import VARIANTS
 from model.predict import fingerprint
 from panoptic_eval.pairs import stored as pair_tables
 from panoptic_eval.score import Tables
@@ -92,7 +92,7 @@ def stored(folder: Path) -> list[Entry]:
     """Entries of the stored pair tables, in the order of the arms."""
     return [
         Entry(arm, int(p.stem.removeprefix("seed")), None, None, p, Tables(**pair_tables.load(p)))
-        for arm in ARMS
+        for arm in VARIANTS
         for p in sorted((folder / arm).glob("seed*.npz"))
     ]
 

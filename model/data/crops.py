@@ -22,7 +22,7 @@ from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.pairs.reference import ids_of
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 MIN_PIXELS = 4
 """An instance of which the crop shows fewer is nothing to learn from: its pixels are ignored."""
@@ -61,7 +61,7 @@ class Sample:
     name: str
     """Id of the image."""
     image: UInt8[Tensor, "3 h w"]
-    """RGB; padding has the mean colour."""
+    """RGB; padding has the mean color."""
     labels: CutLabels
 
 
@@ -79,8 +79,8 @@ def place_window(request: CropRequest, pixel: tuple[int, int], image_size: tuple
         return Window((height, width), 0, 0, height, width)
     corner = []
     for at, side, original, place in zip(pixel, (height, width), image_size, request.place, strict=True):
-        centre = (at + 0.5) * side / original
-        corner.append(min(max(math.floor(centre - place * crop), 0), max(side - crop, 0)))
+        center = (at + 0.5) * side / original
+        corner.append(min(max(math.floor(center - place * crop), 0), max(side - crop, 0)))
     top, left = corner
     return Window((height, width), top, left, min(crop, height), min(crop, width))
 
@@ -112,7 +112,7 @@ def cut_labels(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: i
 
 def _labels(runs: LabelRuns, index: DataIndex, image: int, window: Window) -> CutLabels:
     """The labels inside a window, as they lie."""
-    # Nearest neighbour: pixel i of the rescaled image takes the pixel that its centre falls into.
+    # Nearest neighbour: pixel i of the rescaled image takes the pixel that its center falls into.
     y = _sources(window.top, window.height, runs.height, window.size[0])
     x = _sources(window.left, window.width, runs.width, window.size[1])
     found, which, start = ids_of(runs.sample(y[1:-1], x[1:-1]))
@@ -124,7 +124,7 @@ def _labels(runs: LabelRuns, index: DataIndex, image: int, window: Window) -> Cu
     known = index.id[row] == found.id  # all else is void
     category = np.where(known, index.category[row], IGNORE)
     stuff = known & ~index.catalogue.isthing[index.category[row]]
-    instance = known & index.isinstance[row]
+    instance = known & index.is_instance[row]
     kept = instance & (found.area >= MIN_PIXELS)
 
     def pixels(value: np.ndarray) -> Tensor:
@@ -198,14 +198,15 @@ def pad_targets(targets: Targets, height: int, width: int) -> Targets:
         instances=F.pad(targets.instances, (0, right, 0, below), value=-1),
         semantic=F.pad(targets.semantic, (0, right, 0, below), value=IGNORE),
         ignore=F.pad(targets.ignore, (0, right, 0, below), value=True),
+        padding=targets.padding + torch.tensor([below, right]),
     )
 
 
-def pad_image(image: UInt8[Tensor, "3 h w"], height: int, width: int, colour: Colour) -> UInt8[Tensor, "3 H W"]:
-    """An image enlarged, right and below, by a colour."""
+def pad_image(image: UInt8[Tensor, "3 h w"], height: int, width: int, color: Color) -> UInt8[Tensor, "3 H W"]:
+    """An image enlarged, right and below, by a color."""
     if image.shape[1:] == (height, width):
         return image
-    padded = torch.tensor(colour, dtype=torch.uint8)[:, None, None].repeat(1, height, width)
+    padded = torch.tensor(color, dtype=torch.uint8)[:, None, None].repeat(1, height, width)
     padded[:, : image.shape[1], : image.shape[2]] = image
     return padded
 
@@ -229,7 +230,7 @@ def cut_image(path: Path, image_size: tuple[int, int], window: Window) -> UInt8[
     return np.asarray(image.resize((window.width, window.height), Image.Resampling.BILINEAR, box=box))
 
 
-def make_sample(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: int | None, padding: Colour) -> Sample:
+def make_sample(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: int | None, padding: Color) -> Sample:
     """The sample that a request asks for, padded to the size of the crop where the rescaled image is smaller.
 
     Args:

@@ -51,7 +51,7 @@ class DataIndex:
         return slice(int(first), int(last))
 
     @cached_property
-    def isinstance(self) -> Bool[np.ndarray, " s"]:
+    def is_instance(self) -> Bool[np.ndarray, " s"]:
         """Rows that are instances: things, no crowds."""
         return self.catalogue.isthing[self.category] & ~self.crowd
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from model.config import Levels, SampleConfig
-from model.data.crops import Colour, Sample, make_sample, pad_image, pad_targets
+from model.data.crops import Color, Sample, make_sample, pad_image, pad_targets
 from model.data.index import DataIndex
 from model.data.sampling import Sampler
 from model.targets import IGNORE, Targets
@@ -31,7 +31,7 @@ class Batch:
     """Instances of which too little is visible to learn from."""
 
     def pin_memory(self) -> Batch:
-        """The same in page-locked memory; the loader calls it where that was asked for."""
+        """Return the same in page-locked memory; the loader calls it where that was asked for."""
         pinned = [
             Targets(**{f.name: getattr(targets, f.name).pin_memory() for f in fields(targets)})
             for targets in self.targets
@@ -39,15 +39,15 @@ class Batch:
         return replace(self, images=self.images.pin_memory(), targets=pinned)
 
 
-class Samples(Dataset[Sample]):
-    """The endless sequence of a data set's training samples: number k depends on the seed and k, and nothing else.
+class CropDataset(Dataset[Sample]):
+    """Endless sequence of training samples: number k is a function of the data, the seed and k alone.
 
     Args:
-        gt: the data set.
-        index: what it holds.
+        gt: data set to cut samples from.
+        index: its contents.
         config: how samples are drawn and cut.
-        levels: of the network that learns, for ISUS.
-        seed: of all that is random.
+        levels: pyramid levels of the network that learns, for ISUS.
+        seed: decides all that is random.
 
     Raises:
         InputError: it has no segment, too many categories, or an image that is not known.
@@ -58,17 +58,17 @@ class Samples(Dataset[Sample]):
             raise InputError(f"{gt.source}: has {len(gt.catalogue)} categories; expected at most {IGNORE}")
         self._gt, self._index, self._crop = gt, index, config.crop
         self._sampler = Sampler(index, config, levels, seed)
-        self._padding = padding_colour(config)
+        self._padding = padding_color(config)
 
     def __getitem__(self, number: int) -> Sample:
         request = self._sampler.request(number)
         return make_sample(self._gt, self._index, request, crop=self._crop, padding=self._padding)
 
     def batches(self, wanted: Iterable[Sequence[int]], *, workers: int = 0, pin: bool = False) -> Iterator[Batch]:
-        """A batch of each sequence of sample numbers, in their order.
+        """Yield a batch for each sequence of sample numbers, in their order.
 
         Args:
-            wanted: the numbers, of which ranks and resumed runs ask for their part.
+            wanted: the numbers; ranks and resumed runs ask for their part of them.
             workers: processes; 0 makes samples as they are asked for.
             pin: put them in page-locked memory, from which copies to a GPU are asynchronous.
         """
@@ -92,7 +92,7 @@ class Samples(Dataset[Sample]):
         )
 
 
-def padding_colour(config: SampleConfig) -> Colour:
-    """The data set's mean colour: what the network sees as zero."""
+def padding_color(config: SampleConfig) -> Color:
+    """Return the data set's mean color, which the network sees as zero."""
     red, green, blue = (round(255 * value) for value in config.mean)
     return red, green, blue

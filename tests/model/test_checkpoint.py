@@ -19,7 +19,7 @@ from model.checkpoint import (
     transfer,
 )
 from model.config import STREETS
-from model.network import build_network
+from model.families import build_network
 from model.schedule import build_optimizer
 
 

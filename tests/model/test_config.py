@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from model.config import ARMS, PRESETS, STREETS, ConfigError, configure, from_json, to_json
+from model.config import PRESETS, STREETS, VARIANTS, ConfigError, configure, from_json, to_json
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", VARIANTS)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_what_is_written_reads_back_equal(preset, arm):
     config = configure(preset, arm)

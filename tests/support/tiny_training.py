@@ -25,7 +25,7 @@ from model import checkpoint, train
 from model.config import Config
 from model.data.loader import Batch
 from model.distributed import Ranks, joined
-from model.network import PanopticNet
+from model.families import PanopticNetwork
 from panoptic_eval.categories import Catalogue, Category
 
 NAMES = ("ground", "sky", "box", "pole")
@@ -44,7 +44,7 @@ def config(**schedule: Any) -> Config:
     return replace(TINY, sample=replace(TINY.sample, shortest=64, crop=64), schedule=replace(few, **schedule))
 
 
-def network(**schedule: Any) -> PanopticNet:
+def network(**schedule: Any) -> PanopticNetwork:
     return train.initial_network(config(**schedule), CATALOGUE, 0)
 
 

@@ -39,7 +39,7 @@ def test_a_drawing(tmp_path):
     }
     at = index.id.tolist().index(CAR_ID + 1)
     assert (index.area[at], index.box[at].tolist()) == (3, [1, 1, 3, 3])
-    assert index.isinstance.tolist() == [index.catalogue.isthing[c] for c in index.category]
+    assert index.is_instance.tolist() == [index.catalogue.isthing[c] for c in index.category]
     assert index.rows(0) == slice(0, 5)
     assert index.rows(1) == slice(5, 5)
 
@@ -47,7 +47,7 @@ def test_a_drawing(tmp_path):
 def test_crowds_are_no_instances(tmp_path):
     ids = np.array([[26, 26, 26001], [23, 24, 26001]])  # a group of cars, a car, sky, a group of people
     index = build_index(datasets.ground_truth(write_cityscapes(tmp_path, {"ulm_000000_000001": ids})))
-    assert index.id[index.isinstance].tolist() == [26001]
+    assert index.id[index.is_instance].tolist() == [26001]
     assert index.id[index.crowd].tolist() == [24, 26]
 
 

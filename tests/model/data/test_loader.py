@@ -4,7 +4,7 @@ from street_folders import scene, write_scenes
 
 from model.config import Levels, SampleConfig
 from model.data.index import build_index
-from model.data.loader import Samples, padding_colour
+from model.data.loader import CropDataset, padding_color
 from model.targets import IGNORE
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
@@ -22,7 +22,7 @@ def data(tmp_path_factory):
 
 
 def samples(data, config=CONFIG, seed=0):
-    return Samples(*data, config, LEVELS, seed=seed)
+    return CropDataset(*data, config, LEVELS, seed=seed)
 
 
 def same(ours, theirs):
@@ -82,7 +82,7 @@ def test_whole_images_are_padded_to_the_largest_of_their_batch(data):
         assert torch.equal(targets.semantic[:height, :width], sample.labels.targets.semantic)
         outside = torch.ones(image.shape[1:], dtype=torch.bool)
         outside[:height, :width] = False
-        assert (torch.tensor(padding_colour(config)) == image[:, outside].T).all()
+        assert (torch.tensor(padding_color(config)) == image[:, outside].T).all()
         assert (targets.semantic[outside] == IGNORE).all()
         assert targets.ignore[outside].all()
         assert (targets.instances[outside] == -1).all()

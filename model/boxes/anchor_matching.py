@@ -7,23 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from model.config import ROIConfig, RPNConfig
+from model.config import Matching, ROIConfig, RPNConfig
 from model.ops.boxes import clipped_iou, covered, iou
 from model.targets import Targets
 
 NEGATIVE, LEFT_OUT = -1, -2
 
-Matching = Literal["visible", "clipped"]
-
 
 @dataclass(frozen=True)
-class Samples:
+class SampledBoxes:
     """Anchors or proposals of a batch that enter the loss, one a row; image by image, its positives first."""
 
     boxes: Float[Tensor, "r 4"]
@@ -45,7 +42,7 @@ def sample_anchors(
     generators: Sequence[torch.Generator],
     config: RPNConfig,
     matching: Matching,
-) -> Samples:
+) -> SampledBoxes:
     """Draws the anchors of each image that the region proposal head is trained on."""
     drawn = []
     for target, generator in zip(targets, generators, strict=True):
@@ -56,7 +53,7 @@ def sample_anchors(
             negative_iou=config.negative_iou,
             ignore_overlap=config.ignore_overlap,
         )
-        rows = sample(match, count=config.samples, positive_fraction=config.positive_fraction, generator=generator)
+        rows = draw(match, count=config.samples, positive_fraction=config.positive_fraction, generator=generator)
         drawn.append((anchors, match, rows))
     return _collect(drawn)
 
@@ -67,7 +64,7 @@ def sample_proposals(
     generators: Sequence[torch.Generator],
     config: ROIConfig,
     matching: Matching,
-) -> Samples:
+) -> SampledBoxes:
     """Draws the proposals of each image that box and mask heads are trained on; visible boxes join the proposals."""
     drawn = []
     for boxes, target, generator in zip(proposals, targets, generators, strict=True):
@@ -78,14 +75,14 @@ def sample_proposals(
             positive_iou=config.positive_iou,
             ignore_overlap=config.ignore_overlap,
         )
-        rows = sample(match, count=config.samples, positive_fraction=config.positive_fraction, generator=generator)
+        rows = draw(match, count=config.samples, positive_fraction=config.positive_fraction, generator=generator)
         drawn.append((boxes, match, rows))
     return _collect(drawn)
 
 
-def _collect(drawn: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Samples:
+def _collect(drawn: Sequence[tuple[Tensor, Tensor, Tensor]]) -> SampledBoxes:
     """Boxes, match and drawn rows of each image, as the rows of a batch."""
-    return Samples(
+    return SampledBoxes(
         boxes=torch.cat([boxes[rows] for boxes, _, rows in drawn]),
         image=torch.cat([torch.full_like(rows, i) for i, (_, _, rows) in enumerate(drawn)]),
         index=torch.cat([rows for _, _, rows in drawn]),
@@ -151,7 +148,7 @@ def match_proposals(
     return torch.where(on_ignored >= ignore_overlap, LEFT_OUT, match)
 
 
-def sample(
+def draw(
     match: Int[Tensor, " m"], *, count: int, positive_fraction: float, generator: torch.Generator
 ) -> Int[Tensor, " r"]:
     """Rows drawn at random: positives, at most `positive_fraction` of `count`, then negatives to fill it up.

@@ -1,7 +1,7 @@
 import torch
 
+from model.boxes.heads.mask import MaskHead
 from model.config import ROIConfig
-from model.heads.mask import MaskHead
 
 
 def test_masks_have_twice_the_resolution_and_use_every_parameter():

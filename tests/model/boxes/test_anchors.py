@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model.anchors import anchors
+from model.boxes.anchors import anchors
 
 
 def test_a_drawing():

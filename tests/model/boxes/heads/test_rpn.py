@@ -1,8 +1,8 @@
 import torch
 
 from model.box_coding import encode
+from model.boxes.heads.rpn import RPNHead, propose
 from model.config import RPNConfig
-from model.heads.rpn import RPNHead, propose
 
 ALL = {"candidates": 100, "limit": 100, "nms_iou": 0.7}
 

@@ -1,7 +1,7 @@
 import torch
 
 from model.config import PyramidConfig
-from model.fpn import FeaturePyramid
+from model.pyramid import FeaturePyramid
 
 
 def features(size=64):

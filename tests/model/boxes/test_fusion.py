@@ -3,9 +3,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.boxes.fusion import fuse, paste
+from model.boxes.prediction import Detections, Prediction
 from model.config import FusionConfig
-from model.fusion import fuse, paste, semantic_map
-from model.network import Detections, Prediction
+from model.panoptic_map import semantic_map
 
 SKY, ROAD, CAR, BUS = range(4)
 ISTHING = torch.tensor([False, False, True, True])
@@ -35,7 +36,7 @@ SEMANTIC = semantics(["ssss", "rrrr"])
 
 
 def fused(*rows, semantic=SEMANTIC, config=ANY_AREA, size=SIZE):
-    return fuse(Prediction(instances(*rows), semantic), ISTHING, SIZE, size, config)
+    return fuse(Prediction(instances(*rows), semantic), ISTHING, SIZE, size, config).panoptic
 
 
 def test_instances_lie_in_front_of_stuff():
@@ -109,7 +110,7 @@ def test_an_instance_without_pixels_is_no_segment():
         torch.tensor([CAR, CAR]),
         torch.stack([torch.full((4, 4), -9.0), torch.full((4, 4), 9.0)]),
     )
-    result = fuse(Prediction(nothing, SEMANTIC), ISTHING, SIZE, SIZE, ANY_AREA)
+    result = fuse(Prediction(nothing, SEMANTIC), ISTHING, SIZE, SIZE, ANY_AREA).panoptic
     assert [s.category for s in result.segments] == [SKY, ROAD]
 
 
@@ -134,7 +135,7 @@ def test_laws(seed, count, size):
         torch.randn(count, 6, 6, generator=generator) * 3,
     )
     prediction = Prediction(found, torch.randn(4, 2, 4, generator=generator))
-    result = fuse(prediction, ISTHING, SIZE, size, FusionConfig(stuff_area=3))
+    result = fuse(prediction, ISTHING, SIZE, size, FusionConfig(stuff_area=3)).panoptic
     assert result.ids.shape == size
     assert [s.id for s in result.segments] == list(range(1, len(result.segments) + 1))
     areas = torch.bincount(result.ids.flatten(), minlength=len(result.segments) + 1)[1:]

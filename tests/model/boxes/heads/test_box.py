@@ -1,8 +1,8 @@
 import torch
 
 from model.box_coding import encode
+from model.boxes.heads.box import BoxHead, detect
 from model.config import ROIConfig
-from model.heads.box import BoxHead, detect
 
 CONFIG = ROIConfig(score=0.05, nms_iou=0.5, detections=10)
 SIZE = (50, 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,8 @@ class DeepLab(nn.Module):
     Pyramid pooling sees the coarsest features; finer ones join one after the other, each through a 1x1 convolution that
     narrows them and a separable 5x5 convolution that merges.
     """
+
+    reads: ClassVar[Literal["body"]] = "body"
 
     def __init__(self, body_channels: Sequence[int], categories: int, config: DeepLabConfig) -> None:
         super().__init__()
@@ -50,6 +53,8 @@ class DeepLab(nn.Module):
 
 class MiniDL(nn.Module):
     """Seamless' head: a small DeepLab on each of the four finest pyramid levels, their outputs side by side."""
+
+    reads: ClassVar[Literal["pyramid"]] = "pyramid"
 
     def __init__(self, channels: int, categories: int, config: MiniDLConfig) -> None:
         super().__init__()

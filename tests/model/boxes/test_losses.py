@@ -4,7 +4,31 @@ import pytest
 import torch
 from boxes_on_canvas import targets_of
 
-from model.losses.roi import category_loss, mask_loss, mask_targets
+from model.boxes.losses import category_loss, image_weights, mask_loss, mask_targets, objectness_loss
+
+
+def test_the_loss_is_the_mean_over_images_of_the_mean_over_samples():
+    image = torch.tensor([0, 0, 0, 2])  # of three images the second has no sample
+    logits, positive = torch.tensor([1.0, -2, 0.5, 3]), torch.tensor([True, False, True, False])
+
+    def one(x, y):
+        return math.log1p(math.exp(-x if y else x))
+
+    expected = ((one(1, True) + one(-2, False) + one(0.5, True)) / 3 + one(3, False)) / 3
+    assert objectness_loss(logits, positive, image_weights(image, 3)).item() == pytest.approx(expected)
+
+
+def test_perfect_logits_cost_nothing():
+    positive = torch.tensor([True, False])
+    assert objectness_loss(torch.tensor([50.0, -50]), positive, image_weights(torch.tensor([0, 0]), 1)) < 1e-9
+
+
+def test_no_samples_cost_nothing_and_still_have_a_gradient():
+    logits = torch.zeros(0, requires_grad=True)
+    none = torch.zeros(0, dtype=torch.int64)
+    loss = objectness_loss(logits, none.bool(), image_weights(none, 2))
+    loss.backward()
+    assert loss == 0
 
 
 def test_category_loss_weights_rows():
@@ -21,20 +45,27 @@ def test_mask_targets_read_the_pixel_that_each_sample_falls_on():
     """Two instances; the first is seen through a box that it half fills, at twice and at half its resolution."""
     target = targets_of([(2, 0, 4, 4), (4, 0, 8, 2)], [1, 2], (8, 8))
     box = torch.tensor([[0.0, 0, 8, 8]])
-    masks, known = mask_targets(box, torch.tensor([0]), target, 8)
+    masks, known = mask_targets(box, torch.tensor([0]), torch.tensor([0]), [target], 8)
     assert draw(masks[0]) == ["..##....", "..##....", "..##....", "..##....", *["........"] * 4]
     assert known.all()
-    masks, _ = mask_targets(box / 2, torch.tensor([0]), target, 8)
+    masks, _ = mask_targets(box / 2, torch.tensor([0]), torch.tensor([0]), [target], 8)
     assert draw(masks[0]) == ["....####"] * 8
-    masks, _ = mask_targets(box, torch.tensor([1]), target, 4)
+    masks, _ = mask_targets(box, torch.tensor([0]), torch.tensor([1]), [target], 4)
     assert draw(masks[0]) == ["..##", "....", "....", "...."]
 
 
 def test_nothing_is_known_beyond_the_crop_or_on_ignored_pixels():
     target = targets_of([(4, 0, 8, 4)], [1], (8, 8), full=[(4, 0, 20, 4)], ignore=[(0, 0, 8, 1)])
-    masks, known = mask_targets(torch.tensor([[4.0, 0, 12, 4]]), torch.tensor([0]), target, 4)
+    masks, known = mask_targets(torch.tensor([[4.0, 0, 12, 4]]), torch.tensor([0]), torch.tensor([0]), [target], 4)
     assert draw(known[0]) == ["....", "##..", "##..", "##.."]
     assert draw(masks[0] & known[0]) == ["....", "##..", "##..", "##.."]
+
+
+def test_mask_targets_are_those_of_the_proposals_own_image():
+    empty, full = targets_of([], [], (8, 8)), targets_of([(0, 0, 8, 8)], [1], (8, 8))
+    boxes = torch.tensor([[0.0, 0, 8, 8]] * 2)
+    masks, _ = mask_targets(boxes, torch.tensor([1, 0]), torch.tensor([0, 0]), [empty, full], 4)
+    assert masks.flatten(1).float().mean(1).tolist() == [1, 0]
 
 
 def test_mask_loss_is_the_mean_over_images_of_the_mean_over_known_samples():

@@ -2,19 +2,19 @@ import pytest
 import torch
 from boxes_on_canvas import targets_of
 
-from model.config import ROIConfig, RPNConfig
-from model.matching import (
+from model.boxes.anchor_matching import (
     LEFT_OUT,
     NEGATIVE,
     count_levels,
+    draw,
     match_anchors,
     match_proposals,
     overlaps,
-    sample,
     sample_anchors,
     sample_proposals,
     share_ignored,
 )
+from model.config import ROIConfig, RPNConfig
 
 THRESHOLDS = {"positive_iou": 0.7, "negative_iou": 0.3, "ignore_overlap": 0.7}
 SIZE = (20, 40)
@@ -86,21 +86,21 @@ def test_a_large_anchor_finds_a_large_cut_object_only_if_clipped(matching, insta
 
 def test_a_sample_holds_at_most_its_share_of_positives():
     match = torch.tensor([0] * 10 + [NEGATIVE] * 100 + [LEFT_OUT] * 50)
-    chosen = sample(match, count=16, positive_fraction=0.25, generator=torch.Generator())
+    chosen = draw(match, count=16, positive_fraction=0.25, generator=torch.Generator())
     assert len(chosen) == len(set(chosen.tolist())) == 16
     assert match[chosen].tolist() == [0] * 4 + [NEGATIVE] * 12
 
 
 def test_negatives_fill_up_and_nothing_left_out_is_drawn():
     match = torch.tensor([3, LEFT_OUT, NEGATIVE, NEGATIVE])
-    chosen = sample(match, count=16, positive_fraction=0.5, generator=torch.Generator())
+    chosen = draw(match, count=16, positive_fraction=0.5, generator=torch.Generator())
     assert match[chosen].tolist() == [3, NEGATIVE, NEGATIVE]
 
 
 def test_every_candidate_is_as_likely():
     generator = torch.Generator().manual_seed(0)
     match = torch.full((20,), NEGATIVE)
-    drawn = torch.cat([sample(match, count=5, positive_fraction=0.5, generator=generator) for _ in range(2000)])
+    drawn = torch.cat([draw(match, count=5, positive_fraction=0.5, generator=generator) for _ in range(2000)])
     counts = torch.bincount(drawn, minlength=20).float()
     assert ((counts - 500).abs() < 5 * 500**0.5).all()
 

@@ -9,10 +9,11 @@ from tiny import BOX, ISTHING, POLE, SKY, TINY, TINY_SEAMLESS, batch, rectangles
 from torch import distributed, nn
 
 from model.box_coding import encode
+from model.boxes.anchor_matching import sample_anchors
+from model.boxes.losses import gather
+from model.boxes.network import BoxNetwork, build
 from model.config import PRESETS, configure
-from model.fusion import fuse
-from model.matching import sample_anchors
-from model.network import PanopticNet, build_network, gather
+from model.families import build_network
 from model.ops.roi_align import roi_align
 from model.targets import IGNORE
 
@@ -122,8 +123,8 @@ def test_anchors_that_no_delta_moves_cost_their_distance_from_visible_boxes():
     losses, _ = network(image, [whole], [torch.Generator().manual_seed(0)])
 
     generator = torch.Generator().manual_seed(0)
-    _, levels = network._features(image)
-    anchors, _ = network._anchors(levels)
+    _, levels = network.features(image)
+    anchors, _ = network.anchors(levels)
     drawn = sample_anchors(anchors, [whole], [generator], TINY.rpn, "visible")
     positive = drawn.positive
     assert positive.any()
@@ -173,13 +174,13 @@ def test_clipped_matching_gives_the_largest_anchors_something_to_learn():
 
 def test_proposals_may_reach_beyond_the_crop_only_if_not_clipped(monkeypatch):
     seen = []
-    pool = PanopticNet._pool_rows
+    pool = BoxNetwork.pool
 
     def spy(self, levels, boxes, image, *, mask):
         seen.append(boxes)
         return pool(self, levels, boxes, image, mask=mask)
 
-    monkeypatch.setattr(PanopticNet, "_pool_rows", spy)
+    monkeypatch.setattr(BoxNetwork, "pool", spy)
     image, cut = cut_bus()
     for clip in (True, False):
         seen.clear()
@@ -216,8 +217,9 @@ def test_an_untrained_network_predicts_something_valid():
         assert (found.boxes[:, 1::2] <= 70).all()
         assert {ISTHING[c] for c in found.categories.tolist()} <= {True}
         assert prediction.semantic_logits.shape == (4, 24, 24)
-        fused = fuse(prediction, network.isthing, (70, 90), (70, 90), network.config.fusion)
-        assert fused.ids.shape == (70, 90)
+        fused = network.fuse(prediction, (70, 90), (70, 90))
+        assert fused.panoptic.ids.shape == fused.semantic.shape == (70, 90)
+        assert len(list(fused.instances)) == len(found.boxes)
 
 
 def test_padding_changes_nothing_inside():
@@ -235,7 +237,7 @@ def test_heads_see_the_bins_and_numbers_of_proposals_that_the_configuration_says
         seen.append((bins, samples, len(arguments[2])))
         return roi_align(*arguments, bins=bins, samples=samples)
 
-    monkeypatch.setattr("model.network.roi_align", spy)
+    monkeypatch.setattr("model.boxes.network.roi_align", spy)
     rpn = replace(TINY.rpn, train_proposals=5, test_proposals=9)
     network = built(replace(TINY, rpn=rpn, roi=replace(TINY.roi, pool=6, box_samples=3)))
     images, targets, generators = batch([0])
@@ -249,7 +251,7 @@ def test_heads_see_the_bins_and_numbers_of_proposals_that_the_configuration_says
 
 def test_a_catalogue_without_things_is_refused():
     with pytest.raises(ValueError, match="no category is a thing"):
-        PanopticNet(TINY, [False, False])
+        build(TINY, [False, False])
 
 
 def test_rows_are_gathered_across_images():
@@ -262,14 +264,14 @@ def test_rows_are_gathered_across_images():
 def test_every_preset_can_be_built(preset):
     with torch.device("meta"):
         for arm in ("crop", "seamless"):
-            network = PanopticNet(configure(preset, arm), ISTHING)
+            network = build(configure(preset, arm), ISTHING)
             assert sum(p.numel() for p in network.parameters()) > 1e6
 
 
 def test_streets_is_small_enough_to_ship():
     """In half precision, at most 4 MB a checkpoint."""
     for arm in ("crop", "seamless+crop"):
-        state = PanopticNet(configure("streets", arm), [False] * 6 + [True] * 8).half().state_dict()
+        state = build(configure("streets", arm), [False] * 6 + [True] * 8).half().state_dict()
         assert len(save(state)) < 4e6
 
 
@@ -332,7 +334,7 @@ def test_a_few_images_are_learnt_by_heart(config):
         schedule.step()
     network.eval()
     for prediction, target in zip(network.predict(images), targets, strict=True):
-        result = fuse(prediction, network.isthing, (64, 64), (64, 64), network.config.fusion)
+        result = network.fuse(prediction, (64, 64), (64, 64)).panoptic
         for row, category in enumerate(target.categories.tolist()):
             own = target.instances == row
             overlap = [

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from model.config import DeepLabConfig, MiniDLConfig
-from model.heads.semantic import DeepLab, MiniDL, local_average
+from model.semantic_heads import DeepLab, MiniDL, local_average
 
 CHANNELS = (3, 4, 5, 6)
 

@@ -1,0 +1,109 @@
+"""Boxes, masks and semantics into one panoptic map, as in Seamless Scene Segmentation.
+
+Porzi et al., CVPR 2019, arXiv 1905.01220.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from model.boxes.prediction import Detections, Prediction
+from model.config import FusionConfig
+from model.panoptic_map import VOID, Fused, Instance, PanopticMap, Segment, neighbors, semantic_map
+
+
+def fuse(
+    prediction: Prediction,
+    isthing: Bool[Tensor, " categories"],
+    frame: tuple[int, int],
+    size: tuple[int, int],
+    config: FusionConfig,
+) -> Fused:
+    """Make a map: instances, best first, each on what is still free; then stuff where the semantic head says so.
+
+    Pixels that the semantic head gives to a thing, and no instance takes, are void.
+
+    Args:
+        prediction: what the network says about an image.
+        isthing: whether each category of the catalogue is a thing.
+        frame: height, width that the network saw; the frame of the prediction.
+        size: height, width of the map, for example those of the image before it was resized for the network.
+        config: thresholds; its areas are pixels of `frame`.
+    """
+    found = prediction.detections
+    device = found.boxes.device
+    scale = (size[0] / frame[0], size[1] / frame[1])
+    ids = torch.zeros(size, dtype=torch.int32, device=device)
+    segments: list[Segment] = []
+    order = found.scores.argsort(descending=True, stable=True)
+    for i in order[found.scores[order] >= config.score].tolist():
+        mask, (top, left) = paste(found.mask_logits[i], scaled(found.boxes[i], scale), size)
+        window = ids[top : top + mask.shape[0], left : left + mask.shape[1]]
+        free = mask & (window == VOID)
+        area, left_over = int(mask.sum()), int(free.sum())
+        if left_over == 0 or (area - left_over) / area > config.overlap:
+            continue
+        segments.append(Segment(len(segments) + 1, int(found.categories[i]), float(found.scores[i]), left_over))
+        window[free] = segments[-1].id
+
+    semantic = semantic_map(prediction.semantic_logits, frame, size)
+    free = ids == VOID
+    areas = torch.bincount(semantic[free], minlength=len(isthing)).tolist()
+    segment_of_category = torch.zeros(len(isthing), dtype=torch.int32, device=device)
+    for category, area in enumerate(areas):
+        if not isthing[category] and area >= max(1, config.stuff_area * scale[0] * scale[1]):
+            segments.append(Segment(len(segments) + 1, category, None, area))
+            segment_of_category[category] = segments[-1].id
+    ids[free] = segment_of_category[semantic[free].long()]
+    return Fused(PanopticMap(ids.cpu(), tuple(segments)), instances(found, frame, size), semantic)
+
+
+def instances(found: Detections, frame: tuple[int, int], size: tuple[int, int]) -> Iterator[Instance]:
+    """Yield all detections, in their order, in a frame of another size; a box without a pixel's center has no mask."""
+    boxes = scaled(found.boxes, (size[0] / frame[0], size[1] / frame[1]))
+    for i, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+        mask, corner = paste(found.mask_logits[i], boxes[i], size)
+        yield Instance(int(found.categories[i]), float(found.scores[i]), (x0, y0, x1, y1), mask, corner)
+
+
+def scaled(boxes: Float[Tensor, "*n 4"], scale: tuple[float, float]) -> Float[Tensor, "*n 4"]:
+    """Return boxes in a frame that is `scale` (vertically, horizontally) times as large."""
+    vertical, horizontal = scale
+    return boxes * torch.tensor([horizontal, vertical, horizontal, vertical], device=boxes.device)
+
+
+def paste(
+    logits: Float[Tensor, "s s"], box: Float[Tensor, " 4"], size: tuple[int, int]
+) -> tuple[Bool[Tensor, "_ _"], tuple[int, int]]:
+    """Draw the mask of one instance on the pixels whose centers are inside its box and the image.
+
+    Args:
+        logits: on s x s cells of the box; between their centers the probability is interpolated.
+        box: x0, y0, x1, y1, pixels of the image.
+        size: height, width of the image.
+
+    Returns:
+        The mask of a window of the image, and the row and column of its first pixel.
+    """
+    x0, y0, x1, y1 = box.tolist()
+    height, width = size
+    left, right = max(math.ceil(x0 - 0.5), 0), min(math.ceil(x1 - 0.5), width)
+    top, bottom = max(math.ceil(y0 - 0.5), 0), min(math.ceil(y1 - 0.5), height)
+    cells = logits.shape[0]
+    rows = (torch.arange(top, max(bottom, top), device=logits.device) + 0.5 - y0) / (y1 - y0) * cells - 0.5
+    columns = (torch.arange(left, max(right, left), device=logits.device) + 0.5 - x0) / (x1 - x0) * cells - 0.5
+    probability = _interpolation(rows, cells) @ logits.float().sigmoid() @ _interpolation(columns, cells).T
+    return probability > 0.5, (top, left)
+
+
+def _interpolation(at: Tensor, cells: int) -> Float[Tensor, "n cells"]:
+    """Return a matrix that reads a line of cells at the given positions."""
+    lower, upper, share = neighbors(at, cells)
+    matrix = torch.zeros((len(at), cells), device=at.device)
+    matrix.scatter_add_(1, lower[:, None], (1 - share)[:, None])
+    return matrix.scatter_add_(1, upper[:, None], share[:, None])

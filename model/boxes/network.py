@@ -1,0 +1,227 @@
+"""Networks that find boxes first: ours and Seamless'. Porzi et al., CVPR 2021, arXiv 2012.07717, Fig. 4."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from model.body.hrnet import HRNet
+from model.body.resnet import ResNet
+from model.boxes.anchor_matching import SampledBoxes, count_levels, sample_anchors, sample_proposals
+from model.boxes.anchors import level_anchors
+from model.boxes.fusion import fuse
+from model.boxes.heads.box import BoxHead, detect
+from model.boxes.heads.mask import MaskHead
+from model.boxes.heads.rpn import RPNHead, propose
+from model.boxes.losses import region_losses, rpn_losses
+from model.boxes.prediction import Detections, Prediction
+from model.config import BoxConfig
+from model.levels import box_levels
+from model.losses.semantic import batch_semantic_loss
+from model.ops.roi_align import roi_align
+from model.panoptic_map import Fused
+from model.pyramid import FeaturePyramid
+from model.semantic_heads import DeepLab, MiniDL
+from model.targets import Targets
+
+COARSEST_STRIDE = 32
+"""Coarsest stride of a body: images are padded to a multiple of it, on the right and below."""
+
+
+class BoxNetwork(nn.Module):
+    """Body, feature pyramid, region proposals, boxes and masks, semantics."""
+
+    FINAL_GAINS: ClassVar[Mapping[str, float]] = {
+        "rpn_head.objectness": 0.01,
+        "rpn_head.deltas": 0.01,
+        "box_head.categories": 0.01,
+        "box_head.deltas": 0.001,
+        "mask_head.masks": 0.01,
+        "semantic_head.logits": 0.1,
+    }
+    """Gains with which the last layers start, far smaller than elsewhere (from the Seamless code)."""
+
+    isthing: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        config: BoxConfig,
+        isthing: Sequence[bool],
+        *,
+        body: HRNet | ResNet,
+        pyramid: FeaturePyramid,
+        rpn_head: RPNHead,
+        box_head: BoxHead,
+        mask_head: MaskHead,
+        semantic_head: DeepLab | MiniDL,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.body, self.pyramid = body, pyramid  # in the order in which weights are drawn
+        self.rpn_head, self.box_head, self.mask_head = rpn_head, box_head, mask_head
+        self.semantic_head = semantic_head
+        self.register_buffer("isthing", torch.tensor(isthing, dtype=torch.bool), persistent=False)
+        self.register_buffer("mean", torch.tensor(config.sample.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.sample.std).view(3, 1, 1), persistent=False)
+
+    def forward(
+        self, images: UInt8[Tensor, "b 3 h w"], targets: Sequence[Targets], generators: Sequence[torch.Generator]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Compute the losses of a batch, for training.
+
+        Args:
+            images: RGB.
+            targets: of each image.
+            generators: of each image, on the CPU: they alone decide which anchors and proposals are sampled, so it does
+                not matter how images are spread over ranks.
+
+        Returns:
+            Six losses, each the mean over images: objectness, anchor_box, category, proposal_box, mask, semantic. And
+            counts, summed over images: positive anchors of each level, positive proposals of each level that
+            regions are pooled from, instances.
+        """
+        config, size = self.config, (images.shape[2], images.shape[3])
+        features, levels = self.features(images)
+        losses = {"semantic": batch_semantic_loss(self.semantics(features, levels), targets, config.semantic)}
+
+        objectness, deltas = (out.float() for out in self.rpn_head(levels))
+        boxes, level = self.anchors(levels)
+        anchors = sample_anchors(boxes, targets, generators, config.rpn, config.matching)
+        losses |= rpn_losses(objectness, deltas, anchors, targets, size, config)
+
+        proposals = sample_proposals(
+            self.propose(objectness, deltas, boxes, size if config.clip_proposals else None),
+            targets,
+            generators,
+            config.roi,
+            config.matching,
+        )
+        logits, box_deltas = self.box_head(self.pool(levels, proposals.boxes, proposals.image, mask=False))
+        positive = proposals.positive
+        masks = self.mask_head(self.pool(levels, proposals.boxes[positive], proposals.image[positive], mask=True))
+        losses |= region_losses(logits, box_deltas, masks, proposals, targets, self.isthing, size, config)
+        return losses, self._counts(anchors, level, proposals, targets)
+
+    @torch.no_grad()
+    def predict(self, images: UInt8[Tensor, "b 3 h w"]) -> list[Prediction]:
+        """Find what is in each image; call `eval()` first."""
+        size = (images.shape[2], images.shape[3])
+        features, levels = self.features(images)
+        semantics = self.semantics(features, levels).float()
+        del features  # of a large image, the largest thing there is
+
+        objectness, deltas = self.rpn_head(levels)
+        proposals = self.propose(objectness, deltas, self.anchors(levels)[0], size)
+        logits, deltas = self.box_head(self._pool_images(levels, proposals, mask=False))
+        counts = [len(p) for p in proposals]
+        found = [
+            detect(*row, size, self.config.roi)
+            for row in zip(logits.split(counts), deltas.split(counts), proposals, strict=True)
+        ]
+        masks = self.mask_head(self._pool_images(levels, [boxes for boxes, _, _ in found], mask=True)).float()
+        category = self.isthing.nonzero()[:, 0]
+        return [
+            Prediction(
+                Detections(boxes, scores, category[thing], mask[torch.arange(len(thing), device=thing.device), thing]),
+                semantic,
+            )
+            for (boxes, scores, thing), mask, semantic in zip(
+                found, masks.split([len(boxes) for boxes, _, _ in found]), semantics, strict=True
+            )
+        ]
+
+    def fuse(self, prediction: Prediction, frame: tuple[int, int], size: tuple[int, int]) -> Fused:
+        """Make one panoptic map of a prediction in a frame of height, width, at another size."""
+        return fuse(prediction, self.isthing, frame, size, self.config.fusion)
+
+    def features(self, images: UInt8[Tensor, "b 3 h w"]) -> tuple[list[Tensor], list[Tensor]]:
+        """Compute the features of the body and those of the pyramid, each from fine to coarse."""
+        x = (images.to(memory_format=torch.channels_last) / 255 - self.mean) / self.std
+        x = F.pad(x, (0, -x.shape[3] % COARSEST_STRIDE, 0, -x.shape[2] % COARSEST_STRIDE))
+        features = self.body(x)
+        return features, self.pyramid(features)
+
+    def semantics(self, features: list[Tensor], levels: list[Tensor]) -> Float[Tensor, "b categories _ _"]:
+        """Compute the semantic logits, a cell for 4x4 pixels."""
+        logits: Tensor = self.semantic_head({"body": features, "pyramid": levels}[self.semantic_head.reads])
+        return logits
+
+    def anchors(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the anchors of all levels, and the level of each."""
+        rpn = self.config.rpn
+        sizes = tuple((x.shape[2], x.shape[3]) for x in levels)
+        return level_anchors(
+            sizes, self.pyramid.strides, scale=rpn.anchor_scale, ratios=rpn.anchor_ratios, device=levels[0].device
+        )
+
+    def propose(
+        self, objectness: Tensor, deltas: Tensor, boxes: Tensor, bounds: tuple[int, int] | None
+    ) -> list[Tensor]:
+        """Return the proposals of each image, clipped to a height and width if there are `bounds`."""
+        rpn = self.config.rpn
+        candidates, limit = (
+            (rpn.train_candidates, rpn.train_proposals) if self.training else (rpn.test_candidates, rpn.test_proposals)
+        )
+        return [
+            propose(o, d, boxes, bounds=bounds, candidates=candidates, limit=limit, nms_iou=rpn.nms_iou)
+            for o, d in zip(objectness, deltas, strict=True)
+        ]
+
+    def pool(self, levels: Sequence[Tensor], boxes: Tensor, image: Tensor, *, mask: bool) -> Tensor:
+        """Pool the features of boxes, each of one image of the batch, for the mask head or the box head."""
+        roi = self.config.roi
+        count = roi.levels.count
+        return roi_align(
+            levels[:count],
+            self.pyramid.strides[:count],
+            boxes,
+            image,
+            box_levels(boxes, roi.levels),
+            bins=roi.pool if mask else roi.pool // 2,
+            samples=1 if mask else roi.box_samples,
+        )
+
+    def _pool_images(self, levels: Sequence[Tensor], boxes: Sequence[Tensor], *, mask: bool) -> Tensor:
+        image = torch.cat([torch.full((len(b),), i, device=b.device) for i, b in enumerate(boxes)])
+        return self.pool(levels, torch.cat(list(boxes)), image, mask=mask)
+
+    def _counts(
+        self, anchors: SampledBoxes, level: Tensor, proposals: SampledBoxes, targets: Sequence[Targets]
+    ) -> dict[str, Tensor]:
+        roi_levels = self.config.roi.levels
+        pooled_from = box_levels(proposals.boxes, roi_levels)
+        return {
+            "positive_anchors": count_levels(level[anchors.index], anchors.positive, len(self.pyramid.strides)),
+            "positive_proposals": count_levels(pooled_from, proposals.positive, roi_levels.count),
+            "instances": torch.tensor(sum(len(t.categories) for t in targets)),
+        }
+
+
+def build(config: BoxConfig, isthing: Sequence[bool]) -> BoxNetwork:
+    """Put a network of this family together; its weights are still to be drawn.
+
+    Raises:
+        ValueError: no category is a thing.
+    """
+    if not any(isthing):
+        raise ValueError("no category is a thing: region proposals, boxes and masks would have nothing to learn")
+    channels, things = config.pyramid.channels, sum(isthing)
+    body = {"hrnet": HRNet, "resnet": ResNet}[config.body.kind](config.body)
+    semantic_head, inputs = {"deeplab": (DeepLab, body.channels), "minidl": (MiniDL, channels)}[config.semantic.kind]
+    return BoxNetwork(
+        config,
+        isthing,
+        body=body,
+        pyramid=FeaturePyramid(body.channels, config.pyramid),
+        rpn_head=RPNHead(channels, config.rpn),
+        box_head=BoxHead(channels, things, config.roi),
+        mask_head=MaskHead(channels, things, config.roi),
+        semantic_head=semantic_head(inputs, len(isthing), config.semantic),
+    )
