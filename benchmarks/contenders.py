@@ -33,12 +33,13 @@ def panoptic_files(data: Path) -> list[str]:
 
 def ours_pq(data: Path) -> Work:
     from panoptic_eval.evaluation import count
+    from panoptic_eval.metrics.metric import summed
     from panoptic_eval.metrics.panoptic_quality import panoptic_quality, pq_counts
+    from panoptic_eval.rules import Rules
 
     def work() -> Scores:
         table = count(data / "pred", data / "gt.json", workers=WORKERS).panoptic
-        counts = pq_counts(table, last_crowd_only=True, stated_areas=True)  # as panopticapi
-        return {"PQ": mean(panoptic_quality(type(counts)(*(c.sum(0) for c in vars(counts).values()))))}
+        return {"PQ": mean(panoptic_quality(summed(pq_counts(table, Rules(protocol="panopticapi")))))}
 
     return work
 
@@ -51,27 +52,25 @@ def mean(values: Any) -> float:
 
 def ours_everything(data: Path) -> Work:
     from panoptic_eval.evaluation import evaluate
-    from panoptic_eval.score import Protocol
+    from panoptic_eval.rules import Rules
 
     def work() -> Scores:
-        scores = evaluate(
-            data / "pred", data / "gt.json", workers=WORKERS, protocol=Protocol(protocol="panopticapi")
-        ).scores
+        scores = evaluate(data / "pred", data / "gt.json", workers=WORKERS, rules=Rules(protocol="panopticapi")).scores
         return {"PQ": scores["PQ"]["all"], "AP_mask": scores["AP_mask"]["AP"], "AP_box": scores["AP_box"]["AP"]}
 
     return work
 
 
 def ours_ap(data: Path) -> Work:
-    import numpy as np
-
     from panoptic_eval.evaluation import count
-    from panoptic_eval.metrics.average_precision import average_precision
-    from panoptic_eval.score import matches
+    from panoptic_eval.metrics.average_precision import average_precision, match_ranges
 
     table = count(data / "pred", data / "gt.json", workers=WORKERS).panoptic
-    edges = np.array([0, 1e9])  # no bins of size beyond COCO's
-    return lambda: {f"AP_{kind}": average_precision(matches(table, kind, edges)).mean(0) for kind in ("mask", "box")}
+
+    def score(kind: str) -> float:
+        return average_precision(match_ranges(table, kind, [], stated=False)).mean(0)  # COCO's ranges alone
+
+    return lambda: {f"AP_{kind}": score(kind) for kind in ("mask", "box")}
 
 
 def panopticapi_pq(data: Path) -> Work:

@@ -3,8 +3,8 @@
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import evaluate
 from panoptic_eval.report import Report
-from panoptic_eval.score import Protocol
+from panoptic_eval.rules import Rules
 
 __version__ = "0.1.0"
 
-__all__ = ["InputError", "Protocol", "Report", "__version__", "evaluate"]
+__all__ = ["InputError", "Report", "Rules", "__version__", "evaluate"]

@@ -17,14 +17,15 @@ import tyro
 from panoptic_eval import __version__
 from panoptic_eval.errors import SHOWN, InputError
 from panoptic_eval.evaluation import count, load, merge, rescore, store, store_tables
+from panoptic_eval.outputs import csv, markdown
 from panoptic_eval.pairs import slow_because
-from panoptic_eval.score import Protocol, Tables
-from panoptic_eval.tables import markdown, table, write_rows
+from panoptic_eval.rules import Rules
+from panoptic_eval.score import Tables
 from panoptic_eval.text import abbreviated, printable
 
 
 @dataclass(frozen=True)
-class Score(Protocol):
+class Score(Rules):
     """Score a directory of panoptic predictions: PQ, PQ†, PC, mIoU, box and mask AP, and AP per size percentile.
 
     The tables of several shards are joined by:  panoptic-eval merge SHARD SHARD ... --out DIR
@@ -71,7 +72,7 @@ class Score(Protocol):
 
 
 @dataclass(frozen=True)
-class Merge(Protocol):
+class Merge(Rules):
     """Join the tables of all shards of a run, and score them."""
 
     shards: tyro.conf.Positional[tuple[Path, ...]] = ()
@@ -83,7 +84,7 @@ class Merge(Protocol):
 
 
 @dataclass(frozen=True)
-class Compare(Protocol):
+class Compare(Rules):
     """Differences of all scores of two stored runs, with 95 % intervals: paired bootstrap over images."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]] = ()
@@ -111,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"panoptic-eval {__version__}")
         return
-    commands: dict[str, tuple[type[Protocol], Callable[[Any], str]]] = {
+    commands: dict[str, tuple[type[Rules], Callable[[Any], str]]] = {
         "merge": (Merge, _merge),
         "compare": (Compare, _compare),
     }
@@ -151,8 +152,8 @@ def _print(text: str) -> None:
         sys.exit(f"panoptic-eval: standard output: {error.strerror}")
 
 
-def _protocol(options: Protocol) -> Protocol:
-    return Protocol(**{name: getattr(options, name) for name in Protocol.__dataclass_fields__})
+def _protocol(options: Rules) -> Rules:
+    return Rules(**{name: getattr(options, name) for name in Rules.__dataclass_fields__})
 
 
 def _merge(options: Merge) -> str:
@@ -167,10 +168,12 @@ def _compare(options: Compare) -> str:
 
     a, b = (load(folder) for folder in options.runs)
     rng = np.random.default_rng(options.seed)
-    rows = [vars(d) for d in compare(a, b, rng=rng, resamples=options.resamples, protocol=_protocol(options))]
+    result = compare(a, b, rng=rng, resamples=options.resamples, rules=_protocol(options))
     if options.out is not None:
-        write_rows(rows, options.out)
-    return f"a: {options.runs[0]}\nb: {options.runs[1]}\n{len(a.panoptic)} images, scores in per cent\n\n{table(rows)}"
+        csv.write_rows([vars(d) for d in (*result.scores, *result.categories)], options.out)
+    first, second = map(str, options.runs)
+    head = f"a: {first}\nb: {second}\n{len(a.panoptic)} images, scores in percent\n\n"
+    return head + markdown.comparison(result, "a", "b")
 
 
 def _score(options: Score) -> str:
@@ -215,12 +218,12 @@ def _finish(tables: Tables, options: Score | Merge) -> str:
     missing = report.protocol["missing_images"]
     done_to = {"empty": "count as predicted void", "skip": "are left out"}.get(report.protocol["missing"])
     images = f"{report.images} images" + (f" ({missing} without prediction {done_to})" if missing else "")
-    head = [f"gt:   {about['gt']}", f"pred: {about['pred']}", f"{images}, scores in per cent"]
+    head = [f"gt:   {about['gt']}", f"pred: {about['pred']}", f"{images}, scores in percent"]
     notes = [f"warning: {w}" for w in report.warnings[:SHOWN]]
     if len(report.warnings) > SHOWN:
         notes.append(f"… and {len(report.warnings) - SHOWN} more warnings; report.json has them all")
     notes += [f"undefined (–): {name}: {why}" for name, why in report.undefined.items()]
-    return "\n".join([*head, "", markdown(report, per_category=options.per_category), "", *notes]).rstrip()
+    return "\n".join([*head, "", markdown.report(report, per_category=options.per_category), "", *notes]).rstrip()
 
 
 def _shard(text: str | None) -> tuple[int, int]:

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
-from os import cpu_count
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from panoptic_eval.errors import InputError
-from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import sizes
-from panoptic_eval.metrics.counts import by_category, count_images, weighted
-from panoptic_eval.metrics.panoptic_quality import divide
-from panoptic_eval.metrics.semantic import category_iou, semantic_counts
-from panoptic_eval.pairs.table import PairTable, Segments, take
-from panoptic_eval.score import Protocol, Tables, matches
-
-LANES = 64
-"""Resamples that go through the detections together: enough for the widest instructions, few enough for the cache."""
-CHUNK = 4
-"""Such blocks of resamples a job."""
-
-Values = dict[tuple[str, str], Float[np.ndarray, " w"]]
-"""A score's values, one for each way to weight the images, by its name and part: ("PQ", "things")."""
+from panoptic_eval.metrics.metric import mean
+from panoptic_eval.pairs.table import Segments, take
+from panoptic_eval.rules import DEFAULT, Rules
+from panoptic_eval.score import Tables, draw, scores, size_edges
 
 
 @dataclass(frozen=True)
@@ -36,7 +23,9 @@ class Difference:
 
     score: str
     part: str
-    """all, things, stuff; AP, AP50, ...; or the size bin in pixels."""
+    """all, things, stuff; AP, AP50, ...; the size bin; or the name of a category."""
+    category_id: int | None
+    """Id of the category, where the score is of one."""
     a: float
     b: float
     difference: float
@@ -47,6 +36,21 @@ class Difference:
     """97.5th percentile."""
     p: float
     """Two-sided: how often a resample's difference has the other sign, or is zero."""
+    smallest_p: float
+    """Smallest p that this many resamples can show."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything in which two runs differ."""
+
+    scores: list[Difference]
+    """Scores of the whole runs, in the order of the report."""
+    categories: list[Difference]
+    """Scores of each category."""
+    images: list[Mapping[str, Any]]
+    """image_id, and a, b, difference: PQ of the image in both runs; those that got worse most come first. Images
+    without PQ in one of the runs are left out."""
 
 
 def compare(
@@ -55,123 +59,67 @@ def compare(
     *,
     rng: np.random.Generator,
     resamples: int = 2000,
-    protocol: Protocol = Protocol(),  # noqa: B008 (frozen)
-) -> list[Difference]:
-    """Differences of all scores that both runs have, each with its 95 % interval over resampled images.
+    rules: Rules = DEFAULT,
+) -> Comparison:
+    """Compare all scores that both runs have, each with its 95 % interval over resampled images.
 
     Args:
         a, b: scored against the same ground truth, on the same images in any order.
         rng: draws the images; both runs get the same ones.
         resamples: sets of as many images as there are, drawn with replacement.
-        protocol: as for `score`; percentiles are those of all the images.
+        rules: as for `score`; percentiles are those of all the images.
 
     Raises:
         InputError: the runs have other images, categories or ground truth.
     """
     b = _in_the_order_of(a, b)
-    n = len(a.panoptic)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=resamples)
-    weights = np.concatenate([np.ones((1, n), np.int64), drawn])  # the first row is the data as it is
-    edges = np.asarray(protocol.area_edges or sizes.area_edges(a.panoptic, protocol.percentiles), float)
-    values = [resample(tables, weights, edges, protocol) for tables in (a, b)]
-    return [difference(key, values[0][key], values[1][key]) for key in values[0] if key in values[1]]
+    weights = draw(rng, len(a.panoptic), resamples)
+    bins = sizes.bins(size_edges(a.panoptic, rules))
+    first, second = (scores(tables, rules, weights=weights, bins=bins) for tables in (a, b))
+
+    def label(part: str | int) -> str:
+        return part if isinstance(part, str) else "size bin {}: {:g}–{:g} px".format(part + 1, *bins[part])
+
+    categories = enumerate(a.panoptic.catalogue.categories)
+    pq = [mean(found.images["PQ"]) for found in (first, second)]
+    images = [
+        {"image_id": image_id, "a": x, "b": y, "difference": y - x}
+        for image_id, x, y in zip(a.panoptic.image_id, *(values.tolist() for values in pq), strict=True)
+        if not np.isnan(y - x)
+    ]
+    return Comparison(
+        scores=[
+            difference(name, label(part), values, second.parts[name, part])
+            for (name, part), values in first.parts.items()
+            if (name, part) in second.parts
+        ],
+        categories=[
+            difference(name, category.name, values[:, k], second.categories[name][:, k], category_id=category.id)
+            for k, category in categories
+            for name, values in first.categories.items()
+            if name in second.categories
+        ],
+        images=sorted(images, key=lambda row: row["difference"]),
+    )
 
 
-def resample(
-    tables: Tables, weights: Int[np.ndarray, "w i"], edges: Float[np.ndarray, " e"], protocol: Protocol
-) -> Values:
-    """Every score of one run, with each image as often as a row of weights says.
-
-    Args:
-        tables: of one run.
-        weights: of its images.
-        edges: of the size bins, pixels.
-        protocol: as for `score`.
-    """
-    isthing = tables.panoptic.catalogue.isthing
-    quirks = protocol.protocol == "panopticapi"
-    by_image = count_images(tables.panoptic, panopticapi_quirks=quirks, pc_by_image_size=protocol.pc_weight == "image")
-    total = weighted(by_image, weights.astype(float))
-    categories = {"mIoU" if k == "IoU" else k: v for k, v in by_category(total, isthing=isthing).items()}
-    if protocol.miou_over == "gt":
-        categories["mIoU"] = np.where(total.semantic.gt > 0, categories["mIoU"], np.nan)
-    if tables.semantic is not None:
-        counts = weighted(semantic_counts(tables.semantic), weights.astype(float))
-        categories["mIoU_semantic"] = category_iou(counts)
-    groups = {"all": isthing | True, "things": isthing, "stuff": ~isthing}
-    found: Values = {(name, part): _means(v[:, of]) for name, v in categories.items() for part, of in groups.items()}
-    for suffix, table in (("", tables.panoptic), ("_instances", tables.instances)):
-        if table is not None:
-            kinds: Sequence[Literal["mask", "box"]] = ("mask", "box") if table.has_masks else ("box",)
-            for kind in kinds:
-                name = f"AP_{kind}{suffix}"
-                found |= _average_precision(table, kind, name, weights, edges, detections=bool(suffix))
-    return found
-
-
-def _average_precision(
-    table: PairTable,
-    kind: Literal["mask", "box"],
-    name: str,
-    weights: Int[np.ndarray, "w i"],
-    edges: Float[np.ndarray, " e"],
-    *,
-    detections: bool,
-) -> Values:
-    from panoptic_eval.metrics import matching
-
-    found = matches(table, kind, edges, stated=detections)
-    padded = np.zeros((-(-len(weights) // LANES), LANES, len(table)), np.min_scalar_type(weights.max()))
-    padded.reshape(-1, len(table))[: len(weights)] = weights
-    blocks = np.ascontiguousarray(padded.transpose(0, 2, 1))
-    starts = range(0, len(blocks), CHUNK)
-
-    def one(job: tuple[int, int]) -> Float[np.ndarray, "b l c t"]:
-        r, k = job
-        return matching.resample(
-            blocks[k : k + CHUNK],
-            found.image,
-            found.first,
-            found.matched[r],
-            found.skipped[r],
-            found.instances[r],
-            ap.RECALLS,
-        )
-
-    ranges = range(len(found.instances))
-    with ThreadPoolExecutor(cpu_count()) as threads:
-        done = list(threads.map(one, product(ranges, starts)))
-    by_range = []
-    for r in ranges:
-        joined = np.concatenate(done[r * len(starts) : (r + 1) * len(starts)])
-        by_range.append(joined.reshape(-1, *joined.shape[2:])[: len(weights)])
-    values: Values = {(name, "AP"): _means(by_range[0].mean(2))}
-    for key, threshold in (("AP50", 0.5), ("AP75", 0.75)):
-        values[name, key] = _means(by_range[0][:, :, np.isclose(ap.IOU_THRESHOLDS, threshold)][:, :, 0])
-    parts = ["APs", "APm", "APl", *(f"{low:.0f}–{high:.0f} px" for low, high in sizes.bins(edges))]
-    return values | {(name, part): _means(v.mean(2)) for part, v in zip(parts, by_range[1:], strict=True)}
-
-
-def _means(values: Float[np.ndarray, "w c"]) -> Float[np.ndarray, " w"]:
-    """Mean over the categories that are defined."""
-    return divide(np.nansum(values, 1), (~np.isnan(values)).sum(1))
-
-
-def difference(key: tuple[str, str], a: Float[np.ndarray, " w"], b: Float[np.ndarray, " w"]) -> Difference:
-    """b - a of one score.
+def difference(
+    score: str, part: str, a: Float[np.ndarray, " w"], b: Float[np.ndarray, " w"], *, category_id: int | None = None
+) -> Difference:
+    """Subtract one score of two runs: b - a.
 
     Args:
-        key: its name and part.
-        a, b: of each run, as `resample` gives them: the first on the images as they are.
+        score, part, category_id: what the score is.
+        a, b: of each run, on the images as they are, then on the same resamples.
     """
     d = (b - a)[1:]
     d = d[~np.isnan(d)]
-    low, high, p = float("nan"), float("nan"), float("nan")
+    low, high, p, smallest = (float("nan"),) * 4
     if d.size:
         low, high = np.percentile(d, [2.5, 97.5]).tolist()
-        tail = min((d <= 0).sum(), (d >= 0).sum())
-        p = min(1.0, 2 * (float(tail) + 1) / (d.size + 1))  # never 0: what did not occur in so many may occur
-    return Difference(*key, float(a[0]), float(b[0]), float(b[0] - a[0]), low, high, p)
+        smallest = min(1.0, 2 / (d.size + 1))  # never 0: what did not occur in so many may occur
+        p = min(1.0, smallest * (1 + min((d <= 0).sum().item(), (d >= 0).sum().item())))
+    return Difference(score, part, category_id, float(a[0]), float(b[0]), float(b[0] - a[0]), low, high, p, smallest)
 
 
 def _in_the_order_of(a: Tables, b: Tables) -> Tables:

@@ -19,11 +19,11 @@ from typing import Any, Literal
 import numpy as np
 
 from panoptic_eval import pairs
-from panoptic_eval import tables as output
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMap, LabelMaps
+from panoptic_eval.outputs import csv, json
 from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
@@ -31,8 +31,8 @@ from panoptic_eval.pairs.journal import Journal
 from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable, concatenate
 from panoptic_eval.predictions import Predictions, read_predictions
 from panoptic_eval.report import Report
-from panoptic_eval.report import write as write_report
-from panoptic_eval.score import Protocol, Tables, score
+from panoptic_eval.rules import DEFAULT, Rules
+from panoptic_eval.score import Tables, score
 
 Shard = tuple[int, int]
 """Which part of how many, from 1: the images of a data set in equal runs."""
@@ -50,7 +50,7 @@ def evaluate(
     divisor: int = 1000,
     category_ids: Literal["auto", "id", "trainId"] = "auto",
     missing: Missing = "error",
-    protocol: Protocol = Protocol(),  # noqa: B008 (frozen)
+    rules: Rules = DEFAULT,
     out: Path | str | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
@@ -67,7 +67,7 @@ def evaluate(
         divisor: of 16-bit predictions without JSON: category * divisor + instance.
         category_ids: of Cityscapes predictions.
         missing: what an image without prediction is: an error, all void, or left out.
-        protocol: every choice that changes a number.
+        rules: every choice that changes a number.
         out: gets the report, tables and the pair tables; an interrupted run with the same `out` goes on.
         executor: walks the images; threads, as many as `workers`, if not given.
         workers: as many as there are cores if not given.
@@ -91,13 +91,13 @@ def evaluate(
         workers=workers,
         progress=progress,
     )
-    report = rescore(tables, protocol)
+    report = rescore(tables, rules)
     if out is not None:
         store(report, tables, out)
     return report
 
 
-def rescore(tables: Tables, protocol: Protocol = Protocol()) -> Report:  # noqa: B008 (frozen)
+def rescore(tables: Tables, rules: Rules = DEFAULT) -> Report:
     """The report of tables that were counted before, perhaps with other choices.
 
     Raises:
@@ -115,14 +115,14 @@ def rescore(tables: Tables, protocol: Protocol = Protocol()) -> Report:  # noqa:
         "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
     warnings = [w for t in vars(tables).values() if t is not None for w in t.origin.warnings]
-    return score(tables, protocol, provenance=provenance, warnings=warnings)
+    return score(tables, rules, provenance=provenance, warnings=warnings)
 
 
 def store(report: Report, tables: Tables, out: Path) -> None:
     """Write the pair tables, the CSV files, and report.json last, so that it says that all is there."""
     store_tables(tables, out)
-    output.write_csv(report, out)
-    write_report(report, out / "report.json")
+    csv.write(report, out)
+    json.write(report, out / "report.json")
 
 
 def store_tables(tables: Tables, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""From pair tables to a report: every metric, its means, and why it is undefined where it is."""
+"""From pair tables to scores, and to a report: every metric, its means, and why it is undefined where it is."""
 
 from __future__ import annotations
 
@@ -7,61 +7,23 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
+from panoptic_eval import metrics
 from panoptic_eval.errors import InputError
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import panoptic_quality as pq
 from panoptic_eval.metrics import sizes
-from panoptic_eval.metrics.counts import Counts, by_category, count_images, weighted
-from panoptic_eval.metrics.semantic import SemanticCounts, category_iou, semantic_counts
+from panoptic_eval.metrics.metric import mean, summed
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.report import Report
+from panoptic_eval.rules import DEFAULT, PANOPTICAPI_QUIRKS, Rules
 
 GROUPS = ("all", "things", "stuff")
-PANOPTICAPI_QUIRKS = (
-    "of several crowds of one category in an image only the last one listed excuses predictions",
-    "areas of gt segments are those that its JSON states, not those of the PNG",
-)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """Every choice that changes a number; the defaults are the trusted tools', see docs/metrics.md."""
-
-    protocol: Literal["default", "panopticapi"] = "default"
-    """panopticapi repeats that tool's quirks."""
-    pc_weight: Literal["image", "pixels"] = "image"
-    """Parsing covering weighs a segment by its share of its image (TensorFlow's default) or by its pixels."""
-    miou_over: Literal["either", "gt"] = "either"
-    """Mean IoU is over the categories of either side, as Cityscapes has it, or over those that gt has."""
-    percentiles: tuple[float, ...] = sizes.PERCENT
-    """Edges of the size bins, in per cent of the thing instances."""
-    area_edges: tuple[float, ...] | None = None
-    """Edges of the size bins in pixels, instead of percentiles: those of another run make both comparable."""
-
-    def check(self) -> None:
-        """Say what is wrong with the edges of the size bins, before anything is counted.
-
-        Raises:
-            InputError: fewer than two, not ascending, not finite, below 0, or percentiles above 100.
-        """
-        percentiles, areas = self.percentiles, self.area_edges
-        if not (_ascend(percentiles) and percentiles[0] >= 0 and percentiles[-1] <= 100 and len(set(percentiles)) > 1):
-            expected = "two or more ascending numbers from 0 to 100, such as 0 50 100"
-            raise InputError(f"--percentiles {_given(percentiles)}: expected {expected}")
-        if areas is not None and not (_ascend(areas) and areas[0] >= 0):
-            expected = "two or more ascending areas in pixels, such as 0 1024 9216"
-            raise InputError(f"--area-edges {_given(areas)}: expected {expected}")
-
-
-def _ascend(values: Sequence[float]) -> bool:
-    """Whether there are two edges or more, in order; equal ones are allowed, as objects of one size make them."""
-    return len(values) > 1 and bool(np.isfinite(values).all() and (np.diff(values) >= 0).all())
-
-
-def _given(values: Sequence[float]) -> str:
-    return " ".join(f"{value:g}" for value in values) or "without a value"
+Key = tuple[str, str | int]
+"""Name and part of a score: ("PQ", "things"), ("AP_mask", "AP50"); ("AP_mask", 2) is the third bin of size."""
+Bins = Sequence[tuple[float, float]]
+"""Smallest and largest area of each size bin, pixels, both included."""
 
 
 @dataclass(frozen=True)
@@ -75,182 +37,231 @@ class Tables:
     """Of semantic/*.png, a category a pixel."""
 
 
+@dataclass(frozen=True)
+class Scores:
+    """Every score of one run, NaN where undefined. Row 0 is the images as they are; further rows are resamples."""
+
+    parts: Mapping[Key, Float[np.ndarray, " w"]]
+    categories: Mapping[str, Float[np.ndarray, "w c"]]
+    """Scores of each category."""
+    images: Mapping[str, Float[np.ndarray, "i c"]]
+    """Scores of each image and category, of the metrics that one image has."""
+    counts: pq.PQCounts
+    """Matches of each image and category."""
+    instances: Int[np.ndarray, "b c"]
+    """Gt instances of each size bin and category."""
+
+
+def size_edges(table: PairTable, rules: Rules) -> Float[np.ndarray, " e"]:
+    """Edges of the size bins in pixels of area; NaN where there is no thing."""
+    return np.asarray(rules.area_edges or sizes.area_edges(table, rules.percentiles), float)
+
+
+def scores(
+    tables: Tables,
+    rules: Rules = DEFAULT,
+    *,
+    weights: Int[np.ndarray, "w i"] | None = None,
+    bins: Bins | None = None,
+) -> Scores:
+    """Compute every metric of a run.
+
+    Args:
+        tables: of the run.
+        rules: every choice that changes a number.
+        weights: how often each image counts, one row for each resample.
+        bins: of size; those that the rules make of the run's gt if not given.
+
+    Raises:
+        InputError: panopticapi's areas are asked for, and a stated one is impossible; or the rules have no meaning.
+    """
+    rules.check()
+    table, isthing = tables.panoptic, tables.panoptic.catalogue.isthing
+    if rules.quirks and (faults := pq.impossible_areas(table)):
+        raise InputError(faults)
+    if bins is None:
+        bins = sizes.bins(size_edges(table, rules))
+    measured = [(metric, table) for metric in metrics.METRICS]
+    if tables.semantic is not None:
+        measured += [(metric, tables.semantic) for metric in metrics.SEMANTIC_METRICS]
+    counts = {(metric.count, id(of)): metric.count(of, rules) for metric, of in measured}
+    repeats = None if weights is None else weights.astype(float)
+    sums = {key: summed(value, repeats) for key, value in counts.items()}
+    categories = {metric.name: metric.score(sums[metric.count, id(of)]) for metric, of in measured}
+    parts: dict[Key, Float[np.ndarray, " w"]] = {
+        (name, group): values for name in categories for group, values in _means(categories[name], isthing).items()
+    }
+    for name, matches in _matches(tables, bins).items():
+        by_part = ap.ap_by_category(matches, weights)
+        categories[name] = by_part["AP"]
+        parts |= {(name, part): mean(values) for part, values in by_part.items()}
+    return Scores(
+        parts,
+        categories,
+        images={metric.name: metric.score(counts[metric.count, id(of)]) for metric, of in measured},
+        counts=pq.pq_counts(table, rules),
+        instances=_instances(table, bins),
+    )
+
+
+def draw(rng: np.random.Generator, images: int, resamples: int) -> Int[np.ndarray, "w i"]:
+    """Draw sets of as many images as there are, with replacement: how often each set holds each image."""
+    return rng.multinomial(images, np.full(images, 1 / images), size=resamples)
+
+
+def interval(values: Float[np.ndarray, " w"]) -> tuple[float, float]:
+    """95 % interval of a score: percentiles of its resamples, which follow the first value; NaN where there is none."""
+    resampled = values[1:][~np.isnan(values[1:])]
+    if not resampled.size:
+        return float("nan"), float("nan")
+    low, high = np.percentile(resampled, [2.5, 97.5]).tolist()
+    return low, high
+
+
+def _means(values: Float[np.ndarray, "*b c"], isthing: Bool[np.ndarray, " c"]) -> dict[str, Float[np.ndarray, " *b"]]:
+    return dict(zip(GROUPS, (mean(values), mean(values[..., isthing]), mean(values[..., ~isthing])), strict=True))
+
+
+def _matches(tables: Tables, bins: Bins) -> dict[str, ap.Matches]:
+    """Matches of masks and boxes: of the panoptic map, and of the detections where there are any."""
+    kinds: tuple[Literal["mask", "box"], ...] = ("mask", "box")
+    found = {f"AP_{kind}": ap.match_ranges(tables.panoptic, kind, bins, stated=False) for kind in kinds}
+    if (table := tables.instances) is not None:
+        for kind in kinds if table.has_masks else kinds[1:]:
+            found[f"AP_{kind}_instances"] = ap.match_ranges(table, kind, bins, stated=True)
+    return found
+
+
+def _instances(table: PairTable, bins: Bins) -> Int[np.ndarray, "b c"]:
+    gt = table.gt
+    counted = table.catalogue.isthing[gt.category] & ~gt.crowd
+    inside = ~ap.outside(gt.area, bins) & counted
+    return np.stack([np.bincount(gt.category[i], minlength=len(table.catalogue)) for i in inside])
+
+
 def score(
     tables: Tables,
-    protocol: Protocol = Protocol(),
+    rules: Rules = DEFAULT,
     *,
+    resamples: int = 0,
+    seed: int = 0,
     provenance: Mapping[str, Any] | None = None,
     warnings: Sequence[str] = (),
 ) -> Report:
-    """Every metric of the tables; needs no image.
+    """Report every score of a run; needs no image.
+
+    Args:
+        tables: of the run.
+        rules: every choice that changes a number.
+        resamples: sets of images drawn for the 95 % intervals of the scores; no intervals if 0.
+        seed: of the draw.
+        provenance: stored with the report.
+        warnings: stored with the report, before those of the scores.
 
     Raises:
-        InputError: panopticapi's areas are asked for, and a stated one is impossible; or the protocol is.
+        InputError: as for `scores`.
     """
-    protocol.check()
     table = tables.panoptic
-    catalogue = table.catalogue
-    quirks = protocol.protocol == "panopticapi"
-    if quirks and (faults := pq.impossible_areas(table)):
-        raise InputError(faults)
-    by_image = count_images(table, panopticapi_quirks=quirks, pc_by_image_size=protocol.pc_weight == "image")
-    total: Counts = weighted(by_image)
-    per_category = by_category(total, isthing=catalogue.isthing)
-    per_category["IoU"] = _iou(total.semantic, protocol)
-    names = {"PQ": "PQ", "SQ": "SQ", "RQ": "RQ", "PQ_dagger": "PQ_dagger", "PC": "PC", "mIoU": "IoU"}
-    scores = {name: _groups(per_category[column], catalogue.isthing) for name, column in names.items()}
-    if tables.semantic is not None:
-        scores["mIoU_semantic"] = _groups(_iou(weighted(semantic_counts(tables.semantic)), protocol), catalogue.isthing)
-
-    edges = np.asarray(protocol.area_edges or sizes.area_edges(table, protocol.percentiles), float)
-    percent = [float("nan")] * len(edges) if protocol.area_edges else list(protocol.percentiles)
-    percentiles: dict[str, Sequence[float]] = {"percent": percent, "area": edges.tolist()}
-    for suffix, of in (("", table), ("_instances", tables.instances)):
-        if of is None:
-            continue
-        kinds: tuple[Literal["mask", "box"], ...] = ("mask", "box")
-        for kind in kinds:
-            if kind == "mask" and not of.has_masks:
-                continue
-            result = ap.average_precision(matches(of, kind, edges, stated=of is tables.instances))
-            name = f"AP_{kind}{suffix}"
-            scores[name] = {
-                "AP": result.mean(0),
-                "AP50": result.mean(0, threshold=0.5),
-                "AP75": result.mean(0, threshold=0.75),
-                "APs": result.mean(1),
-                "APm": result.mean(2),
-                "APl": result.mean(3),
-            }
-            bins = range(len(ap.COCO_RANGES), result.instances.shape[0])
-            if not suffix:
-                per_category[name] = result.by_category(0)
-                percentiles.setdefault("instances", result.instances[bins].sum(1).tolist())
-                percentiles.setdefault("categories", (result.instances[bins] > 0).sum(1).tolist())
-            percentiles[name] = [result.mean(b) for b in bins]
-
-    counts = total.pq
-    columns = {**{k: per_category[k] for k in ("PQ", "SQ", "RQ")}, "TP": counts.tp, "FP": counts.fp, "FN": counts.fn}
-    columns |= {"iou_sum": counts.iou} | {k: v for k, v in per_category.items() if k not in columns}
-    categories = [
-        {"id": c.id, "name": c.name, "isthing": c.isthing, **{k: v[i].item() for k, v in columns.items()}}
-        for i, c in enumerate(catalogue.categories)
-    ]
+    weights = draw(np.random.default_rng(seed), len(table), resamples) if resamples else None
+    found = scores(tables, rules, weights=weights)
+    edges = size_edges(table, rules)
+    by_name: dict[str, dict[str, float]] = {}
+    intervals: dict[str, dict[str, tuple[float, float]]] = {}
+    for (name, part), values in found.parts.items():
+        if isinstance(part, str):
+            by_name.setdefault(name, {})[part] = float(values[0])
+            if resamples:
+                intervals.setdefault(name, {})[part] = interval(values)
     return Report(
         images=len(table),
-        scores=scores,
-        categories=categories,
-        size_percentiles=percentiles,
-        undefined=_undefined(scores),
-        warnings=[*warnings, *_warnings(tables, edges)],
+        scores=by_name,
+        categories=_categories(table, found),
+        size_percentiles=_size_rows(found, edges, rules),
+        undefined=_undefined(by_name),
+        warnings=[*warnings, *_warnings(table, edges)],
         protocol={
-            **asdict(protocol),
-            "quirks": list(PANOPTICAPI_QUIRKS) if quirks else [],
+            **asdict(rules),
+            "quirks": list(PANOPTICAPI_QUIRKS) if rules.quirks else [],
             "missing": table.origin.missing,
             "missing_images": table.origin.missing_images,
         },
         provenance=provenance or {},
-        per_image=_per_image(table, by_image),
+        intervals=intervals,
+        per_image=_images(table, found),
     )
 
 
-def _iou(counts: SemanticCounts, protocol: Protocol) -> Float[np.ndarray, " c"]:
-    iou = category_iou(counts)
-    return np.where(counts.gt > 0, iou, np.nan) if protocol.miou_over == "gt" else iou
+def _categories(table: PairTable, found: Scores) -> list[dict[str, Any]]:
+    """One row for each category: who it is, its scores, and the counts that PQ is made of."""
+    total = summed(found.counts)
+    columns = {name: values[0] for name, values in found.categories.items()}
+    columns |= {"TP": total.tp[0], "FP": total.fp[0], "FN": total.fn[0], "iou_sum": total.iou[0]}
+    return [
+        {"id": c.id, "name": c.name, "isthing": c.isthing, **{k: v[i].item() for k, v in columns.items()}}
+        for i, c in enumerate(table.catalogue.categories)
+    ]
 
 
-def _mean(values: Float[np.ndarray, " n"]) -> float:
-    """Mean of the defined values; NaN where there is none."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
+def _images(table: PairTable, found: Scores) -> list[dict[str, Any]]:
+    """One row for each image: its size, its scores, and the counts that PQ is made of."""
+    columns: dict[str, Any] = {"image_id": table.image_id, "height": table.size[:, 0], "width": table.size[:, 1]}
+    for name, values in found.images.items():
+        means = _means(values, table.catalogue.isthing)
+        columns |= {name if group == "all" else f"{name}_{group}": means[group] for group in GROUPS}
+    columns |= {"TP": found.counts.tp.sum(1), "FP": found.counts.fp.sum(1), "FN": found.counts.fn.sum(1)}
+    rows = zip(*(v if isinstance(v, tuple) else v.tolist() for v in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _groups(values: Float[np.ndarray, " c"], isthing: Bool[np.ndarray, " c"]) -> dict[str, float]:
-    return dict(zip(GROUPS, (_mean(values), _mean(values[isthing]), _mean(values[~isthing])), strict=True))
+def _size_rows(found: Scores, edges: Float[np.ndarray, " e"], rules: Rules) -> list[dict[str, Any]]:
+    """One row for each size bin: its edges, how many gt instances it holds, and AP within it."""
+    percent: Sequence[float] = rules.percentiles if rules.area_edges is None else [float("nan")] * len(edges)
+    names = [name for name, part in found.parts if part == 0]
+    return [
+        {
+            "from_percent": percent[k],
+            "to_percent": percent[k + 1],
+            "from_area": float(edges[k]),
+            "to_area": float(edges[k + 1]),
+            "instances": int(found.instances[k].sum()),
+            "categories": int((found.instances[k] > 0).sum()),
+            **{name: float(found.parts[name, k][0]) for name in names},
+        }
+        for k in range(len(edges) - 1)
+    ]
 
 
-def matches(
-    table: PairTable, kind: Literal["mask", "box"], edges: Float[np.ndarray, " e"], *, stated: bool = False
-) -> ap.Matches:
-    """Match in COCO's four ranges, then in the bins of size.
-
-    The bins take pixels on both sides, so that an exact copy of an instance is in the instance's bin.
-
-    Args:
-        table: of label maps or of detections.
-        kind: what overlaps.
-        edges: of the size bins, pixels.
-        stated: whether `stated_area`, where there is one, decides the COCO range of a mask: of detections with boxes,
-            as in pycocotools. Of label maps the counted pixels decide: a JSON that states another area changes nothing.
-    """
-    gt, pred = table.gt, table.pred
-    box_area = pred.box[:, 2] * pred.box[:, 3]
-    ranged = box_area if kind == "box" else pred.area.astype(float)
-    if kind == "mask" and stated:
-        ranged = np.where(np.isnan(pred.stated_area), ranged, pred.stated_area)
-    coco, bins = list(ap.COCO_RANGES.values()), sizes.bins(edges)
-    return ap.match(
-        table,
-        ap.mask_overlaps(table) if kind == "mask" else ap.box_overlaps(table),
-        gt_outside=ap.outside(gt.area, [*coco, *bins]),
-        pred_outside=np.concatenate([ap.outside(ranged, coco), ap.outside(pred.area, bins)]),
-    )
-
-
-def _undefined(scores: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+def _undefined(by_name: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     """The reason why each NaN is one: all of them say that something does not occur."""
     group = {"all": "no category", "things": "no thing category", "stuff": "no stuff category"}
     sized = {"APs": "small ", "APm": "medium-sized ", "APl": "large "}
-    reasons = {}
-    for name, values in scores.items():
-        for key, value in values.items():
-            if not np.isnan(value):
-                continue
-            if name.startswith("AP"):
-                why = f"gt has no {sized.get(key, '')}thing instance"
-            elif name in ("PQ", "SQ", "RQ", "mIoU", "mIoU_semantic"):
-                why = f"{group[key]} has a segment in gt or in the predictions"
-            else:
-                why = f"{group[key]} has a segment in gt"
-            reasons[f"{name}.{key}"] = why
-    return reasons
+    why = {metric.name: metric.undefined for metric in (*metrics.METRICS, *metrics.SEMANTIC_METRICS)}
+    return {
+        f"{name}.{part}": f"{group[part]} {why[name]}"
+        if name in why
+        else f"gt has no {sized.get(part, '')}thing instance"
+        for name, values in by_name.items()
+        for part, value in values.items()
+        if np.isnan(value)
+    }
 
 
-def _warnings(tables: Tables, edges: Float[np.ndarray, " e"]) -> list[str]:
-    table = tables.panoptic
-    found = []
+def _warnings(table: PairTable, edges: Float[np.ndarray, " e"]) -> list[str]:
+    warnings = []
     thing_scores = table.pred.score[table.catalogue.isthing[table.pred.category]]
     if np.isnan(thing_scores).any():
-        found.append(
+        warnings.append(
             f"{int(np.isnan(thing_scores).sum())} of {len(thing_scores)} predicted thing segments have no score and "
             "count with 1: AP then depends on the order of the segments in the JSON"
         )
     split = pq.split_stuff(table)
     if len(split):
-        found.append(
+        warnings.append(
             f"{len(split)} images have several segments of one stuff category (first: {table.image_id[split[0]]!r}); "
             "PQ† takes them as one"
         )
     if len(np.unique(edges)) < len(edges):
-        found.append(
+        warnings.append(
             f"some edges of the size bins are equal: {edges.tolist()} pixels; the bins between them hold one size"
         )
-    return found
-
-
-def _per_image(table: PairTable, by_image: Counts) -> list[dict[str, Any]]:
-    isthing, counts = table.catalogue.isthing, by_image.pq
-    scores = by_category(by_image, isthing=isthing)
-    quality = {name: scores[name] for name in ("PQ", "SQ", "RQ", "PC")}
-    columns: dict[str, Any] = {"image_id": table.image_id, "height": table.size[:, 0], "width": table.size[:, 1]}
-    for name, values in quality.items():
-        columns[name] = _means(values)
-        if name in ("PQ", "PC"):
-            columns |= {f"{name}_things": _means(values[:, isthing]), f"{name}_stuff": _means(values[:, ~isthing])}
-    columns |= {"TP": counts.tp.sum(1), "FP": counts.fp.sum(1), "FN": counts.fn.sum(1)}
-    rows = zip(*(v if isinstance(v, tuple) else v.tolist() for v in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-def _means(values: Float[np.ndarray, "i c"]) -> Float[np.ndarray, " i"]:
-    return pq.divide(np.nansum(values, 1), (~np.isnan(values)).sum(1))
+    return warnings

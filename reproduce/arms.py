@@ -31,7 +31,7 @@ from model.data.index import cached_index
 from model.train import METRICS, loss_names
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
-from panoptic_eval.tables import write_rows
+from panoptic_eval.outputs.csv import write_rows
 from reproduce.provenance import commit, write_provenance
 from streets.dataset import write_dataset
 

@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Int
 
-from panoptic_eval.compare import Difference, Values, difference, resample
+from panoptic_eval.compare import Difference, difference
 from panoptic_eval.metrics import sizes
-from panoptic_eval.metrics.panoptic_quality import divide
+from panoptic_eval.metrics.metric import divide
 from panoptic_eval.pairs.table import PairTable
-from panoptic_eval.score import Protocol, Tables
+from panoptic_eval.score import Tables, draw, interval, scores
 from reproduce.entries import Entry
 
 RESAMPLES = 1000
@@ -23,6 +23,10 @@ TOP = (0.0, 99.0, 100.0)
 """Where it holds enough: as in the paper."""
 ENOUGH = 50
 """Instances in a bin."""
+
+
+Values = dict[tuple[str, str], Float[np.ndarray, " w"]]
+"""Scores by name and part: on the images as they are, then on each resample."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,14 @@ class Scores:
     def estimate(self, name: str, score: str, part: str) -> Estimate:
         """Mean over seeds, and its interval over images."""
         by_seed = [values[score, part] for values in self.by_name[name]]
-        value, low, high = interval(np.mean(by_seed, 0))
-        return Estimate(value, low, high, tuple(float(v[0]) for v in by_seed))
+        mean = np.mean(by_seed, 0)
+        return Estimate(float(mean[0]), *interval(mean), tuple(float(v[0]) for v in by_seed))
 
     def difference(self, a: str, b: str, score: str, part: str) -> Difference:
         """b - a, both means over the seeds that both have."""
         seeds = min(len(self.by_name[name]) for name in (a, b))
         means = [np.mean([values[score, part] for values in self.by_name[name][:seeds]], 0) for name in (a, b)]
-        return difference((score, part), *means)
-
-
-def interval(values: Float[np.ndarray, " w"]) -> tuple[float, float, float]:
-    """The first value, and the 2.5th and 97.5th percentile of the others; NaN where undefined."""
-    resampled = values[1:][~np.isnan(values[1:])]
-    low, high = np.percentile(resampled, [2.5, 97.5]).tolist() if resampled.size else (float("nan"),) * 2
-    return float(values[0]), low, high
+        return difference(score, part, *means)
 
 
 def bootstrap(entries: Sequence[Entry], *, seed: int = 0, resamples: int = RESAMPLES, wide: float | None) -> Scores:
@@ -79,27 +76,21 @@ def bootstrap(entries: Sequence[Entry], *, seed: int = 0, resamples: int = RESAM
         wide: also score the boxes of objects wider than this, pixels: the training crop, at the size of the images.
     """
     table = entries[0].tables.panoptic
-    n = len(table)
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    weights = np.concatenate([np.ones((1, n), np.int64), drawn])
+    weights = draw(np.random.default_rng(seed), len(table), resamples)
     edges, top = (sizes.area_edges(table, percent) for percent in (PERCENTILES, TOP))
+    ranges = [*sizes.bins(edges), sizes.bins(top)[-1]]
+    names = [f"{low:g}–{high:g} %" for low, high in (*pairwise(PERCENTILES), TOP[1:])]
     area = table.gt.area[table.catalogue.isthing[table.gt.category] & ~table.gt.crowd]
-    ranges = {f"{p:g}–{q:g} %": r for (p, q), r in zip(pairwise(PERCENTILES), sizes.bins(edges), strict=True)}
-    last = "{:g}–{:g} %".format(*TOP[1:])
-    ranges[last] = sizes.bins(top)[-1]
-    bins = {name: int(((area >= low) & (area <= high)).sum()) for name, (low, high) in ranges.items()}
-    if bins[last] < ENOUGH:
-        del bins[last]
+    held = [int(((area >= low) & (area <= high)).sum()) for low, high in ranges]
+    used = len(names) if held[-1] >= ENOUGH else len(names) - 1
     by_name: dict[str, list[Values]] = {}
     for entry in entries:
-        found = resample(entry.tables, weights, top, Protocol()) | resample(entry.tables, weights, edges, Protocol())
-        values = {key: value for key, value in found.items() if not key[1].endswith(" px")}
-        for score in {score for score, part in found if part.endswith(" px")}:
-            values |= {(score, name): found[score, "{:.0f}–{:.0f} px".format(*ranges[name])] for name in bins}
+        parts = scores(entry.tables, weights=weights, bins=ranges[:used]).parts
+        values = {(name, names[part] if isinstance(part, int) else part): v for (name, part), v in parts.items()}
         if wide is not None:
-            values |= wide_objects(entry.tables, weights, wide)
+            values |= wide_objects(entry.tables, np.concatenate([np.ones_like(weights[:1]), weights]), wide)
         by_name.setdefault(entry.name, []).append(values)
-    return Scores(by_name, bins)
+    return Scores(by_name, dict(zip(names[:used], held[:used], strict=True)))
 
 
 def wide_objects(tables: Tables, weights: Int[np.ndarray, "w i"], width: float) -> Values:

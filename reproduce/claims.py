@@ -28,7 +28,8 @@ from model.checkpoint import CheckpointError
 from model.losses.cabb import crop_aware_loss
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
-from reproduce.bootstrap import Scores, bootstrap, interval
+from panoptic_eval.score import interval
+from reproduce.bootstrap import Scores, bootstrap
 from reproduce.entries import Source, about, entries, ground_truth
 
 Verdict = Literal["reproduced", "opposite", "inconclusive", "not testable here"]
@@ -118,7 +119,8 @@ def combined(scores: Scores, tested: str, published: str, terms: Sequence[tuple[
         return Part(why, published, math.nan, math.nan, math.nan, "not testable here")
     seeds = min(len(scores.by_name[name]) for _, name, _, _ in terms)
     mean = sum(f * np.mean([v[s, p] for v in scores.by_name[name][:seeds]], 0) for f, name, s, p in terms)
-    value, low, high = interval(100 * np.asarray(mean))
+    percent = 100 * np.asarray(mean)
+    value, (low, high) = float(percent[0]), interval(percent)
     by_seed = [sum(f * float(scores.by_name[name][k][s, p][0]) for f, name, s, p in terms) for k in range(seeds)]
     return Part(tested, published, value, low, high, verdict(low, high, by_seed))
 

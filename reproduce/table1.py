@@ -12,10 +12,10 @@ import tyro
 
 from model.checkpoint import CheckpointError
 from model.config import PRESETS
-from panoptic_eval import tables
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
+from panoptic_eval.outputs import csv, markdown
 from panoptic_eval.pairs import stored
 from reproduce.audit import audit, published
 from reproduce.bootstrap import Scores, bootstrap
@@ -88,7 +88,7 @@ def published_block() -> str:
         for k, row in enumerate(rows)
     ]
     notes = [f"[{n}] {rows[k]['dataset']} {rows[k]['network']}: {why}" for n, (k, _, why) in enumerate(found, 1)]
-    return "\n".join([tables.table(cells), "", *notes])
+    return "\n".join([markdown.table(cells), "", *notes])
 
 
 def crop_width(gt: str) -> float | None:
@@ -116,7 +116,7 @@ def our_block(scores: Scores) -> str:
             e = scores.estimate(name, score, part)
             row[column] = f"{100 * e.value:.1f} ±{50 * (e.high - e.low):.1f}"
         cells.append(row | {"seeds": str(len(scores.by_name[name]))})
-    return tables.table(cells)
+    return markdown.table(cells)
 
 
 def difference_rows(scores: Scores) -> list[dict[str, str | float]]:
@@ -145,7 +145,7 @@ def difference_block(scores: Scores) -> str:
     if not cells:
         return ""
     head = "Differences in per cent points, with 95 % intervals over images (same images and seeds of both):"
-    return f"{head}\n\n{tables.table(list(cells.values()))}\n"
+    return f"{head}\n\n{markdown.table(list(cells.values()))}\n"
 
 
 def crops(name: str) -> str:
@@ -161,7 +161,7 @@ def spread_block(scores: Scores) -> str:
             found = {c: scores.estimate(name, *key).seeds for c, key in COLUMNS.items()}
             spread = {c: f"{100 * min(v):.1f}–{100 * max(v):.1f}" for c, v in found.items()}
             cells.append({"": TITLES.get(name, name), **spread})
-    return tables.table(cells) if cells else ""
+    return markdown.table(cells) if cells else ""
 
 
 def wide_block(scores: Scores, width: float) -> str:
@@ -178,7 +178,7 @@ def wide_block(scores: Scores, width: float) -> str:
         f"Boxes of the objects wider than the training crop ({width:g} pixels), of each the detection of its category\n"
         "that overlaps it most, before fusion. Recall and IoU in per cent; width ratio: detection by object."
     )
-    return f"{head}\n\n{tables.table(cells)}"
+    return f"{head}\n\n{markdown.table(cells)}"
 
 
 def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
@@ -220,9 +220,9 @@ def write(out: Path, name: str, scores: Scores, found: Sequence[Entry], record: 
         path = out / "pairs" / name / f"{entry.label}.npz"
         table = replace(entry.tables.panoptic, files=())  # predictions are not shipped
         write_atomically(path, stored.pack({"panoptic": table}, path.parent))
-    tables.write_rows(our_rows(scores), out / f"{name}.csv")
+    csv.write_rows(our_rows(scores), out / f"{name}.csv")
     if differences := difference_rows(scores):
-        tables.write_rows(differences, out / f"{name}_differences.csv")
+        csv.write_rows(differences, out / f"{name}_differences.csv")
     write_provenance(out / f"{name}.json", record)
     write_atomically(out / f"{name}.md", page)
 

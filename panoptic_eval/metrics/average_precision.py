@@ -6,12 +6,17 @@ Whatever the masks come from, matching needs only the pairs of one image and cat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
+from os import cpu_count
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from panoptic_eval.metrics.sums import overlaps as _overlaps
 from panoptic_eval.pairs.table import PairTable
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -20,6 +25,18 @@ MAX_DETECTIONS = 100
 """Detections that count, the best of each image and category."""
 COCO_RANGES = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 """Areas in pixels, both ends included: an object of exactly 1024 pixels is small and medium."""
+PARTS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+TITLES = {
+    "AP_mask": "mask AP",
+    "AP_box": "box AP",
+    "AP_mask_instances": "mask AP of instances.json",
+    "AP_box_instances": "box AP of instances.json",
+}
+"""Names for people."""
+LANES = 64
+"""Resamples that go through the detections together: enough for the widest instructions, few enough for the cache."""
+CHUNK = 4
+"""Such blocks of resamples a job."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +74,9 @@ class AveragePrecision:
 
 def mask_overlaps(table: PairTable) -> Overlaps:
     """Overlaps by the pixels that a detection and an instance share."""
-    solid = (table.pairs.gt >= 0) & (table.pairs.pred >= 0)
-    g, p = table.pairs.gt[solid], table.pairs.pred[solid]
+    g, p, shared = _overlaps(table)
     same = table.gt.category[g] == table.pred.category[p]
-    g, p, shared = g[same], p[same], table.pairs.pixels[solid][same]
+    g, p, shared = g[same], p[same], shared[same]
     area = table.pred.area[p]
     union = np.where(table.gt.crowd[g], area, area + table.gt.area[g] - shared)
     return _enough(table, p, g, shared / union)
@@ -86,7 +102,8 @@ def box_overlaps(table: PairTable) -> Overlaps:
 
 def outside(area: Float[np.ndarray, " n"], ranges: Sequence[tuple[float, float]]) -> Bool[np.ndarray, "a n"]:
     """Whether an area lies outside each of the ranges, whose ends are inside."""
-    return np.stack([(area < low) | (area > high) for low, high in ranges])
+    low, high = np.array(ranges, float).reshape(-1, 2, 1).transpose(1, 0, 2)
+    return (area < low) | (area > high)
 
 
 @dataclass(frozen=True)
@@ -104,6 +121,33 @@ class Matches:
     """Gt instances that count, of each range, image and category."""
 
 
+def match_ranges(
+    table: PairTable, kind: Literal["mask", "box"], bins: Sequence[tuple[float, float]], *, stated: bool
+) -> Matches:
+    """Match in COCO's four ranges, then in the bins of size.
+
+    The bins take pixels on both sides, so that an exact copy of an instance is in the instance's bin.
+
+    Args:
+        table: of label maps or of detections.
+        kind: what overlaps.
+        bins: smallest and largest area in pixels, both included.
+        stated: whether `stated_area`, where there is one, decides the COCO range of a mask: of detections with boxes,
+            as in pycocotools. Of label maps the counted pixels decide: a JSON that states another area changes nothing.
+    """
+    gt, pred = table.gt, table.pred
+    ranged = pred.box[:, 2] * pred.box[:, 3] if kind == "box" else pred.area.astype(float)
+    if kind == "mask" and stated:
+        ranged = np.where(np.isnan(pred.stated_area), ranged, pred.stated_area)
+    coco = list(COCO_RANGES.values())
+    return match(
+        table,
+        mask_overlaps(table) if kind == "mask" else box_overlaps(table),
+        gt_outside=outside(gt.area, [*coco, *bins]),
+        pred_outside=np.concatenate([outside(ranged, coco), outside(pred.area, bins)]),
+    )
+
+
 def average_precision(matches: Matches) -> AveragePrecision:
     """Accumulate precision over recall, all images together."""
     from panoptic_eval.metrics import matching  # compiled: imported when there is something to accumulate
@@ -111,6 +155,57 @@ def average_precision(matches: Matches) -> AveragePrecision:
     instances = matches.instances.sum(1)
     precision = matching.accumulate(matches.first, matches.matched, matches.skipped, instances, RECALLS)
     return AveragePrecision(precision, instances)
+
+
+def ap_by_category(
+    matches: Matches, weights: Int[np.ndarray, "w i"] | None = None
+) -> Mapping[str | int, Float[np.ndarray, "w1 c"]]:
+    """AP of each category, 0 to 1, by part: COCO's six, then the bins of size by their index.
+
+    Args:
+        matches: in COCO's four ranges, then in the bins.
+        weights: how often each image counts, one row for each resample.
+
+    Returns:
+        One row for the images as they are, then one for each row of weights; NaN where gt has no instance.
+    """
+    exact = average_precision(matches).precision.mean(3)[:, None]
+    ranges = list(exact)
+    if weights is not None and len(weights):
+        resampled = _resampled(matches, weights)
+        ranges = [np.concatenate(rows) for rows in zip(exact, resampled, strict=True)]
+    at = {threshold: int(np.isclose(IOU_THRESHOLDS, threshold).argmax()) for threshold in (0.5, 0.75)}
+    whole, *others = ranges
+    values = [whole.mean(2), whole[..., at[0.5]], whole[..., at[0.75]], *(values.mean(2) for values in others)]
+    return dict(zip((*PARTS, *range(len(values) - len(PARTS))), values, strict=True))
+
+
+def _resampled(matches: Matches, weights: Int[np.ndarray, "w i"]) -> list[Float[np.ndarray, "w c t"]]:
+    """AP of each range, by category and threshold, with each image as often as a row of weights says."""
+    from panoptic_eval.metrics import matching
+
+    images = weights.shape[1]
+    padded = np.zeros((-(len(weights) // -LANES), LANES, images), np.min_scalar_type(weights.max()))
+    padded.reshape(-1, images)[: len(weights)] = weights
+    blocks = np.ascontiguousarray(padded.transpose(0, 2, 1))
+    starts = range(0, len(blocks), CHUNK)
+
+    def job(range_and_start: tuple[int, int]) -> Float[np.ndarray, "b l c t"]:
+        r, start = range_and_start
+        return matching.resample(
+            blocks[start : start + CHUNK],
+            matches.image,
+            matches.first,
+            matches.matched[r],
+            matches.skipped[r],
+            matches.instances[r],
+            RECALLS,
+        )
+
+    with ThreadPoolExecutor(cpu_count()) as threads:
+        done = list(threads.map(job, product(range(len(matches.instances)), starts)))
+    joined = (np.concatenate(done[k : k + len(starts)]) for k in range(0, len(done), len(starts)))
+    return [values.reshape(-1, *values.shape[2:])[: len(weights)] for values in joined]
 
 
 def match(

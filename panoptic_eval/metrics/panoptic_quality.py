@@ -12,12 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from panoptic_eval.metrics.metric import Metric, divide
+from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
 from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.rules import DEFAULT, Rules
 
 
 @dataclass(frozen=True)
 class PQCounts:
-    """What images say about each of C categories; counts of different images add. Leading axes are free."""
+    """Matches and unmatched segments of each category; counts of different images add. Leading axes are free."""
 
     iou: Float[np.ndarray, "*b c"]
     """Summed over matched pairs."""
@@ -47,24 +50,18 @@ def recognition_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
     return divide(counts.tp, counts.tp + counts.fp / 2 + counts.fn / 2)
 
 
-def divide(a: Float[np.ndarray, ...], b: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
-    """a / b, and NaN where b is 0: the category, or the group, is absent."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(b == 0, np.nan, np.asarray(a) / b)
-
-
-def pq_counts(table: PairTable, *, last_crowd_only: bool = False, stated_areas: bool = False) -> PQCounts:
-    """Matches, unmatched segments and summed IoU of each image and category, shape (images, categories).
+def pq_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
+    """Count matches, unmatched segments and summed IoU of each image and category, shape (images, categories).
 
     Args:
         table: of label maps.
-        last_crowd_only: panopticapi's quirk: of several crowds of one category in an image only the last counts.
-        stated_areas: panopticapi's quirk: gt areas are those of the JSON, where it states them.
+        rules: with panopticapi's quirks, of several crowds of one category in an image only the last counts, and gt
+            areas are those of the JSON, where it states them.
     """
     gt, pred = table.gt, table.pred
     crowd = gt.crowd
-    area = np.where(stated_areas & ~np.isnan(gt.stated_area), gt.stated_area, gt.area)
-    g, p, shared = _pairs(table)
+    area = np.where(rules.quirks & ~np.isnan(gt.stated_area), gt.stated_area, gt.area)
+    g, p, shared = overlaps(table)
     same = gt.category[g] == pred.category[p]
     g, p, shared = g[same], p[same], shared[same]
     void = void_overlap(table)
@@ -80,7 +77,7 @@ def pq_counts(table: PairTable, *, last_crowd_only: bool = False, stated_areas: 
     missed[g[match]] = False
     fn = histogram(table, gt.image[missed], gt.category[missed])
 
-    counts_as_crowd = crowd & _last_of_category(table) if last_crowd_only else crowd
+    counts_as_crowd = crowd & _last_of_category(table) if rules.quirks else crowd
     in_crowd = counts_as_crowd[g]
     ignored = void + np.bincount(p[in_crowd], weights=shared[in_crowd], minlength=len(pred))
     false = ignored / pred.area <= 0.5
@@ -95,7 +92,7 @@ def impossible_areas(table: PairTable) -> list[str]:
     With `stated_areas` their IoU would be infinite, negative or above 1.
     """
     gt, pred = table.gt, table.pred
-    g, p, shared = _pairs(table)
+    g, p, shared = overlaps(table)
     stated = gt.stated_area[g]
     union = stated + (pred.area - void_overlap(table))[p] - shared
     wrong = np.flatnonzero((gt.category[g] == pred.category[p]) & ~gt.crowd[g] & (union < shared))
@@ -110,43 +107,38 @@ def impossible_areas(table: PairTable) -> list[str]:
 
 @dataclass(frozen=True)
 class DaggerCounts:
-    """What images say about the regions of each category, all segments as one; counts of different images add."""
+    """Numerator and denominator of PQ† of each category; counts of different images add."""
 
     iou: Float[np.ndarray, "*b c"]
-    """Summed over the images whose gt has the category."""
-    present: Int[np.ndarray, "*b c"]
-    """Number of those images."""
+    """Things: sum over matched pairs. Stuff: IoU of the category's region, summed over the images whose gt has it."""
+    weight: Float[np.ndarray, "*b c"]
+    """Things: TP + FP/2 + FN/2. Stuff: number of images whose gt has the category."""
 
 
-def dagger_counts(table: PairTable) -> DaggerCounts:
-    """IoU of each image's and category's region, shape (images, categories).
+def dagger_counts(table: PairTable, rules: Rules = DEFAULT) -> DaggerCounts:
+    """Count PQ† of each image and category, shape (images, categories).
 
-    Crowds are no region; void leaves the prediction, as in PQ. A category predicted where gt has none costs nothing.
+    A region is all segments of a stuff category as one. Crowds are no region; void leaves the prediction, as in PQ. A
+    stuff category that is predicted where gt has none costs nothing.
     """
     gt, pred = table.gt, table.pred
-    g, p, shared = _pairs(table)
+    g, p, shared = overlaps(table)
     overlap = (gt.category[g] == pred.category[p]) & ~gt.crowd[g]
     inter = histogram(table, gt.image[g[overlap]], gt.category[g[overlap]], weights=shared[overlap])
     solid = ~gt.crowd
     gt_area = histogram(table, gt.image[solid], gt.category[solid], weights=gt.area[solid])
     pred_area = histogram(table, pred.image, pred.category, weights=pred.area - void_overlap(table))
     union = np.where(gt_area > 0, gt_area + pred_area - inter, 1)
-    return DaggerCounts(inter / union, (gt_area > 0).astype(np.int64))
+    things, matches = table.catalogue.isthing, pq_counts(table, rules)
+    return DaggerCounts(
+        iou=np.where(things, matches.iou, inter / union),
+        weight=np.where(things, matches.tp + matches.fp / 2 + matches.fn / 2, gt_area > 0),
+    )
 
 
-def pq_dagger(counts: PQCounts, regions: DaggerCounts, *, isthing: Bool[np.ndarray, " c"]) -> Float[np.ndarray, "*b c"]:
-    """PQ† of each category: PQ of things; of stuff the mean IoU of the category's region over the images that have it.
-
-    Returns:
-        0 to 1; NaN for a thing category that neither side has and for stuff that gt does not have.
-    """
-    return np.where(isthing, panoptic_quality(counts), divide(regions.iou, regions.present))
-
-
-def void_overlap(table: PairTable) -> Float[np.ndarray, " n"]:
-    """Pixels of each predicted segment that gt leaves void."""
-    in_void = (table.pairs.gt < 0) & (table.pairs.pred >= 0)
-    return np.bincount(table.pairs.pred[in_void], weights=table.pairs.pixels[in_void], minlength=len(table.pred))
+def pq_dagger(counts: DaggerCounts) -> Float[np.ndarray, "*b c"]:
+    """PQ† of each category, 0 to 1; NaN for a thing category that neither side has and for stuff that gt lacks."""
+    return divide(counts.iou, counts.weight)
 
 
 def split_stuff(table: PairTable) -> Int[np.ndarray, " i"]:
@@ -159,24 +151,6 @@ def split_stuff(table: PairTable) -> Int[np.ndarray, " i"]:
     return np.union1d(*found)
 
 
-def _pairs(table: PairTable) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """Pairs without void: gt index, pred index, shared pixels."""
-    solid = (table.pairs.gt >= 0) & (table.pairs.pred >= 0)
-    return table.pairs.gt[solid], table.pairs.pred[solid], table.pairs.pixels[solid]
-
-
-def histogram(
-    table: PairTable,
-    image: Int[np.ndarray, " n"],
-    category: Int[np.ndarray, " n"],
-    *,
-    weights: Float[np.ndarray, " n"] | None = None,
-) -> Float[np.ndarray, "i c"]:
-    """Number, or summed weight, of segments of each image and category."""
-    shape = len(table), len(table.catalogue)
-    return np.bincount(image * np.int64(shape[1]) + category, weights, shape[0] * shape[1]).reshape(shape)
-
-
 def _last_of_category(table: PairTable) -> Bool[np.ndarray, " n"]:
     """Of the gt crowds: whether it is the last one of its image and category in the order of the JSON."""
     gt = table.gt
@@ -186,3 +160,10 @@ def _last_of_category(table: PairTable) -> Bool[np.ndarray, " n"]:
     is_last = np.zeros(len(gt), bool)
     is_last[rows[len(rows) - 1 - last]] = True
     return is_last
+
+
+_EITHER = "has a segment in gt or in the predictions"
+PQ = Metric("PQ", "PQ", pq_counts, panoptic_quality, _EITHER)
+SQ = Metric("SQ", "SQ", pq_counts, segmentation_quality, _EITHER)
+RQ = Metric("RQ", "RQ", pq_counts, recognition_quality, _EITHER)
+PQ_DAGGER = Metric("PQ_dagger", "PQ†", dagger_counts, pq_dagger, "has a segment in gt")

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from panoptic_eval.metrics.panoptic_quality import divide, histogram
+from panoptic_eval.metrics.metric import Metric, divide
+from panoptic_eval.metrics.sums import histogram
 from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.rules import DEFAULT, Rules
 
 
 @dataclass(frozen=True)
 class PCCounts:
-    """Of each image and category: the weight of its gt segments, and how much of it is covered; sums add."""
+    """Weight of the gt segments of each category, and how much of it is covered; counts of different images add."""
 
     covered: Float[np.ndarray, "*b c"]
     """Sum over gt segments of weight times the best IoU with a predicted segment of the category."""
@@ -21,15 +23,16 @@ class PCCounts:
     """Sum of the weights: area in pixels, or as a share of the image."""
 
 
-def pc_counts(table: PairTable, *, by_image_size: bool = True) -> PCCounts:
-    """Covering of each image and category, shape (images, categories).
+def pc_counts(table: PairTable, rules: Rules = DEFAULT) -> PCCounts:
+    """Count the covering of each image and category, shape (images, categories).
 
+    Cov = Σ_g w(g) max_p IoU(g, p) / Σ_g w(g), where p is of the category and in the image of g.
     Pixels whose gt is void or a crowd, of any category, leave the predictions. One prediction may cover several gt
     segments; there is no threshold.
 
     Args:
         table: of label maps.
-        by_image_size: weigh a segment by its share of its image (TensorFlow's default), else by its pixels.
+        rules: a segment weighs its share of its image (TensorFlow's default), or its pixels.
     """
     gt, pred = table.gt, table.pred
     counted = table.pairs.pred >= 0
@@ -40,7 +43,7 @@ def pc_counts(table: PairTable, *, by_image_size: bool = True) -> PCCounts:
     g, p, shared = g[same], p[same], shared[same]
     best = np.zeros(len(gt))
     np.maximum.at(best, g, shared / (gt.area[g] + kept_area[p] - shared))
-    weight = gt.area / table.size.prod(1)[gt.image] if by_image_size else gt.area.astype(float)
+    weight = gt.area / table.size.prod(1)[gt.image] if rules.pc_weight == "image" else gt.area.astype(float)
     weight = np.where(gt.crowd, 0.0, weight)
     return PCCounts(
         covered=histogram(table, gt.image, gt.category, weights=weight * best),
@@ -55,3 +58,6 @@ def parsing_covering(counts: PCCounts) -> Float[np.ndarray, "*b c"]:
     [0.75, nan]
     """
     return divide(counts.covered, counts.weight)
+
+
+PC = Metric("PC", "PC", pc_counts, parsing_covering, "has a segment in gt")

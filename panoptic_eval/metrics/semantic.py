@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from panoptic_eval.metrics.panoptic_quality import divide, histogram
+from panoptic_eval.metrics.metric import Metric, divide
+from panoptic_eval.metrics.sums import histogram, overlaps
 from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.rules import DEFAULT, Rules
 
 
 @dataclass(frozen=True)
@@ -17,29 +19,41 @@ class SemanticCounts:
 
     both: Float[np.ndarray, "*b c"]
     """Of the category on both sides."""
-    gt: Float[np.ndarray, "*b c"]
-    pred: Float[np.ndarray, "*b c"]
+    either: Float[np.ndarray, "*b c"]
+    """Of the category on at least one side."""
+    counted: Float[np.ndarray, "*b c"]
+    """Pixels that make the category count in the mean: those of either side, or those of gt."""
 
 
-def semantic_counts(table: PairTable) -> SemanticCounts:
-    """Pixels by category, shape (images, categories). Pixels without gt count nowhere; crowds keep their category."""
+def semantic_counts(table: PairTable, rules: Rules = DEFAULT) -> SemanticCounts:
+    """Count pixels by category, shape (images, categories).
+
+    Pixels without gt count nowhere; crowds keep their category.
+
+    Args:
+        table: of label maps.
+        rules: a category counts if it has pixels on either side, or only if it has gt pixels.
+    """
     gt, pred = table.gt, table.pred
-    solid = (table.pairs.gt >= 0) & (table.pairs.pred >= 0)
-    g, p, shared = table.pairs.gt[solid], table.pairs.pred[solid], table.pairs.pixels[solid]
+    g, p, shared = overlaps(table)
     same = gt.category[g] == pred.category[p]
-    return SemanticCounts(
-        both=histogram(table, gt.image[g[same]], gt.category[g[same]], weights=shared[same]),
-        gt=histogram(table, gt.image, gt.category, weights=gt.area),
-        pred=histogram(table, pred.image[p], pred.category[p], weights=shared),
-    )
+    both = histogram(table, gt.image[g[same]], gt.category[g[same]], weights=shared[same])
+    true = histogram(table, gt.image, gt.category, weights=gt.area)
+    either = true + histogram(table, pred.image[p], pred.category[p], weights=shared) - both
+    return SemanticCounts(both, either, true if rules.miou_over == "gt" else either)
 
 
 def category_iou(counts: SemanticCounts) -> Float[np.ndarray, "*b c"]:
-    """IoU of each category, 0 to 1: TP / (TP + FP + FN); NaN where neither side has a pixel of it.
+    """IoU of each category, 0 to 1: TP / (TP + FP + FN); NaN for a category that does not count.
 
     A predicted void is an error (FN); a category that is only predicted has IoU 0.
 
-    >>> category_iou(SemanticCounts(both=np.array([3, 0]), gt=np.array([4, 0]), pred=np.array([3, 2]))).tolist()
+    >>> category_iou(SemanticCounts(both=np.array([3, 0]), either=np.array([4, 2]), counted=np.array([4, 2]))).tolist()
     [0.75, 0.0]
     """
-    return divide(counts.both, counts.gt + counts.pred - counts.both)
+    return np.where(counts.counted > 0, divide(counts.both, counts.either), np.nan)
+
+
+_EITHER = "has a segment in gt or in the predictions"
+MIOU = Metric("mIoU", "mIoU", semantic_counts, category_iou, _EITHER)
+MIOU_SEMANTIC = Metric("mIoU_semantic", "mIoU of semantic/", semantic_counts, category_iou, _EITHER)

@@ -9,12 +9,10 @@ import numpy as np
 from jaxtyping import Float
 
 from panoptic_eval.pairs.table import PairTable
-
-PERCENT = (0.0, 25.0, 50.0, 75.0, 99.0, 100.0)
-"""Assumed: the paper names the 99th percentile alone, and shows five bins."""
+from panoptic_eval.rules import PERCENTILES
 
 
-def area_edges(table: PairTable, percent: Sequence[float] = PERCENT) -> Float[np.ndarray, " e"]:
+def area_edges(table: PairTable, percent: Sequence[float] = PERCENTILES) -> Float[np.ndarray, " e"]:
     """Areas, in pixels, at percentiles of all gt things but crowds, linearly interpolated; NaN where there is none."""
     gt = table.gt
     area = gt.area[table.catalogue.isthing[gt.category] & ~gt.crowd]

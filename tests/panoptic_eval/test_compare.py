@@ -6,12 +6,13 @@ import random_maps
 
 from panoptic_eval import evaluate
 from panoptic_eval.cli import main
-from panoptic_eval.compare import compare, resample
+from panoptic_eval.compare import compare
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import count, load
 from panoptic_eval.metrics.sizes import area_edges
 from panoptic_eval.pairs.table import concatenate, take
-from panoptic_eval.score import Protocol, Tables, score
+from panoptic_eval.rules import Rules
+from panoptic_eval.score import Tables, score, scores
 
 
 def random_tables(seed, images=8):
@@ -35,21 +36,52 @@ def test_a_weight_is_so_many_copies_of_the_image(seed):
     tables = Tables(replace(table, pred=replace(table.pred, score=distinct)))
     edges = area_edges(tables.panoptic)
     weights = np.random.default_rng(seed).multinomial(8, [1 / 8] * 8, size=3)
-    values = resample(tables, weights, edges, Protocol())
-    for w, row in enumerate(weights):
-        protocol = Protocol(area_edges=tuple(edges))
-        report = score(Tables(repeated(tables.panoptic, row)), protocol)
-        for name, parts in report.scores.items():
-            for part, value in parts.items():
-                assert values[name, part][w] == pytest.approx(value, abs=1e-12, nan_ok=True), (name, part)
-        bins = [v[w] for (name, part), v in values.items() if name == "AP_mask" and part.endswith("px")]
-        if len(bins) == 5:  # equal edges make equal names
-            assert bins == pytest.approx(report.size_percentiles["AP_mask"], abs=1e-12, nan_ok=True)
+    resampled = scores(tables, weights=weights)
+    for w, row in enumerate(weights, start=1):
+        once = scores(Tables(repeated(tables.panoptic, row)), Rules(area_edges=tuple(edges)))
+        assert once.parts.keys() == resampled.parts.keys()
+        for key, values in once.parts.items():
+            assert resampled.parts[key][w] == pytest.approx(values[0], abs=1e-12, nan_ok=True), key
+        for name, values in once.categories.items():
+            assert resampled.categories[name][w] == pytest.approx(values[0], abs=1e-12, nan_ok=True), name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_images_as_they_are_score_as_in_the_report_to_the_last_digit(seed):
+    tables = random_tables(seed)
+    report = score(tables)
+    rows = compare(tables, tables, rng=np.random.default_rng(0), resamples=7)
+    found = {(d.score, d.part): d.a for d in rows.scores}
+    for name, parts in report.scores.items():
+        assert [found[name, part] for part in parts] == pytest.approx([*parts.values()], abs=0, rel=0, nan_ok=True)
+    bins = [
+        [d.a for d in rows.scores if d.score == name and d.part.startswith("size")] for name in ("AP_mask", "AP_box")
+    ]
+    for name, values in zip(("AP_mask", "AP_box"), bins, strict=True):
+        expected = [row[name] for row in report.size_percentiles]
+        assert values == pytest.approx(expected, abs=0, rel=0, nan_ok=True)
+    by_category = {(d.score, d.category_id): d.a for d in rows.categories}
+    for row in report.categories:
+        for name in ("PQ", "PC", "mIoU", "AP_mask"):
+            assert by_category[name, row["id"]] == pytest.approx(row[name], abs=0, rel=0, nan_ok=True)
+
+
+def test_no_size_bin_is_lost_where_edges_round_alike():
+    tables = random_tables(2)
+    edges = (3.9, 4.2, 4.4, 5.4, 5.45, 7.0)
+    rules = Rules(area_edges=edges)
+    rows = compare(tables, tables, rng=np.random.default_rng(0), resamples=7, rules=rules)
+    bins = [d for d in rows.scores if d.score == "AP_mask" and d.part.startswith("size bin")]
+    assert len({d.part for d in bins}) == 5
+    expected = [row["AP_mask"] for row in score(tables, rules).size_percentiles]
+    assert [d.a for d in bins] == pytest.approx(expected, abs=0, rel=0, nan_ok=True)
 
 
 def test_a_run_does_not_differ_from_itself():
     tables = random_tables(1)
-    for row in compare(tables, tables, rng=np.random.default_rng(0), resamples=50):
+    found = compare(tables, tables, rng=np.random.default_rng(0), resamples=50)
+    assert all(row["difference"] == 0 for row in found.images)
+    for row in found.scores + found.categories:
         assert row.difference == 0 or np.isnan(row.a)
         assert row.p == 1 or np.isnan(row.a)
 
@@ -59,17 +91,20 @@ def test_a_perfect_run_is_better_and_by_how_much(tmp_path):
     categories = random_maps.catalogue(rng)
     gt, pred = random_maps.write(tmp_path, categories, random_maps.pairs(rng, categories, images=30))
     rows = compare(count(pred, gt), count(gt, gt), rng=rng, resamples=300)
-    pq = next(r for r in rows if (r.score, r.part) == ("PQ", "all"))
+    pq = next(r for r in rows.scores if (r.score, r.part) == ("PQ", "all"))
     assert pq.a == evaluate(pred, gt).scores["PQ"]["all"]
     assert pq.b == 1
     assert 0 < pq.low < pq.difference < pq.high
-    assert pq.p == pytest.approx(2 / 301)
+    assert pq.p == pq.smallest_p == pytest.approx(2 / 301)
+    assert all(row["b"] == 1 for row in rows.images)
+    assert [row["a"] for row in rows.images] == sorted((row["a"] for row in rows.images), reverse=True)
 
 
 def test_the_order_of_images_does_not_matter():
     tables = random_tables(2)
     shuffled = Tables(take(tables.panoptic, np.array([3, 1, 2, 0, 7, 6, 5, 4])))
-    assert all(r.difference == 0 or np.isnan(r.a) for r in compare(tables, shuffled, rng=np.random.default_rng(0)))
+    found = compare(tables, shuffled, rng=np.random.default_rng(0), resamples=20)
+    assert all(r.difference == 0 or np.isnan(r.a) for r in found.scores + found.categories)
 
 
 def test_runs_that_cannot_be_compared():

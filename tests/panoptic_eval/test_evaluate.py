@@ -12,10 +12,12 @@ from PIL import Image
 
 import panoptic_eval.pairs
 from panoptic_eval import evaluate as evaluate_images
-from panoptic_eval import report as reports
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import count, load, merge, rescore
-from panoptic_eval.score import Protocol, Tables, score
+from panoptic_eval.outputs import json as json_output
+from panoptic_eval.outputs.json import encode
+from panoptic_eval.rules import Rules
+from panoptic_eval.score import Tables, score
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def folders(tmp_path):
 
 def scores(report):
     """What must not depend on how the work was done."""
-    return json.loads(report.to_json()) | {"provenance": None}
+    return json.loads(encode(report)) | {"provenance": None}
 
 
 def edit(path, change):
@@ -95,23 +97,23 @@ def test_out_holds_everything_and_scores_again_without_the_images(folders, tmp_p
     report = evaluate_images(pred, gt, out=tmp_path / "out")
     names = {p.name for p in (tmp_path / "out").iterdir()}
     assert names == {"report.json", "per_category.csv", "per_image.csv", "size_percentiles.csv", "pairs"}
-    assert scores(reports.read(tmp_path / "out")) == scores(report)
+    assert scores(json_output.read(tmp_path / "out")) == scores(report)
     for file in (*gt.parent.glob("gt/*"), *gt.parent.glob("pred/*")):
         file.unlink()
     tables = load(tmp_path / "out")
     assert scores(rescore(tables)) == scores(report)
-    by_pixels = rescore(tables, Protocol(pc_weight="pixels", percentiles=(0, 50, 100)))
+    by_pixels = rescore(tables, Rules(pc_weight="pixels", percentiles=(0, 50, 100)))
     assert by_pixels.scores["PC"] != report.scores["PC"]
-    assert len(by_pixels.size_percentiles["AP_mask"]) == 2
+    assert len(by_pixels.size_percentiles) == 2
 
 
 def test_edges_of_one_run_apply_to_another(folders):
     gt, pred, _ = folders
     first = evaluate_images(pred, gt)
-    edges = tuple(first.size_percentiles["area"])
-    second = evaluate_images(pred, gt, protocol=Protocol(area_edges=edges))
-    assert second.size_percentiles["AP_mask"] == first.size_percentiles["AP_mask"]
-    assert second.size_percentiles["area"] == list(edges)
+    edges = (first.size_percentiles[0]["from_area"], *(row["to_area"] for row in first.size_percentiles))
+    second = evaluate_images(pred, gt, rules=Rules(area_edges=edges))
+    for ours, theirs in zip(first.size_percentiles, second.size_percentiles, strict=True):
+        assert {**ours, "from_percent": 0, "to_percent": 0} == {**theirs, "from_percent": 0, "to_percent": 0}
 
 
 def test_per_image_rows_add_up(folders, tmp_path):
@@ -231,7 +233,7 @@ def test_a_stale_area_is_a_warning_and_the_png_counts(folders):
     assert scores(report)["scores"] == scores(score(Tables(table)))["scores"]
     (warning,) = [w for w in report.warnings if "123456" in w]
     assert "gt image 1" in warning
-    quirky = evaluate_images(pred, gt, protocol=Protocol(protocol="panopticapi"))
+    quirky = evaluate_images(pred, gt, rules=Rules(protocol="panopticapi"))
     assert quirky.protocol["quirks"]
 
 
@@ -242,7 +244,7 @@ def test_an_empty_group_is_undefined_with_a_reason(folders):
     report = evaluate_images(pred, gt)
     assert np.isnan(report.scores["PQ"]["stuff"])
     assert "no stuff category" in report.undefined["PQ.stuff"]
-    assert json.loads(report.to_json())["scores"]["PQ"]["stuff"] is None
+    assert json.loads(encode(report))["scores"]["PQ"]["stuff"] is None
 
 
 SLOW = """

@@ -10,13 +10,14 @@ from panoptic_eval import evaluate
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.evaluation import count
 from panoptic_eval.metrics import average_precision as ap
-from panoptic_eval.metrics.counts import weighted
+from panoptic_eval.metrics.metric import summed
 from panoptic_eval.metrics.panoptic_quality import panoptic_quality, pq_counts
 from panoptic_eval.metrics.parsing_covering import parsing_covering, pc_counts
 from panoptic_eval.pairs.arrays import pair_table
 from panoptic_eval.pairs.instances import from_coco
 from panoptic_eval.pairs.table import concatenate
-from panoptic_eval.score import Protocol, Tables, score
+from panoptic_eval.rules import Rules
+from panoptic_eval.score import Tables, score
 
 exactly = {"abs": 1e-9, "nan_ok": True}
 PHOTOGRAPHS = {
@@ -59,7 +60,7 @@ def test_panoptic_quality(photograph):
 def test_dagger_covering_and_mean_iou(photograph):
     tables, numbers = photograph
     for weight, key in (("image", "normalize_by_image_size_true"), ("pixels", "normalize_by_image_size_false")):
-        report = score(tables, Protocol(pc_weight=weight))
+        report = score(tables, Rules(pc_weight=weight))
         covering = numbers["parsing_covering"][key]
         for group in ("All", "Things", "Stuff"):
             ours = {name: report.scores[name][group.lower()] for name in ("PC", "PQ_dagger", "mIoU")}
@@ -70,14 +71,14 @@ def test_dagger_covering_and_mean_iou(photograph):
         for row in report.categories:
             assert close(row["PC"], covering["per_class"][str(row["id"])]["covering"])
             assert close(row["PQ_dagger"], numbers["pq_dagger"]["per_class"][str(row["id"])])
-            assert close(row["IoU"], numbers["miou"]["per_class"][str(row["id"])])
+            assert close(row["mIoU"], numbers["miou"]["per_class"][str(row["id"])])
 
 
 @pytest.mark.parametrize(("kind", "theirs"), [("AP_mask", "segm"), ("AP_box", "bbox")])
 def test_average_precision(photograph, kind, theirs):
     tables, numbers = photograph
     edges = numbers["ap"]["custom_ranges"]["areaRng"]
-    report = score(tables, Protocol(percentiles=(0, 25, 50, 75, 100)))
+    report = score(tables, Rules(percentiles=(0, 25, 50, 75, 100)))
     coco = numbers["ap"]["coco_ranges"][theirs]
     for key, value in zip(("AP", "APs", "APm", "APl"), coco["per_range_ap"], strict=True):
         assert close(report.scores[kind][key], value)
@@ -86,9 +87,9 @@ def test_average_precision(photograph, kind, theirs):
         if row["isthing"]:
             assert close(row[kind], coco["per_class_ap"][str(row["id"])][0])
     sizes = numbers["ap"]["custom_ranges"]["segm" if kind == "AP_mask" else "bbox_with_dt_mask_area"]
-    assert report.size_percentiles["area"] == pytest.approx([low for low, _ in edges[1:]] + [edges[-1][1]])
-    for ours, value in zip(report.size_percentiles[kind], sizes["per_range_ap"][1:], strict=True):
-        assert close(ours, value)
+    for row, (low, high), value in zip(report.size_percentiles, edges[1:], sizes["per_range_ap"][1:], strict=True):
+        assert (row["from_area"], row["to_area"]) == pytest.approx((low, high))
+        assert close(row[kind], value)
 
 
 def test_order_decides_between_equal_scores(tmp_path):
@@ -210,12 +211,15 @@ def test_tensorflow_deeplab(which):
     ]
     table, theirs = concatenate(tables), data["expected"]
     if data["metric"] == "panoptic_quality":
-        counts = weighted(pq_counts(table))
+        counts = summed(pq_counts(table))
         for ours, key in ((counts.iou, "iou_per_class"), (counts.tp, "tp"), (counts.fn, "fn"), (counts.fp, "fp")):
-            assert ours.tolist() == pytest.approx([theirs[key][i] for i in ids], **exactly)
+            assert ours[0].tolist() == pytest.approx([theirs[key][i] for i in ids], **exactly)
         assert np.nanmean(panoptic_quality(counts)) == pytest.approx(theirs["pq"], **exactly)
     else:
-        counts = weighted(pc_counts(table, by_image_size=data["parameters"]["normalize_by_image_size"]))
-        assert counts.covered.tolist() == pytest.approx([theirs["weighted_iou_per_class"][i] for i in ids], **exactly)
-        assert counts.weight.tolist() == pytest.approx([theirs["gt_area_per_class"][i] for i in ids], **exactly)
+        by_size = data["parameters"]["normalize_by_image_size"]
+        counts = summed(pc_counts(table, Rules(pc_weight="image" if by_size else "pixels")))
+        assert counts.covered[0].tolist() == pytest.approx(
+            [theirs["weighted_iou_per_class"][i] for i in ids], **exactly
+        )
+        assert counts.weight[0].tolist() == pytest.approx([theirs["gt_area_per_class"][i] for i in ids], **exactly)
         assert np.nanmean(parsing_covering(counts)) == pytest.approx(theirs["pc"], **exactly)

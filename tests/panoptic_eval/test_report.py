@@ -1,15 +1,21 @@
 import json
 import math
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from drawings import BUS, CAR, ROAD, SKY, table
 
-from panoptic_eval import plots, report, tables
 from panoptic_eval.errors import InputError
+from panoptic_eval.outputs import csv, markdown, plots
+from panoptic_eval.outputs import json as json_output
+from panoptic_eval.outputs.json import encode
 from panoptic_eval.pairs.table import concatenate
-from panoptic_eval.score import Protocol, Tables, score
+from panoptic_eval.report import anonymous
+from panoptic_eval.rules import Rules
+from panoptic_eval.score import Tables, score
 
 
 @pytest.fixture
@@ -20,52 +26,58 @@ def scored():
 
 
 def test_report_json_has_the_documented_shape(scored):
-    data = json.loads(scored.to_json())
+    data = json.loads(encode(scored))
     assert list(data)[:3] == ["format", "images", "scores"]
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert data["images"] == 2
     groups = {"PQ", "SQ", "RQ", "PQ_dagger", "PC", "mIoU"}
     aps = {"AP_mask", "AP_box"}
     assert set(data["scores"]) == groups | aps
     assert all(set(data["scores"][name]) == {"all", "things", "stuff"} for name in groups)
     assert all(set(data["scores"][name]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"} for name in aps)
-    columns = ["id", "name", "isthing", "PQ", "SQ", "RQ", "TP", "FP", "FN", "iou_sum", "PQ_dagger", "PC", "IoU"]
-    assert list(data["categories"][0]) == [*columns, "AP_mask", "AP_box"]
+    names = ["PQ", "SQ", "RQ", "PQ_dagger", "PC", "mIoU", "AP_mask", "AP_box"]
+    assert list(data["categories"][0]) == ["id", "name", "isthing", *names, "TP", "FP", "FN", "iou_sum"]
     assert [c["id"] for c in data["categories"]] == [CAR, BUS, SKY, ROAD]
-    sizes = data["size_percentiles"]
-    assert sizes["percent"] == [0, 25, 50, 75, 99, 100]
-    assert len(sizes["area"]) == 6
-    assert all(len(sizes[k]) == 5 for k in ("instances", "AP_mask", "AP_box"))
+    bins = data["size_percentiles"]
+    edges = ["from_percent", "to_percent", "from_area", "to_area"]
+    assert all(list(row) == [*edges, "instances", "categories", "AP_mask", "AP_box"] for row in bins)
+    assert [(row["from_percent"], row["to_percent"]) for row in bins] == [*pairwise([0, 25, 50, 75, 99, 100])]
+    assert all(row["to_area"] == following["from_area"] for row, following in pairwise(bins))
     assert data["protocol"]["pc_weight"] == "image"
     assert data["provenance"] == {"version": "test"}
-    assert "per_image" not in data
+    assert [row["image_id"] for row in data["per_image"]] == [1, 2]
+    assert data["intervals"] == {}
 
 
 def test_undefined_is_null_with_a_reason(scored):
-    data = json.loads(scored.to_json())
+    data = json.loads(encode(scored))
     assert data["scores"]["AP_mask"]["APl"] is None
     assert data["undefined"]["AP_mask.APl"] == "gt has no large thing instance"
     assert data["categories"][2]["AP_mask"] is None
-    assert b"NaN" not in scored.to_json()
+    assert b"NaN" not in encode(scored)
 
 
 def test_no_thing_at_all_leaves_size_bins_undefined():
     data = score(Tables(table("ss", "ss", s=SKY)))
-    assert all(math.isnan(v) for v in data.size_percentiles["area"])
-    assert data.size_percentiles["instances"] == [0] * 5
-    assert all(math.isnan(v) for v in data.size_percentiles["AP_mask"])
+    assert len(data.size_percentiles) == 5
+    for row in data.size_percentiles:
+        assert row["instances"] == 0
+        assert all(math.isnan(row[name]) for name in ("from_area", "to_area", "AP_mask"))
 
 
 def test_what_is_written_reads_back_equal(scored, tmp_path):
-    report.write(scored, tmp_path / "report.json")
-    assert report.read(tmp_path).to_json() == scored.to_json()
+    json_output.write(scored, tmp_path / "report.json")
+    found = json_output.read(tmp_path)
+    assert encode(found) == encode(scored)
+    assert math.isnan(found.scores["AP_mask"]["APl"])
+    assert [*found.per_image[0]] == [*scored.per_image[0]]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 2}', b'{"format": 1, "a": 0}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 2, "a": 0}'])
 def test_something_else_is_no_report(content, tmp_path):
     (tmp_path / "report.json").write_bytes(content)
     with pytest.raises(InputError, match=r"report\.json"):
-        report.read(tmp_path)
+        json_output.read(tmp_path)
 
 
 def test_missing_scores_count_with_one_and_are_said():
@@ -81,18 +93,21 @@ def test_missing_scores_count_with_one_and_are_said():
 def test_equal_edges_are_said():
     found = score(Tables(table("cd", "cd", c=CAR, d=CAR)))
     assert any("equal" in w for w in found.warnings)
-    assert found.size_percentiles["instances"] == [2] * 5
+    assert [row["instances"] for row in found.size_percentiles] == [2] * 5
 
 
 def test_miou_may_be_over_the_categories_of_gt_alone():
     drawing = Tables(table("ss", "sb", s=SKY, b=BUS))
     assert score(drawing).scores["mIoU"]["all"] == 0.25
-    assert score(drawing, Protocol(miou_over="gt")).scores["mIoU"]["all"] == 0.5
+    assert score(drawing, Rules(miou_over="gt")).scores["mIoU"]["all"] == 0.5
 
 
-def test_markdown_is_in_per_cent_and_aligned():
-    rows = [{"": "one", "PQ": 0.5, "TP": 3}, {"": "three", "PQ": float("nan"), "TP": 12}]
-    assert tables.table(rows).splitlines() == [
+def test_markdown_is_in_percent_and_aligned():
+    rows = [
+        {"": "one", "PQ": markdown.score("PQ", 0.5), "TP": 3},
+        {"": "three", "PQ": markdown.score("PQ", float("nan")), "TP": 12},
+    ]
+    assert markdown.table(rows).splitlines() == [
         "|       |   PQ | TP |",
         "| :---- | ---: | -: |",
         "| one   | 50.0 |  3 |",
@@ -100,12 +115,45 @@ def test_markdown_is_in_per_cent_and_aligned():
     ]
 
 
+def test_intervals_hold_the_scores_and_stand_beside_them():
+    drawing = concatenate([table("ccss", "ccss" if k % 3 else "ssss", c=CAR, s=SKY, image_id=k) for k in range(20)])
+    scored = score(Tables(drawing), resamples=100)
+    assert encode(scored) == encode(score(Tables(drawing), resamples=100))  # the same seed draws the same images
+    low, high = scored.intervals["PQ"]["things"]
+    assert 0 < low < scored.scores["PQ"]["things"] < high < 1
+    assert scored.intervals.keys() == scored.scores.keys()
+    assert f"{100 * scored.scores['PQ']['things']:.1f} [{100 * low:.1f}, {100 * high:.1f}]" in markdown.report(scored)
+    assert "[" not in markdown.report(score(Tables(drawing)))
+
+
+def test_a_report_can_be_shown_without_names_of_folders():
+    provenance = {
+        "command": ["panoptic-eval", "--pred", "/home/me/secret"],
+        "gt": "COCO panoptic format, /data/secret/gt.json",
+        "pred": f"{Path.cwd()}/pred",
+        "version": "0.1.0",
+        "versions": {"numpy": "2.0"},
+    }
+    plain = score(Tables(table("ss", "ss", s=SKY)), provenance=provenance, warnings=["/home/me/secret/1.png is odd"])
+    shown = anonymous(plain)
+    text = encode(shown).decode()
+    assert not any(word in text for word in ("secret", "/home", str(Path.cwd()), "--pred"))
+    assert shown.provenance == {
+        "gt": "COCO panoptic format, gt.json",
+        "pred": "pred",
+        "version": "0.1.0",
+        "versions": {"numpy": "2.0"},
+    }
+    assert shown.warnings[0] == "1.png is odd"
+    assert shown.scores == plain.scores
+
+
 def test_csv_reads_back_as_fractions(scored, tmp_path):
-    tables.write_csv(scored, tmp_path)
-    categories = tables.read(tmp_path / "per_category.csv")
+    csv.write(scored, tmp_path)
+    categories = csv.read(tmp_path / "per_category.csv")
     assert categories["PQ"].tolist() == [row["PQ"] for row in scored.categories]
     assert categories["AP_mask"].isna().tolist() == [False, False, True, True]
-    assert len(tables.read(tmp_path / "size_percentiles.csv")) == 5
+    assert len(csv.read(tmp_path / "size_percentiles.csv")) == 5
 
 
 def test_the_figure_shows_the_bins(scored, tmp_path):
@@ -114,8 +162,8 @@ def test_the_figure_shows_the_bins(scored, tmp_path):
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    tables.write_csv(scored, tmp_path)
-    rows = tables.read(tmp_path / "size_percentiles.csv")
+    csv.write(scored, tmp_path)
+    rows = csv.read(tmp_path / "size_percentiles.csv")
     _, ax = pyplot.subplots()
     plots.ap_by_size_percentile(rows, ax=ax, label="ours")
     (line,) = ax.lines
@@ -127,4 +175,4 @@ def test_the_figure_shows_the_bins(scored, tmp_path):
 def test_reading_a_csv_says_which_extra_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"panoptic-eval\[plots\]"):
-        tables.read("size_percentiles.csv")
+        csv.read("size_percentiles.csv")

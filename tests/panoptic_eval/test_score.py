@@ -7,7 +7,9 @@ import pytest
 from drawings import BUS, CAR, ROAD, SKY, table
 
 from panoptic_eval.errors import InputError
-from panoptic_eval.score import Protocol, Tables, score
+from panoptic_eval.outputs.json import encode
+from panoptic_eval.rules import Rules
+from panoptic_eval.score import Tables, score
 
 
 def stated(drawing, side, areas):
@@ -17,7 +19,7 @@ def stated(drawing, side, areas):
 
 
 def scores(drawing):
-    return json.loads(score(Tables(drawing)).to_json())["scores"]
+    return json.loads(encode(score(Tables(drawing))))["scores"]
 
 
 def squares(size):
@@ -48,14 +50,14 @@ def test_areas_that_no_segment_can_have_are_named(area):
     assert score(Tables(impossible)).scores["PQ"]["all"] == 1
     expected = rf"image 0, segment {ord('c')}: the JSON states an area of {area} pixels; expected 4"
     with pytest.raises(InputError, match=expected):
-        score(Tables(impossible), Protocol(protocol="panopticapi"))
+        score(Tables(impossible), Rules(protocol="panopticapi"))
 
 
 def test_possible_areas_are_taken_from_the_json():
     drawing = stated(table("cccc", "cccc", c=CAR), "gt", [5])
-    assert score(Tables(drawing), Protocol(protocol="panopticapi")).scores["PQ"]["all"] == 4 / 5
+    assert score(Tables(drawing), Rules(protocol="panopticapi")).scores["PQ"]["all"] == 4 / 5
     other = stated(table("cccs", "ssss", c=CAR, s=SKY), "gt", [0, 1])  # nothing of the car's category overlaps it
-    score(Tables(other), Protocol(protocol="panopticapi"))
+    score(Tables(other), Rules(protocol="panopticapi"))
 
 
 @pytest.mark.parametrize("area", [0.0, 0.5, 1.0, 3.0, 40.0])
@@ -66,7 +68,7 @@ def test_pq_never_exceeds_one_whatever_areas_are_stated(area):
         drawing = table(gt, pred, c=CAR, d=BUS, s=SKY, r=ROAD)
         drawing = stated(drawing, "gt", [area] * len(drawing.gt))
         with suppress(InputError):
-            pq = score(Tables(drawing), Protocol(protocol="panopticapi")).scores["PQ"]
+            pq = score(Tables(drawing), Rules(protocol="panopticapi")).scores["PQ"]
             assert all(np.isnan(v) or 0 <= v <= 1 for v in pq.values())
 
 
@@ -76,10 +78,10 @@ NAN, INF = float("nan"), float("inf")
 @pytest.mark.parametrize("values", [(), (50,), (0, 200), (-1, 50), (50, 50), (50, 0), (NAN, 1), (0, INF)])
 def test_percentiles_that_make_no_bins(values):
     with pytest.raises(InputError, match=r"--percentiles .*: expected two or more ascending numbers from 0 to 100"):
-        score(Tables(squares(1)), Protocol(percentiles=values))
+        score(Tables(squares(1)), Rules(percentiles=values))
 
 
 @pytest.mark.parametrize("values", [(), (5,), (9, 4), (-1, 4), (NAN, 4)])
 def test_areas_that_make_no_bins(values):
     with pytest.raises(InputError, match=r"--area-edges .*: expected two or more ascending areas in pixels"):
-        score(Tables(squares(1)), Protocol(area_edges=values))
+        score(Tables(squares(1)), Rules(area_edges=values))

@@ -6,7 +6,8 @@ import pytest
 import random_maps
 
 from panoptic_eval.pairs.table import take
-from panoptic_eval.score import Protocol, Tables, score
+from panoptic_eval.rules import Rules
+from panoptic_eval.score import Tables, score
 from reproduce.bootstrap import PERCENTILES, best_boxes, bootstrap, wide_objects
 from reproduce.entries import Entry
 
@@ -33,12 +34,12 @@ def degraded(table):
 
 def test_values_on_the_images_as_they_are_are_the_report(table):
     scores = bootstrap([entry("a", Tables(table))], resamples=20, wide=None)
-    report = score(Tables(table), Protocol(percentiles=PERCENTILES))
+    report = score(Tables(table), Rules(percentiles=PERCENTILES))
     for key in (("PQ", "all"), ("PC", "things"), ("AP_mask", "AP")):
         assert scores.estimate("a", *key).value == pytest.approx(report.scores[key[0]][key[1]], abs=1e-12)
     bins = [scores.estimate("a", "AP_box", part).value for part in scores.bins if part != "99–100 %"]
-    assert bins == pytest.approx(report.size_percentiles["AP_box"], abs=1e-12, nan_ok=True)
-    assert list(scores.bins.values())[:5] == report.size_percentiles["instances"]
+    assert bins == pytest.approx([row["AP_box"] for row in report.size_percentiles], abs=1e-12, nan_ok=True)
+    assert list(scores.bins.values())[:5] == [row["instances"] for row in report.size_percentiles]
 
 
 def test_intervals_hold_the_value_and_shrink_with_more_images(table):

@@ -9,7 +9,7 @@ from arm_folders import write_checkpoints, write_validation
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import evaluate
-from panoptic_eval.tables import write_rows
+from panoptic_eval.outputs.csv import write_rows
 from reproduce import arms, fig5, table1
 from reproduce.entries import Source, entries, found_checkpoints, ground_truth
 

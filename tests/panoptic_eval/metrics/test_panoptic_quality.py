@@ -7,25 +7,30 @@ import random_maps
 from drawings import BUS, CAR, CATALOGUE, INDEX, ROAD, SKY, table
 from panopticapi.evaluation import pq_compute_single_core
 
-from panoptic_eval.metrics.counts import by_category, count_images, weighted
+from panoptic_eval.metrics.metric import summed
 from panoptic_eval.metrics.panoptic_quality import (
+    dagger_counts,
     panoptic_quality,
     pq_counts,
+    pq_dagger,
     recognition_quality,
     segmentation_quality,
     split_stuff,
 )
 from panoptic_eval.pairs.table import concatenate
+from panoptic_eval.rules import Rules
+
+QUIRKS = Rules(protocol="panopticapi")
 
 
 def row(counts, category):
     k = INDEX[category]
-    total = weighted(counts)
-    return total.iou[k], total.tp[k], total.fp[k], total.fn[k]
+    total = summed(counts)
+    return total.iou[0, k], total.tp[0, k], total.fp[0, k], total.fn[0, k]
 
 
 def dagger(drawing):
-    return by_category(weighted(count_images(drawing)), isthing=drawing.catalogue.isthing)["PQ_dagger"]
+    return pq_dagger(summed(dagger_counts(drawing)))[0]
 
 
 def test_a_match_needs_more_than_half_the_union():
@@ -53,7 +58,7 @@ def test_crowd_does_not_leave_the_prediction():
     ],
 )
 def test_a_prediction_in_void_and_its_own_crowd_does_not_count(gt, pred, false):
-    counts = weighted(pq_counts(table(gt, pred, c=CAR, b=BUS, k=CAR, s=SKY, crowds="k")))
+    counts = summed(pq_counts(table(gt, pred, c=CAR, b=BUS, k=CAR, s=SKY, crowds="k")))
     assert counts.fp.sum() == false
     assert counts.tp.sum() == 0
 
@@ -61,7 +66,7 @@ def test_a_prediction_in_void_and_its_own_crowd_does_not_count(gt, pred, false):
 def test_all_crowds_of_a_category_excuse_unlike_in_panopticapi():
     drawing = table("kl.s", "ccss", c=CAR, k=CAR, l=CAR, s=SKY, crowds="kl")
     assert row(pq_counts(drawing), CAR)[2] == 0
-    assert row(pq_counts(drawing, last_crowd_only=True), CAR)[2] == 1
+    assert row(pq_counts(drawing, QUIRKS), CAR)[2] == 1
 
 
 def test_stated_areas_are_a_quirk():
@@ -70,13 +75,13 @@ def test_stated_areas_are_a_quirk():
     drawing = table("cccc", "cccc", c=CAR)
     stale = replace(drawing, gt=replace(drawing.gt, stated_area=np.array([6.0])))
     assert row(pq_counts(stale), CAR)[0] == 1
-    assert row(pq_counts(stale, stated_areas=True), CAR)[0] == 4 / 6
+    assert row(pq_counts(stale, QUIRKS), CAR)[0] == 4 / 6
 
 
 def test_absent_is_nan_and_unmatched_is_zero():
-    counts = weighted(pq_counts(table("cc", "bb", c=CAR, b=BUS)))
+    counts = summed(pq_counts(table("cc", "bb", c=CAR, b=BUS)))
     for metric in (panoptic_quality, segmentation_quality, recognition_quality):
-        np.testing.assert_array_equal(metric(counts), [0, 0, np.nan, np.nan])
+        np.testing.assert_array_equal(metric(counts)[0], [0, 0, np.nan, np.nan])
 
 
 def test_dagger_averages_stuff_over_the_images_that_have_it():
@@ -127,10 +132,10 @@ def test_agrees_with_panopticapi(tmp_path, seed):
 
     stated = np.array([s["area"] for p in images for s in p.gt_segments], float)
     tables = replace(tables, gt=replace(tables.gt, stated_area=stated))
-    counts = weighted(pq_counts(tables, last_crowd_only=True, stated_areas=True))
+    counts = summed(pq_counts(tables, QUIRKS))
     for k, category in enumerate(categories.ids.tolist()):
-        assert counts.iou[k] == pytest.approx(expected[category][0], abs=1e-12)
-        assert (counts.tp[k], counts.fp[k], counts.fn[k]) == expected[category][1:]
+        assert counts.iou[0, k] == pytest.approx(expected[category][0], abs=1e-12)
+        assert (counts.tp[0, k], counts.fp[0, k], counts.fn[0, k]) == expected[category][1:]
 
 
 def test_the_catalogue_of_the_drawings_is_the_one_indexed():

@@ -73,7 +73,7 @@ def test_detections_beside_the_label_maps_score_as_in_pycocotools(scene, boxes, 
             values = theirs[k][~np.isnan(theirs[k])]
             expected = values.mean() if values.size else np.nan
             assert report.scores[name][key] == pytest.approx(expected, abs=1e-12, nan_ok=True)
-    assert len(report.size_percentiles["AP_mask_instances"]) == 5
+    assert all("AP_mask_instances" in row for row in report.size_percentiles)
 
 
 def test_coco_instances_alone(scene):

@@ -17,7 +17,7 @@ def ap_by_size_percentile(
     """AP in each size bin, per cent (Porzi et al., CVPR 2021, Fig. 5).
 
     Args:
-        rows: of size_percentiles.csv, as `panoptic_eval.tables.read` gives them.
+        rows: of size_percentiles.csv, as `panoptic_eval.outputs.csv.read` gives them.
         ax: gets one line; call again for another run.
         kind: the column that is drawn.
         label: the run's name in the legend.

@@ -1,0 +1,1 @@
+"""What a report becomes, one file each: JSON, CSV, Markdown, plots, pictures."""

@@ -1,0 +1,61 @@
+"""Reports as report.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import write_atomically
+from panoptic_eval.report import Report
+
+FORMAT = 2
+WITH_SCORES = ("scores", "intervals", "categories", "size_percentiles", "per_image")
+"""Parts of a report in which null is a score that is undefined."""
+
+
+def encode(report: Report) -> bytes:
+    """The contents of report.json: undefined scores are null."""
+    return orjson.dumps({"format": FORMAT, **_nulls(vars(report))}, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def write(report: Report, path: Path) -> None:
+    """Write report.json."""
+    write_atomically(path, encode(report))
+
+
+def read(path: Path) -> Report:
+    """Read a report.json, or the one in a folder that --out wrote.
+
+    Raises:
+        InputError: there is none, or it is of another format.
+    """
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        data = orjson.loads(file.read_bytes())
+        version = data.pop("format")
+        if version == FORMAT:
+            return Report(**{key: _nans(value) if key in WITH_SCORES else value for key, value in data.items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: is no report ({error}); expected a report.json that panoptic-eval wrote") from error
+    raise InputError(f"{file}: is a report of format {version!r}; expected format {FORMAT}: score the run again")
+
+
+def _nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _nulls(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_nulls(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _nans(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _nans(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_nans(v) for v in value]
+    return math.nan if value is None else value

@@ -1,0 +1,124 @@
+"""Reports as Markdown tables, for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from panoptic_eval import metrics
+from panoptic_eval.metrics import average_precision as ap
+from panoptic_eval.report import Report
+from panoptic_eval.text import printable
+
+if TYPE_CHECKING:
+    from panoptic_eval.compare import Comparison, Difference
+
+SHOWN_IMAGES = 5
+"""Images listed that got worse, and as many that got better."""
+
+
+class Number(str):
+    """A number that is formatted already: it stands on the right of its column."""
+
+
+def score(name: str, value: float) -> Number:
+    """Format a score of a metric: in percent if it is a fraction; a dash where it is undefined.
+
+    >>> score("PQ", 0.4567), score("PQ", float("nan"))
+    ('45.7', '–')
+    """
+    if math.isnan(value):
+        return Number("–")
+    return Number(f"{100 * value:.1f}" if _is_fraction(name) else f"{value:g}")
+
+
+def _is_fraction(name: str) -> bool:
+    others = {metric.name for metric in (*metrics.METRICS, *metrics.SEMANTIC_METRICS) if not metric.fraction}
+    return name not in others
+
+
+def title(name: str) -> str:
+    """Name of a score for people: PQ† for PQ_dagger."""
+    titles = {metric.name: metric.title for metric in (*metrics.METRICS, *metrics.SEMANTIC_METRICS)}
+    return (titles | ap.TITLES)[name]
+
+
+def report(report: Report, *, per_category: bool = False) -> str:
+    """Everything that the terminal shows of a report."""
+    names = [name for name in report.scores if name not in ap.TITLES]
+    aps = [name for name in report.scores if name in ap.TITLES]
+    blocks = [_scores(report, names), _scores(report, aps), _rows(report.size_percentiles)]
+    if per_category:
+        blocks.append(_rows(report.categories))
+    return "\n\n".join(blocks)
+
+
+def _scores(report: Report, names: Sequence[str]) -> str:
+    """One row for each metric, with the 95 % intervals where there are any."""
+
+    def cell(name: str, part: str, value: float) -> Number:
+        low, high = report.intervals.get(name, {}).get(part, (math.nan, math.nan))
+        shown = score(name, value)
+        return shown if math.isnan(low) else Number(f"{shown} [{score(name, low)}, {score(name, high)}]")
+
+    return table([{"": title(name), **{p: cell(name, p, v) for p, v in report.scores[name].items()}} for name in names])
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of a report, whose columns are named as the scores are."""
+    named = {metric.name for metric in (*metrics.METRICS, *metrics.SEMANTIC_METRICS)} | set(ap.TITLES)
+    return table([{k: score(k, v) if k in named else v for k, v in row.items()} for row in rows])
+
+
+def comparison(result: Comparison, a: str, b: str, *, per_category: bool = False) -> str:
+    """Everything that the terminal shows of two runs.
+
+    Args:
+        result: of the runs.
+        a, b: their names.
+        per_category: whether to add a row for each score of each category.
+    """
+    blocks = [table([_difference(d, a, b) for d in result.scores])]
+    if per_category:
+        blocks.append(table([_difference(d, a, b) for d in result.categories]))
+    worse = [row for row in result.images if row["difference"] < 0][:SHOWN_IMAGES]
+    better = [row for row in result.images[::-1] if row["difference"] > 0][:SHOWN_IMAGES]
+    for kind, rows in (("worse", worse), ("better", better)):
+        if rows:
+            names = {a: "a", b: "b", "difference": "difference"}
+            cells = [
+                {"image": str(row["image_id"]), **{name: score("PQ", row[key]) for name, key in names.items()}}
+                for row in rows
+            ]
+            blocks.append(f"PQ of images that are {kind} in {b}:\n\n{table(cells)}")
+    return "\n\n".join(blocks)
+
+
+def _difference(d: Difference, a: str, b: str) -> dict[str, str]:
+    values = {a: d.a, b: d.b, "difference": d.difference, "low": d.low, "high": d.high}
+    p = "–" if math.isnan(d.p) else f"<{d.smallest_p:.2g}" if d.p <= d.smallest_p < 1 else f"{d.p:.2g}"
+    shown = {name: score(d.score, value) for name, value in values.items()}
+    return {"score": title(d.score), "part": d.part, **shown, "p": Number(p)}
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A Markdown table, aligned: text on the left, numbers on the right; NaN is a dash."""
+    names = list(rows[0])
+    cells = [[_cell(row[name]) for name in names] for row in rows]
+    heads = [_cell(name) for name in names]
+    widths = [max(len(row[k]) for row in [heads, *cells]) for k in range(len(names))]
+    left = [isinstance(rows[0][name], str) and not isinstance(rows[0][name], Number) for name in names]
+
+    def line(row: Sequence[str]) -> str:
+        padded = (c.ljust(w) if to_left else c.rjust(w) for c, w, to_left in zip(row, widths, left, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    rule = [f":{'-' * (w - 1)}" if to_left else f"{'-' * (w - 1)}:" for w, to_left in zip(widths, left, strict=True)]
+    return "\n".join([line(heads), line(rule), *(line(row) for row in cells)])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:g}"
+    return printable(str(value)).replace("|", "\\|")

@@ -1,0 +1,67 @@
+"""Every choice that changes a number, with the trusted tools' habits as defaults: see docs/metrics.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from panoptic_eval.errors import InputError
+
+PERCENTILES = (0.0, 25.0, 50.0, 75.0, 99.0, 100.0)
+"""Assumed: the paper names the 99th percentile alone, and shows five bins."""
+PANOPTICAPI_QUIRKS = (
+    "of several crowds of one category in an image only the last one listed excuses predictions",
+    "areas of gt segments are those that its JSON states, not those of the PNG",
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Every choice that changes a number."""
+
+    protocol: Literal["default", "panopticapi"] = "default"
+    """Rules of PQ. panopticapi repeats that tool's two quirks: only the last crowd of a category excuses predictions,
+    and gt areas come from the JSON."""
+    pc_weight: Literal["image", "pixels"] = "image"
+    """Weight of a gt segment in PC: its share of its image (TensorFlow's default), or its pixels."""
+    miou_over: Literal["either", "gt"] = "either"
+    """Categories that count in mIoU: those with pixels on either side (Cityscapes), or those with gt pixels."""
+    percentiles: tuple[float, ...] = PERCENTILES
+    """Edges of the size bins, in percent of the thing instances of gt."""
+    area_edges: tuple[float, ...] | None = None
+    """Edges of the size bins in pixels of area, instead of percentiles. To compare two runs on the same bins, copy
+    from_area and to_area from the other run's report.json."""
+
+    @property
+    def quirks(self) -> bool:
+        """Whether panopticapi's quirks are repeated."""
+        return self.protocol == "panopticapi"
+
+    def check(self) -> None:
+        """Say what is wrong with the edges of the size bins, before anything is counted.
+
+        Raises:
+            InputError: fewer than two, not ascending, not finite, below 0, or percentiles above 100.
+        """
+        percentiles, areas = self.percentiles, self.area_edges
+        if not (_ascend(percentiles) and percentiles[0] >= 0 and percentiles[-1] <= 100 and len(set(percentiles)) > 1):
+            expected = "two or more ascending numbers from 0 to 100, such as 0 50 100"
+            raise InputError(f"--percentiles {_given(percentiles)}: expected {expected}")
+        if areas is not None and not (_ascend(areas) and areas[0] >= 0):
+            expected = "two or more ascending areas in pixels, such as 0 1024 9216"
+            raise InputError(f"--area-edges {_given(areas)}: expected {expected}")
+
+
+DEFAULT = Rules()
+
+
+def _ascend(values: Sequence[float]) -> bool:
+    """Whether there are two edges or more, in order; equal ones are allowed, as objects of one size make them."""
+    return len(values) > 1 and bool(np.isfinite(values).all() and (np.diff(values) >= 0).all())
+
+
+def _given(values: Sequence[float]) -> str:
+    return " ".join(f"{value:g}" for value in values) or "without a value"
