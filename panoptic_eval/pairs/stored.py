@@ -207,9 +207,7 @@ def _table(
         )
 
     origin = Origin(**{**about["origin"], **{k: tuple(about["origin"][k]) for k in ("shard", "warnings")}})
-    _check_types(
-        str, origin.gt, origin.pred, origin.missing, origin.path, origin.inflater, *origin.warnings, *about["digest"]
-    )
+    _check_types(str, origin.gt, origin.pred, origin.missing, origin.path, *origin.warnings, *about["digest"])
     _check_types(int, origin.missing_images, origin.reference_images, *origin.shard)
     _check_types(bool, about["has_masks"])
     return PairTable(
