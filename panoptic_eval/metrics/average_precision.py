@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from panoptic_eval.metrics import matching
 from panoptic_eval.metrics.sums import overlaps as _overlaps
 from panoptic_eval.pairs.table import PairTable
 
@@ -33,10 +34,8 @@ TITLES = {
     "AP_box_instances": "box AP of instances.json",
 }
 """Names for people."""
-LANES = 64
-"""Resamples that go through the detections together: enough for the widest instructions, few enough for the cache."""
 CHUNK = 4
-"""Such blocks of resamples a job."""
+"""Blocks of resamples a job."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +149,6 @@ def match_ranges(
 
 def average_precision(matches: Matches) -> AveragePrecision:
     """Accumulate precision over recall, all images together."""
-    from panoptic_eval.metrics import matching  # compiled: imported when there is something to accumulate
-
     instances = matches.instances.sum(1)
     precision = matching.accumulate(matches.first, matches.matched, matches.skipped, instances, RECALLS)
     return AveragePrecision(precision, instances)
@@ -182,10 +179,8 @@ def ap_by_category(
 
 def _resampled(matches: Matches, weights: Int[np.ndarray, "w i"]) -> list[Float[np.ndarray, "w c t"]]:
     """AP of each range, by category and threshold, with each image as often as a row of weights says."""
-    from panoptic_eval.metrics import matching
-
     images = weights.shape[1]
-    padded = np.zeros((-(len(weights) // -LANES), LANES, images), np.min_scalar_type(weights.max()))
+    padded = np.zeros((-(len(weights) // -matching.LANES), matching.LANES, images), np.min_scalar_type(weights.max()))
     padded.reshape(-1, images)[: len(weights)] = weights
     blocks = np.ascontiguousarray(padded.transpose(0, 2, 1))
     starts = range(0, len(blocks), CHUNK)
@@ -227,8 +222,6 @@ def match(
         pred_outside: detections that do not count in a range unless they match an instance inside.
         max_detections: of each image and category.
     """
-    from panoptic_eval.metrics import matching  # compiled: imported when there is something to match
-
     gt, pred, c = table.gt, table.pred, len(table.catalogue)
     score = np.where(np.isnan(pred.score), 1.0, pred.score)
     detection = np.flatnonzero(table.catalogue.isthing[pred.category])

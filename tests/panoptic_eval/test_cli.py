@@ -75,7 +75,7 @@ def test_faults_are_printed_and_the_exit_code_is_1(folders, capsys):
         (("--pred", "a", "--gt", "b", "--shard", "1/2"), "--shard needs --out"),
         (("--pred", "a", "--gt", "b", "--out", "c", "--shard", "half"), "expected i/n"),
         (("--pairs", "a", "--gt", "b"), "takes the place"),
-        (("--pairs", "nowhere"), "no pair table"),
+        (("--pairs", "nowhere"), "tables.npz"),
         (("merge",), "no shard"),
     ],
 )
