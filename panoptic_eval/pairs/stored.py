@@ -113,7 +113,7 @@ def smallest(values: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
 def _header(table: PairTable, folder: Path) -> dict[str, Any]:
     """What a table's arrays do not say."""
     return {
-        "origin": asdict(table.origin),
+        "origin": {f.name: v for f in fields(Origin) if (v := getattr(table.origin, f.name)) != f.default},
         "has_masks": table.has_masks,
         "image_id": table.image_id,
         "digest": table.digest,
@@ -206,7 +206,8 @@ def _table(
             score=numbers(f"{side}.score"),
         )
 
-    origin = Origin(**{**about["origin"], **{k: tuple(about["origin"][k]) for k in ("shard", "warnings")}})
+    given = about["origin"]
+    origin = Origin(**{**given, **{name: tuple(given[name]) for name in ("shard", "warnings") if name in given}})
     _check_types(str, origin.gt, origin.pred, origin.missing, origin.path, *origin.warnings, *about["digest"])
     _check_types(int, origin.missing_images, origin.reference_images, *origin.shard)
     _check_types(bool, about["has_masks"])
