@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -18,6 +19,22 @@ class Category:
     name: str
     isthing: bool
     color: tuple[int, int, int] | None = None
+
+    @staticmethod
+    def from_coco(entry: Mapping[str, Any]) -> Category:
+        """Read an entry of COCO's `categories`: id, name, isthing, perhaps color (of another form, it is left out).
+
+        >>> Category.from_coco({"id": 3, "name": "car", "isthing": 1, "color": [0, 0, 142]})
+        Category(id=3, name='car', isthing=True, color=(0, 0, 142))
+        """
+        color = entry.get("color")
+        rgb = isinstance(color, list | tuple) and len(color) == 3 and all(isinstance(c, int) for c in color)
+        return Category(entry["id"], entry["name"], bool(entry["isthing"]), tuple(color) if rgb and color else None)
+
+    def to_coco(self) -> dict[str, Any]:
+        """Make an entry of COCO's `categories`."""
+        entry = {"id": self.id, "name": self.name, "isthing": int(self.isthing)}
+        return entry if self.color is None else {**entry, "color": list(self.color)}
 
 
 @dataclass(frozen=True)

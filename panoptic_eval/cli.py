@@ -15,10 +15,13 @@ from typing import Any, Literal
 import tyro
 
 from panoptic_eval import __version__
+from panoptic_eval.datasets import ground_truth
+from panoptic_eval.datasets.numbering import CategoryIds
 from panoptic_eval.errors import SHOWN, InputError
 from panoptic_eval.evaluation import count, load, merge, rescore, store, store_tables
 from panoptic_eval.outputs import csv, markdown
 from panoptic_eval.pairs import slow_because
+from panoptic_eval.predictions import read_predictions
 from panoptic_eval.rules import Rules
 from panoptic_eval.score import Tables
 from panoptic_eval.text import abbreviated, printable
@@ -48,8 +51,18 @@ class Score(Rules):
     """Of Mapillary Vistas."""
     divisor: int = 1000
     """Of 16-bit predictions without JSON: category * divisor + instance."""
-    category_ids: Literal["auto", "id", "trainId"] = "auto"
-    """Which ids Cityscapes predictions use."""
+    category_ids: CategoryIds = "auto"
+    """How predictions number categories. id: as the data set. position: 0, 1, 2, … in the order of the ground truth's
+    categories. label: one less than the id, as Mapillary's own files. trainId: of Cityscapes. auto: by the names that
+    the predictions' JSON gives, else id (of Cityscapes: the one that fits)."""
+    gt_folder: Path | None = None
+    """Folder of the ground truth's PNGs, if they are not in the folder named like its JSON."""
+    pred_folder: Path | None = None
+    """Folder of the predictions' PNGs, if they are not in the folder named like their JSON."""
+    things: tuple[str, ...] = ()
+    """Names or ids of the categories that are things, or a JSON of categories, if the ground truth does not say so."""
+    strict: bool = False
+    """Stop with an error where there would be a warning about the input."""
     missing: Literal["error", "empty", "skip"] = "error"
     """What an image without prediction is: an error, all void, or left out."""
     workers: int | None = None
@@ -188,15 +201,25 @@ def _score(options: Score) -> str:
     if reason := slow_because():
         print(f"panoptic-eval: {reason}", file=sys.stderr)
     with ExitStack() as stack:
-        tables = count(
-            options.pred,
+        gt = ground_truth(
             options.gt,
             root=options.root,
             split=options.split,
             version=options.gt_version,
-            divisor=options.divisor,
-            category_ids=options.category_ids,
+            folder=options.gt_folder,
+            things=options.things,
+        )
+        tables = count(
+            read_predictions(
+                options.pred,
+                gt,
+                folder=options.pred_folder,
+                divisor=options.divisor,
+                category_ids=options.category_ids,
+            ),
+            gt,
             missing=options.missing,
+            strict=options.strict,
             shard=_shard(options.shard),
             out=options.out,
             executor=None if options.dask is None else _dask(options.dask, stack),

@@ -13,10 +13,10 @@ from jaxtyping import Float, Int
 from pycocotools import mask as mask_utils
 
 from panoptic_eval.categories import Catalogue
-from panoptic_eval.datasets import json_rows
-from panoptic_eval.datasets.json_rows import INTEGER, LIST, NUMBER, REPORTED, Kind, column, integers, short
-from panoptic_eval.errors import InputError, PngError
-from panoptic_eval.labels import LabelMap, LabelMaps, other_type, some
+from panoptic_eval.datasets import image_ids, json_rows
+from panoptic_eval.datasets.json_rows import INTEGER, LIST, NUMBER, Kind, column, integers, short
+from panoptic_eval.errors import Faults, InputError, PngError
+from panoptic_eval.labels import LabelMap, LabelMaps, some
 from panoptic_eval.pairs.png import png_size
 
 SEGMENTATION = Kind((dict, list), "run lengths (size and counts) or a list of polygons")
@@ -39,7 +39,7 @@ class Detections:
 
 
 @json_rows.collector_paused()
-def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: list[str]) -> Detections:
+def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Detections:
     """COCO results: a list of objects with image_id, category_id, score, and segmentation or bbox or both.
 
     Args:
@@ -55,48 +55,51 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: list[str]) -> 
         raise InputError(f"{path}: is an object with {keys}; expected COCO results, a list of detections")
     rows = json_rows.objects(content, str(path), faults)
 
+    number = np.arange(len(rows))
+
     def place(i: int) -> str:
-        return f"{path}: detection {i} (image {short(rows[i].get('image_id'))})"
+        return f"{path}: detection {number[i]} (image {short(rows[i].get('image_id'))})"
 
-    image_id = column(rows, "image_id", json_rows.IMAGE_ID, place, faults, default=None)
-    position = {m.image_id: i for i, m in enumerate(gt.maps)}
-    image = np.array([position.get(id_, -1) for id_ in image_id], np.int64)
-    for i in np.flatnonzero(image < 0).tolist():
-        if image_id[i] is not None:
-            what = other_type(image_id[i], position) or "the ground truth has no such image"
-            faults.append(f"{place(i)}: {what}; expected one of its images")
+    image_id = column(rows, "image_id", json_rows.IMAGE_ID, place, faults, default="")
+    number = np.flatnonzero(image_id.sound)
+    rows = [rows[i] for i in number.tolist()]
+    image = image_ids.match([image_id.values[i] for i in number.tolist()], gt.maps, place, faults)
+    of_gt = np.flatnonzero(image >= 0)
+    number, image = number[of_gt], image[of_gt]
+    rows = [rows[i] for i in of_gt.tolist()]
 
-    category_id = integers(column(rows, "category_id", INTEGER, place, faults, default=REPORTED))
+    category_ids = column(rows, "category_id", INTEGER, place, faults, default=0)
+    category_id = integers(category_ids.values)
     category = catalogue.index(category_id)
-    unknown = (category < 0) & (category_id != REPORTED)
     stuff = ~catalogue.isthing[category] & (category >= 0)
     things = some(catalogue.ids[catalogue.isthing].tolist())
-    for i in np.flatnonzero(unknown | stuff).tolist():
-        what = "is stuff" if stuff[i] else "is in no category"
-        faults.append(f"{place(i)}: category_id {category_id[i]} {what}; expected a thing category, one of {things}")
+    for what, wrong in (("is in no category", category < 0), ("is stuff", stuff)):
+        faults.add(
+            f"category_id of [a detection|detections] {what}; expected a thing category, one of {things}",
+            (f"{place(i)}: category_id {category_id[i]}" for i in np.flatnonzero(wrong & category_ids.sound).tolist()),
+        )
 
     return Detections(
         image=image,
         category=category,
-        score=np.array(column(rows, "score", NUMBER, place, faults, default=0), np.float64),
+        score=np.array(column(rows, "score", NUMBER, place, faults, default=0).values, np.float64),
         box=_boxes(rows, place, faults),
         rle=_masks(rows, image, gt, place, faults),
     )
 
 
-def _boxes(rows: list[dict[str, Any]], place: Callable[[int], str], faults: list[str]) -> Float[np.ndarray, "n 4"]:
-    values = column(rows, "bbox", LIST, place, faults, default=None, optional=True)
+def _boxes(rows: list[dict[str, Any]], place: Callable[[int], str], faults: Faults) -> Float[np.ndarray, "n 4"]:
+    values = column(rows, "bbox", LIST, place, faults, default=None, optional=True).values
     given = [value for value in values if value is not None]
     if set(map(len, given)) <= {4} and set(map(type, chain.from_iterable(given))) <= {int, float}:
         box = np.array([[np.nan] * 4 if value is None else value for value in values], np.float64).reshape(-1, 4)
         right = np.isfinite(box).all(axis=1) & (box[:, 2:] >= 0).all(axis=1)
     else:
         box, right = np.empty((len(rows), 4)), np.array([_is_box(value) for value in values])
-    faults += [
-        f'{place(i)}: "bbox" is {short(values[i])}; expected x, y, width, height: finite, the last two not negative'
-        for i in np.flatnonzero(~right).tolist()
-        if values[i] is not None
-    ]
+    faults.add(
+        '"bbox" of [a detection|detections] is malformed; expected finite x, y, width, height, no side below 0',
+        (f'{place(i)}: "bbox" is {short(values[i])}' for i in np.flatnonzero(~right).tolist() if values[i] is not None),
+    )
     return box
 
 
@@ -114,13 +117,13 @@ def _masks(
     image: Int[np.ndarray, " n"],
     gt: LabelMaps,
     place: Callable[[int], str],
-    faults: list[str],
+    faults: Faults,
 ) -> tuple[dict[str, Any], ...] | None:
     """Every segmentation as compressed run lengths of its image's size; None where no row has one."""
-    values = column(rows, "segmentation", SEGMENTATION, place, faults, default=None, optional=True)
+    values = column(rows, "segmentation", SEGMENTATION, place, faults, default=None, optional=True).values
     if rows and not any(values):
         bare = [i for i, row in enumerate(rows) if not row.get("segmentation") and row.get("bbox") is None]
-        faults += [f'{place(i)}: has neither "segmentation" nor "bbox"; expected one of them' for i in bare]
+        faults.add('[detection has|detections have] neither "segmentation" nor "bbox"; expected one', map(place, bare))
         return None
     sizes = {k: _size(gt.maps[k], faults) for k in set(image.tolist()) if k >= 0}
     masks: list[dict[str, Any]] = []
@@ -129,13 +132,19 @@ def _masks(
         size = sizes.get(k)
         if not value:
             if not rows[i].get("segmentation"):
-                faults.append(f'{place(i)}: has no "segmentation" while others have; expected one in all or none')
+                faults.add(
+                    '[detection has|detections have] no "segmentation" while others have; expected one in all or none',
+                    place(i),
+                )
         elif size is not None:
             try:
                 masks.append(_compressed(value, size))
                 at.append(i)
             except ValueError as error:
-                faults.append(f'{place(i)}: "segmentation" {error}')
+                faults.add(
+                    '"segmentation" of [a detection|detections] is malformed; expected COCO\'s',
+                    f'{place(i)}: "segmentation" {error}',
+                )
 
     from panoptic_eval.rle import pixels  # here, as a kernel's module
 
@@ -143,21 +152,22 @@ def _masks(
         height, width = mask["size"]
         if sum_ != height * width:
             what = "are malformed" if sum_ < 0 else f"add up to {sum_} pixels"
-            faults.append(f"{place(i)}: run lengths {what}; expected {height} * {width} = {height * width} in all")
+            faults.add(
+                "run lengths of [a mask|masks] do not fit its image; expected height * width in all",
+                f"{place(i)}: run lengths {what}; expected {height} * {width} = {height * width}",
+            )
     return tuple(masks)
 
 
-def _size(label_map: LabelMap, faults: list[str]) -> Size | None:
-    """Height and width of an image: as declared, else from the head of its PNG."""
-    if label_map.size is not None:
-        return label_map.size
+def _size(label_map: LabelMap, faults: Faults) -> Size | None:
+    """Height and width of an image, from the head of its PNG: what a JSON declares does not count."""
     try:
         with label_map.png.open("rb") as file:
             return png_size(file.read(33))
     except OSError as error:
-        faults.append(f"{label_map.png}: cannot be read ({error.strerror}); expected the PNG of an image")
+        faults.add(f"{label_map.png}: cannot be read ({error.strerror}); expected the PNG of an image")
     except PngError as error:
-        faults.append(f"{label_map.png}: {error}")
+        faults.add(f"{label_map.png}: {error}")
     return None
 
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from panoptic_eval import pairs
 from panoptic_eval.datasets import ground_truth
-from panoptic_eval.errors import InputError, PngError
+from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.outputs import csv, json
@@ -44,12 +44,8 @@ def evaluate(
     pred: Path | str | Predictions,
     gt: Path | str | LabelMaps,
     *,
-    root: Path | str | None = None,
-    split: str | None = None,
-    version: str | None = None,
-    divisor: int = 1000,
-    category_ids: Literal["auto", "id", "trainId"] = "auto",
     missing: Missing = "error",
+    strict: bool = False,
     rules: Rules = DEFAULT,
     out: Path | str | None = None,
     executor: Executor | None = None,
@@ -59,14 +55,10 @@ def evaluate(
     """Score a directory of panoptic predictions.
 
     Args:
-        pred: holds panoptic.json and panoptic/*.png, or another layout that `predictions.read` knows.
-        gt: mvd, idd, cityscapes, coco (below `root` or $PANOPTIC_DATA), or the path of a ground truth.
-        root: where the data sets are.
-        split: training, validation or test, in the data set's own word; the validation split if not given.
-        version: of Mapillary Vistas: 1.2 or 2.0.
-        divisor: of 16-bit predictions without JSON: category * divisor + instance.
-        category_ids: of Cityscapes predictions.
+        pred: what `read_predictions` returned, or a path for it.
+        gt: what `ground_truth` returned, or a path or name for it.
         missing: what an image without prediction is: an error, all void, or left out.
+        strict: whether what is odd about the input, else a warning, is a fault.
         rules: every choice that changes a number.
         out: gets the report, tables and the pair tables; an interrupted run with the same `out` goes on.
         executor: walks the images; threads, as many as `workers`, if not given.
@@ -80,12 +72,8 @@ def evaluate(
     tables = count(
         pred,
         gt,
-        root=root,
-        split=split,
-        version=version,
-        divisor=divisor,
-        category_ids=category_ids,
         missing=missing,
+        strict=strict,
         out=out,
         executor=executor,
         workers=workers,
@@ -114,7 +102,7 @@ def rescore(tables: Tables, rules: Rules = DEFAULT) -> Report:
         **{name: getattr(table.origin, name) for name in ("gt", "pred", "reference_images", "path")},
         "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
-    warnings = [w for t in vars(tables).values() if t is not None for w in t.origin.warnings]
+    warnings = list(dict.fromkeys(w for t in vars(tables).values() if t is not None for w in t.origin.warnings))
     return score(tables, rules, provenance=provenance, warnings=warnings)
 
 
@@ -190,12 +178,8 @@ def count(
     pred: Path | str | Predictions,
     gt: Path | str | LabelMaps,
     *,
-    root: Path | str | None = None,
-    split: str | None = None,
-    version: str | None = None,
-    divisor: int = 1000,
-    category_ids: Literal["auto", "id", "trainId"] = "auto",
     missing: Missing = "error",
+    strict: bool = False,
     shard: Shard = (1, 1),
     out: Path | str | None = None,
     executor: Executor | None = None,
@@ -209,12 +193,11 @@ def count(
     """
     if not 1 <= shard[0] <= shard[1]:
         raise InputError(f"shard {shard[0]}/{shard[1]} does not exist; expected 1/n to n/n")
-    gt_maps = gt if isinstance(gt, LabelMaps) else ground_truth(gt, root=root, split=split, version=version)
-    predictions = (
-        pred
-        if isinstance(pred, Predictions)
-        else read_predictions(Path(pred), gt_maps, divisor=divisor, category_ids=category_ids)
-    )
+    gt_maps = gt if isinstance(gt, LabelMaps) else ground_truth(gt)
+    predictions = pred if isinstance(pred, Predictions) else read_predictions(pred, gt_maps)
+    read_warnings = (*gt_maps.warnings, *predictions.warnings)
+    if strict and read_warnings:
+        raise InputError(read_warnings)
     with ExitStack() as stack:
         if executor is None:
             executor = ThreadPoolExecutor(workers or os.cpu_count() or 1)
@@ -228,6 +211,7 @@ def count(
                 what,
                 missing=missing,
                 shard=shard,
+                strict=strict,
                 executor=executor,
                 journal=journal,
                 progress=progress,
@@ -236,7 +220,7 @@ def count(
         panoptic = walk(predictions.panoptic, "panoptic")
         semantic = None if predictions.semantic is None else walk(predictions.semantic, "semantic")
     if shard[0] == 1:  # of the whole run: said once
-        warnings = (*predictions.warnings, *panoptic.origin.warnings)
+        warnings = (*read_warnings, *panoptic.origin.warnings)
         panoptic = replace(panoptic, origin=replace(panoptic.origin, warnings=warnings))
     instances = None
     if predictions.instances is not None:
@@ -314,6 +298,7 @@ def _count_side(
     *,
     missing: Missing,
     shard: Shard,
+    strict: bool,
     executor: Executor,
     journal: Journal | None,
     progress: bool,
@@ -324,9 +309,12 @@ def _count_side(
     pred_at = np.array([at.get(m.image_id, -1) for m in gt.maps[first:last]], np.int64)
     without = [gt.maps[k].image_id for k in gt_at[pred_at < 0].tolist()]
     if without and missing == "error":
-        raise InputError(
-            [f"image {i!r} has no {what} prediction; predict it, or choose --missing empty or skip" for i in without]
+        found = Faults()
+        found.add(
+            f"[image has|images have] no {what} prediction; predict [it|them], or choose --missing empty or skip",
+            map(repr, without),
         )
+        found.check()
     if missing == "skip":
         gt_at, pred_at = gt_at[pred_at >= 0], pred_at[pred_at >= 0]
     jobs = []
@@ -336,32 +324,18 @@ def _count_side(
         jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, known))
     finished = _bar(_run(executor, jobs, journal), len(jobs), what, progress)
     done = [counted for _, counted in sorted(finished, key=lambda result: result[0])]
-    faults = [fault for job, counted in zip(jobs, done, strict=True) for fault in _faults(job, counted)]
+    faults = [fault for counted in done for fault in counted.faults]
     if faults:
         raise InputError(faults)
     slow = sum(not c.fast for c in done)
     origin = Origin(gt.source, pred.source, missing, len(without), slow, shard, path=pairs.path())
     counts = [c.counts for c in done if c.counts is not None]
     digest = [c.digest for c in done]
-    table, faults, warnings = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin)
-    if faults:
-        raise InputError(faults)
+    found = Faults()
+    table = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin, faults=found)
+    found.check(strict=strict)
     files = tuple(Files(j.gt.png, j.pred.png if j.pred else None, j.gt.photograph) for j in jobs)
-    return replace(table, origin=replace(origin, warnings=tuple(warnings)), files=files)
-
-
-def _faults(job: Job, counted: Counted) -> list[str]:
-    """What is wrong with an image: what its worker said, and sizes other than those its JSON declares."""
-    found = list(counted.faults)
-    for side, label_map in (("gt", job.gt), ("pred", job.pred)):
-        counts = counted.counts
-        if counts and label_map and label_map.size and label_map.size != (counts.height, counts.width):
-            height, width = label_map.size
-            found.append(
-                f"{side} image {label_map.image_id!r}: {label_map.png} has {counts.width} x {counts.height} pixels; "
-                f"expected {width} x {height}, as its JSON says"
-            )
-    return found
+    return replace(table, origin=replace(origin, warnings=found.warnings), files=files)
 
 
 def _run(executor: Executor, jobs: Sequence[Job], journal: Journal | None) -> Iterator[tuple[int, Counted]]:

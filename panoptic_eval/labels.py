@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from panoptic_eval.categories import Catalogue
+from panoptic_eval.errors import Faults
 
 ImageId = int | str
 """As the files give it: COCO's are integers, the others' strings; 7 and "7" are two images."""
@@ -44,15 +45,19 @@ class Listed:
     area: Int[np.ndarray, " n"]
     """As stated, for comparison with what the PNG holds; -1 where not stated."""
 
+    def take(self, rows: Int[np.ndarray, " m"]) -> Listed:
+        """Select segments, in the order given."""
+        return Listed(**{name: values[rows] for name, values in vars(self).items()})
+
 
 @dataclass(frozen=True)
 class Encoded:
     """Ids that carry their category: `id // divisor` (if `bare` the id itself when below the divisor), or a channel."""
 
-    layout: Literal["divided", "two_channel"]
-    """divided: category * divisor + instance; two_channel: red is the category, green the instance, blue 0."""
+    layout: Literal["divided", "channels"]
+    """divided: category * divisor + instance; channels: red is the category, green and blue are the instance."""
     divisor: int
-    """256 for Mapillary Vistas, 1000 for Cityscapes and IDD; unused by two_channel."""
+    """256 for Mapillary Vistas, 1000 for Cityscapes and IDD; unused by channels."""
     bare: bool
     """An id below the divisor is a category without instance number (Cityscapes, IDD, predictions), not category 0."""
     category: Int[np.ndarray, " k"]
@@ -70,106 +75,151 @@ class LabelMaps:
     catalogue: Catalogue
     maps: tuple[LabelMap, ...]
     meaning: Listed | Encoded
+    warnings: tuple[str, ...] = ()
+    """What is odd about its files, and what was done with it."""
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """What ids mean, one row an id: the arrays run along the ids that were asked for."""
-
-    segment: Int[np.ndarray, " n"]
-    """int64, the id itself; -1 void."""
-    category: Int[np.ndarray, " n"]
-    """int32 index into the catalogue; -1 void."""
-    crowd: Bool[np.ndarray, " n"]
-    score: Float[np.ndarray, " n"]
-    """NaN where none is given."""
-    stated_area: Int[np.ndarray, " n"]
-    """-1 where not stated."""
-    rank: Int[np.ndarray, " n"]
-    """Orders the segments of an image: the position in the JSON, else the id; -1 void."""
+VOID, UNLISTED = -1, -2
+"""Rows of `resolve` for ids that are no segment: void; not in the JSON, of a ground truth."""
+WHITE = 2**24 - 1
+"""Id of white pixels: what -1 becomes when it is written as a color."""
+MINUS_ONE = (2**8 - 1, 2**16 - 1, WHITE)
+"""What -1 becomes when it is written with 8, 16 or 24 bits."""
 
 
 def resolve(
-    maps: LabelMaps, image: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
-) -> tuple[Meaning, tuple[str, ...]]:
-    """What the ids that were counted in the PNGs mean, and what is wrong with them.
+    maps: LabelMaps,
+    image: Int[np.ndarray, " n"],
+    ids: Int[np.ndarray, " n"],
+    faults: Faults,
+    *,
+    predicted: bool = False,
+) -> tuple[Listed, Int[np.ndarray, " n"]]:
+    """Look up what the ids that were counted in the PNGs mean.
 
     Args:
         maps: the side.
-        image: index into `maps.maps` of each id, ascending.
+        image: index into `maps.maps` of each id, in any order.
         ids: as stored in the PNG, each once an image; every id of these images that has a pixel.
+        faults: gets ids without JSON entry, JSON entries without pixels (of an image that `image` names) and encoded
+            categories that do not exist. In a ground truth the first two are warnings, as in panopticapi.
+        predicted: whether it is a prediction.
 
     Returns:
-        The meaning, and the faults: an id without JSON entry, a JSON entry without pixels (of an image that `image`
-        names), an encoded category that does not exist; each names the file, the image and the id.
+        The segments of these images, and each id's row in them: VOID or UNLISTED where there is none.
     """
     image, ids = np.asarray(image, np.int64), np.asarray(ids, np.int64)
-    if isinstance(maps.meaning, Listed):
-        return _resolve_listed(maps, maps.meaning, image, ids)
-    return _resolve_encoded(maps, maps.meaning, image, ids)
+    if isinstance(maps.meaning, Encoded):
+        return _resolve_encoded(maps, maps.meaning, image, ids, predicted, faults)
+    listed = maps.meaning
+    row = _rows(listed, image, ids)
+    if predicted:
+        white = (row < 0) & (ids == WHITE)
+        row[white] = VOID
+        faults.warn(
+            f"[image has|images have] white pixels (id {WHITE}), as -1 gives; taken as void",
+            (_place(maps, i) for i in image[white].tolist()),
+        )
+    unlisted = row == UNLISTED
+    seen = np.zeros(len(listed.id), bool)
+    seen[row[row >= 0]] = True
+    unseen = np.flatnonzero(np.isin(listed.image, image) & ~seen)
+    strange = np.setdiff1d(np.intersect1d(image[unlisted], listed.image), listed.image[seen])
+    _report(maps, listed, image, ids, np.flatnonzero(unlisted), unseen, strange, predicted, faults)
+    return listed, row
 
 
-def _resolve_listed(
-    maps: LabelMaps, listed: Listed, image: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
-) -> tuple[Meaning, tuple[str, ...]]:
+def _rows(listed: Listed, image: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Looks each (image, id) up in the JSON's entries, both as one integer that sorts like the two."""
-    rows = np.flatnonzero(np.isin(listed.image, image))
-    key, wanted = _key(listed.image[rows], listed.id[rows]), _key(image, ids)
+    key, wanted = (listed.image << 33) + listed.id, (image << 33) + ids
     order = np.argsort(key)
     at = np.searchsorted(key[order], wanted)
     found = np.append(key[order], -1)[at] == wanted
-    row = np.where(found, np.append(rows[order], -1)[at], -1)
+    return np.where(found, np.append(order, -1)[at], np.where(ids == 0, VOID, UNLISTED))
 
-    unlisted = ~found & (ids != 0)
-    seen = np.zeros(len(listed.id), bool)
-    seen[row[found]] = True
-    unseen = rows[~seen[rows]]
-    faults = [
-        _fault(maps, i, f"has pixels of id {id_}, which the JSON does not list; expected it in segments_info, or 0")
-        for i, id_ in zip(image[unlisted], ids[unlisted], strict=True)
-    ] + [
-        _fault(maps, i, f"has no pixel of id {id_}, which the JSON lists; expected at least one, or no such entry")
-        for i, id_ in zip(listed.image[unseen], listed.id[unseen], strict=True)
-    ]
-    meaning = Meaning(  # row -1 is the value appended for void
-        segment=np.where(found, ids, -1),
-        category=np.append(listed.category, -1)[row].astype(np.int32),
-        crowd=np.append(listed.crowd, False)[row],
-        score=np.append(listed.score, np.nan)[row],
-        stated_area=np.append(listed.area, -1)[row],
-        rank=np.where(found, row - np.searchsorted(listed.image, image), -1),
+
+def _report(
+    maps: LabelMaps,
+    listed: Listed,
+    image: Int[np.ndarray, " n"],
+    ids: Int[np.ndarray, " n"],
+    unlisted: Int[np.ndarray, " u"],
+    unseen: Int[np.ndarray, " v"],
+    strange: Int[np.ndarray, " i"],
+    predicted: bool,
+    faults: Faults,
+) -> None:
+    """Ids without entry, entries without pixels, and images all of whose entries are without pixels."""
+    without_entry = (f"{_place(maps, image[k])}: id {ids[k]}" for k in unlisted.tolist())
+    without_pixels = (f"{_place(maps, listed.image[k])}: id {listed.id[k]}" for k in unseen.tolist())
+    faults.add(
+        "[PNG has|PNGs have] none of the ids that the JSON lists, but others; expected the PNG of the same image",
+        (_place(maps, i) for i in strange.tolist()),
+        likely_cause=True,
     )
-    return meaning, tuple(faults)
+    if predicted:
+        faults.add(
+            "[id has|ids have] pixels, but the JSON does not list [it|them]; expected [it|them] in segments_info, or 0",
+            without_entry,
+        )
+        faults.add(
+            "[segment that the JSON lists has|segments that the JSON lists have] no pixel; expected at least one, or "
+            "no such entry",
+            without_pixels,
+        )
+    else:
+        faults.warn(
+            "[id has|ids have] pixels in the ground truth, but the JSON does not list [it|them]; neither void nor a "
+            "segment, as in panopticapi",
+            without_entry,
+        )
+        faults.warn(
+            "[segment of the ground truth has|segments of the ground truth have] no pixel; left out (protocol "
+            "panopticapi counts [a false negative|false negatives])",
+            without_pixels,
+        )
 
 
 def _resolve_encoded(
-    maps: LabelMaps, encoded: Encoded, image: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
-) -> tuple[Meaning, tuple[str, ...]]:
-    """Takes each id apart into category and instance number."""
+    maps: LabelMaps,
+    encoded: Encoded,
+    image: Int[np.ndarray, " n"],
+    ids: Int[np.ndarray, " n"],
+    predicted: bool,
+    faults: Faults,
+) -> tuple[Listed, Int[np.ndarray, " n"]]:
+    """Takes each id apart into category and instance number; each is a segment, of stuff, too."""
     code, bare = split_ids(encoded, ids)
     table = np.append(encoded.category, -2)
     category = table[np.minimum(code, len(table) - 1)]
-    if encoded.layout == "two_channel":
-        category = np.where(ids >= 1 << 16, -2, category)
     unknown = category == -2
+    minus_one = unknown & np.isin(ids, MINUS_ONE) & predicted
+    faults.warn(
+        "[id is|ids are] what -1 gives when it is written, and no category; taken as void",
+        (f"{_place(maps, i)}: id {id_}" for i, id_ in zip(image[minus_one], ids[minus_one], strict=True)),
+    )
+    unknown &= ~minus_one
     known = some(np.flatnonzero(encoded.category >= 0).tolist())
-    faults = tuple(
-        _fault(maps, i, f"has pixels of id {id_}, which says category {c}; expected one of {known}")
-        for i, id_, c in zip(image[unknown], ids[unknown], code[unknown], strict=True)
+    faults.add(
+        f"[id says|ids say] a category that does not exist; expected one of {known}",
+        (
+            f"{_place(maps, i)}: id {id_} says category {c}"
+            for i, id_, c in zip(image[unknown], ids[unknown], code[unknown], strict=True)
+        ),
     )
-    category = np.maximum(category, -1)
-
-    isthing = np.append(maps.catalogue.isthing, False)[category]
-    segment = np.where(category < 0, -1, ids)  # each id is a segment, of stuff too: as if it had been converted to COCO
-    meaning = Meaning(
-        segment=segment,
-        category=category.astype(np.int32),
-        crowd=isthing & bare & encoded.crowd_groups,
-        score=np.full(len(ids), np.nan),
-        stated_area=np.full(len(ids), -1),
-        rank=segment,
+    solid = np.flatnonzero(category >= 0)
+    solid = solid[np.lexsort((ids[solid], image[solid]))]
+    row = np.full(len(ids), VOID)
+    row[solid] = np.arange(len(solid))
+    listed = Listed(
+        image=image[solid],
+        id=ids[solid],
+        category=category[solid],
+        crowd=maps.catalogue.isthing[category[solid]] & bare[solid] & encoded.crowd_groups,
+        score=np.full(len(solid), np.nan),
+        area=np.full(len(solid), -1),
     )
-    return meaning, faults
+    return listed, row
 
 
 def split_ids(encoded: Encoded, ids: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
@@ -179,16 +229,11 @@ def split_ids(encoded: Encoded, ids: Int[np.ndarray, " n"]) -> tuple[Int[np.ndar
     >>> [part.tolist() for part in split_ids(cityscapes, np.array([23, 26, 26004]))]
     [[23, 26, 26], [True, True, False]]
     """
-    if encoded.layout == "two_channel":
+    if encoded.layout == "channels":
         return ids & 0xFF, ids < 256
     quotient = ids // encoded.divisor
     bare = (quotient == 0) & encoded.bare
     return np.where(bare, ids, quotient), bare
-
-
-def _key(image: Int[np.ndarray, " n"], value: Int[np.ndarray, " n"] | int) -> Int[np.ndarray, " n"]:
-    """Image and value (0 to 2**32) as one integer that sorts like the two."""
-    return (image.astype(np.int64) << 33) + value
 
 
 def some(values: Sequence[int]) -> str:
@@ -200,18 +245,18 @@ def some(values: Sequence[int]) -> str:
     return ", ".join(map(str, values if len(values) < 20 else [*values[:10], "…", values[-1]]))
 
 
-def _fault(maps: LabelMaps, image: int, what: str) -> str:
+def _place(maps: LabelMaps, image: int) -> str:
     where = maps.maps[image]
-    return f"{where.png}: image {where.image_id!r} {what}"
+    return f"{where.png}: image {where.image_id!r}"
 
 
 def other_type(image_id: ImageId, known: Container[ImageId]) -> str:
-    """Says so if an unknown image id is known with the other type; else empty.
+    """Message for an image id that exists with the other type; empty if there is none.
 
     >>> other_type("7", {7})
     'the image id is the string "7", which elsewhere is the integer 7'
     """
-    if isinstance(image_id, str) and image_id.isdecimal() and int(image_id) in known:
+    if isinstance(image_id, str) and image_id.isdecimal() and len(image_id) < 20 and int(image_id) in known:
         return f'the image id is the string "{image_id}", which elsewhere is the integer {int(image_id)}'
     if isinstance(image_id, int) and str(image_id) in known:
         return f'the image id is the integer {image_id}, which elsewhere is the string "{image_id}"'

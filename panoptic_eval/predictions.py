@@ -4,36 +4,42 @@
     DIR/instances.json                       optional: detections before fusion, as COCO results
     DIR/semantic/*.png                       optional: category id of each pixel
 
-`PredictionWriter` makes one from arrays. What other tools write is read as it is; see `read`.
+`PredictionWriter` makes one from arrays. What other tools write is read as it is; see `read_predictions`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from panoptic_eval import detections
-from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.datasets import cityscapes, panoptic_json
-from panoptic_eval.datasets.json_rows import REPORTED, repeated, short
+from panoptic_eval.categories import Catalogue
+from panoptic_eval.datasets import FORMATS, image_ids, panoptic_json
+from panoptic_eval.datasets.folders import JSON, files, json_stem, png_folders
+from panoptic_eval.datasets.json_rows import short
+from panoptic_eval.datasets.numbering import CategoryIds, Numbering, choose_numbering
 from panoptic_eval.datasets.panoptic_json import PanopticJson
+from panoptic_eval.datasets.png_names import inside
 from panoptic_eval.detections import Detections
-from panoptic_eval.errors import InputError, PngError
-from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, Listed, other_type, split_ids
+from panoptic_eval.errors import Faults, InputError, PngError
+from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, Listed, split_ids
 from panoptic_eval.pairs.reference import decode, ids_of
 from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
 
-__all__ = ["Detections", "PredictionWriter", "Predictions", "read_predictions"]
+__all__ = ["CategoryIds", "Detections", "PredictionWriter", "Predictions", "read_predictions"]
 
-CategoryIds = Literal["auto", "id", "trainId"]
+JSONS = ("panoptic.json", "predictions.json")
+"""Ours, and detectron2's."""
+DETECTIONS = ("instances.json", "coco_instances_results.json", "*.segm.json")
+"""Ours, detectron2's and mmdetection's; the first that is there is read."""
+UNREAD = ("sem_seg_predictions.json",)
+"""Files that other tools write beside a prediction, and that are not read."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Predictions:
     semantic: LabelMaps | None
     """Category ids as segments."""
     warnings: tuple[str, ...]
-    """What is no fault but may not be meant."""
+    """What is odd about the files, and what was done with it."""
 
 
 @dataclass(frozen=True)
@@ -60,186 +66,207 @@ class _Layout:
 
 
 def read_predictions(
-    pred: Path, gt: LabelMaps, *, divisor: int = 1000, category_ids: CategoryIds = "auto"
+    pred: Path | str,
+    gt: LabelMaps,
+    *,
+    folder: Path | str | None = None,
+    divisor: int = 1000,
+    category_ids: CategoryIds = "auto",
 ) -> Predictions:
-    """Finds out how predictions are laid out, and checks them against the ground truth's images and categories.
+    """Find out how predictions are laid out, and check them against the ground truth's images and categories.
 
     Args:
         pred: a directory as above; a panoptic JSON with its PNGs in the folder named like it or beside it (also as
             that folder, or as the directory that holds this one pair); or PNGs alone, matched to images by name:
-            grey ones of category * divisor + instance (below the divisor: the category), or two-channel ones (red
-            category, green instance). Void is 0, or 255 where 0 is a category.
-        divisor: of grey PNGs without JSON.
-        category_ids: how Cityscapes categories are numbered; "auto" goes by the names in the JSON, else by the numbers.
+            grey ones of category * divisor + instance (below the divisor: the category), or colored ones (red is the
+            category, green and blue are the instance). Void is 0, or 255 where 0 is a category.
+        gt: the ground truth.
+        folder: holds the PNGs, if it is none of these.
+        divisor: label divisor of grey PNGs without JSON.
+        category_ids: how predictions number categories; see `CategoryIds`.
 
     Raises:
         InputError: every fault, except images without prediction and the contents of PNGs.
     """
     if divisor < 1:
         raise InputError(f"divisor is {divisor}; expected 1 or more")
-    layout = _locate(pred)
-    faults: list[str] = []
+    layout = _locate(Path(pred), None if folder is None else Path(folder))
+    faults = Faults()
     if layout.json is not None:
-        panoptic, catalogue, warnings = _from_json(layout.json, layout.pngs, gt, category_ids, faults)
+        panoptic, numbering = _from_json(layout.json, layout.pngs, gt, category_ids, faults)
     else:
-        panoptic, catalogue = _from_pngs(layout.pngs, gt, divisor, category_ids, faults)
-        warnings = []
-    instances = layout.home / "instances.json"
-    found = None
-    if instances.is_file():
-        try:
-            found = detections.read(instances, gt, catalogue, faults)
-        except InputError as error:
-            faults += map(str, error.faults)
-    semantic = _semantic(layout.home / "semantic", gt, catalogue, faults)
-    if faults:
-        raise InputError(faults)
-    return Predictions(panoptic, found, semantic, tuple(warnings))
+        panoptic, numbering = _from_pngs(layout.pngs, gt, divisor, category_ids, faults)
+    instances = _instances(layout.home, gt, numbering.catalogue, faults)
+    semantic = _semantic(layout.home / "semantic", gt, numbering.catalogue, faults)
+    faults.check()
+    return Predictions(panoptic, instances, semantic, faults.warnings)
 
 
-def _locate(pred: Path) -> _Layout:
-    """Tells the layouts apart.
+def _locate(pred: Path, folder: Path | None) -> _Layout:
+    """Tell the layouts apart.
 
     Raises:
         InputError: none of them is there, or several are.
     """
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"{folder}: does not exist; expected the folder of the predictions' PNGs")
     if pred.is_file():
-        if pred.suffix != ".json":
+        if not pred.name.endswith(JSON):
             raise InputError(f"{pred}: expected a directory of predictions, or a panoptic JSON")
-        return _Layout(pred.parent, pred, _png_folder(pred))
+        return _Layout(pred.parent, pred, folder or _png_folder(pred))
     if not pred.is_dir():
         raise InputError(f"{pred}: does not exist; expected a directory of predictions")
+    layout = _recognize(pred, folder)
+    if layout is None:  # a folder one level too high
+        below = [found for sub in files(pred, "*") if sub.is_dir() and (found := _recognize(sub, folder))]
+        layout = below[0] if len(below) == 1 else None
+    if layout is None:
+        raise InputError(
+            f"{pred}: no predictions found; looked for {', '.join(JSONS)}, {pred}.json, NAME.json with a folder NAME, "
+            "panoptic/*.png and *.png"
+        )
+    return layout
+
+
+def _recognize(pred: Path, folder: Path | None) -> _Layout | None:
     if (pred / RECORDS).is_file():
         raise InputError(
             f"{pred}: is not finished ({RECORDS} is there); expected PredictionWriter.close() to be called"
         )
-    for name in ("panoptic.json", "predictions.json"):  # ours; detectron2's
+    for name in (name + end for name in JSONS for end in ("", ".gz")):
         if (pred / name).is_file():
-            return _Layout(pred, pred / name, _png_folder(pred / name))
+            return _Layout(pred, pred / name, folder or _png_folder(pred / name))
     absolute = Path(os.path.abspath(pred))  # noqa: PTH100 (links stay as they are)
-    beside = absolute.parent / f"{absolute.name}.json"
-    if beside.is_file():
-        return _Layout(pred, beside, pred)
-    pairs = sorted(json for json in pred.glob("*.json") if json.with_suffix("").is_dir())
+    for end in JSON:
+        beside = absolute.parent / f"{absolute.name}{end}"
+        if beside.is_file():
+            return _Layout(pred, beside, folder or pred)
+    jsons = [json for end in JSON for json in files(pred, f"*{end}")]
+    pairs = [json for json in jsons if (json.parent / json_stem(json)).is_dir()]
+    if folder is not None and not pairs:
+        pairs = [json for json in jsons if not any(json.match(name) for name in (*DETECTIONS, *UNREAD))]
     if len(pairs) == 1:
-        return _Layout(pred, pairs[0], pairs[0].with_suffix(""))
+        return _Layout(pred, pairs[0], folder or _png_folder(pairs[0]))
     if pairs:
         names = ", ".join(json.name for json in pairs)
-        raise InputError(
-            f"{pred}: holds several JSONs with a folder of PNGs ({names}); expected the path of one of them"
-        )
-    for folder in (pred / "panoptic", pred):
-        if _pngs(folder):
-            return _Layout(pred, None, folder)
-    raise InputError(
-        f"{pred}: no predictions found; looked for panoptic.json, predictions.json, {beside}, "
-        "NAME.json with a folder NAME, panoptic/*.png and *.png"
-    )
+        raise InputError(f"{pred}: holds several panoptic JSONs ({names}); expected the path of one of them")
+    found = (place for place in ([folder] if folder else [pred / "panoptic", pred]) if next(_pngs(place), None))
+    return next((_Layout(pred, None, place) for place in found), None)
 
 
 def _png_folder(json: Path) -> Path:
     """The folder named like the JSON (beside it, or beside the `annotations` that it is in), else the JSON's own."""
-    folders = [json.with_suffix("")]
-    if json.parent.name == "annotations":
-        folders.append(json.parent.parent / json.stem)
-    return next((folder for folder in folders if folder.is_dir()), json.parent)
+    return next((folder for folder in png_folders(json) if folder.is_dir()), json.parent)
 
 
-def _pngs(folder: Path) -> list[Path]:
+def _pngs(folder: Path) -> Iterator[Path]:
     """PNGs in a folder and its subfolders, by path; not those of semantic/, which are of another kind."""
-    return sorted(png for png in folder.rglob("*.png") if png.relative_to(folder).parts[0] != "semantic")
+    return (png for png in files(folder, "**/*.png") if png.relative_to(folder).parts[0] != "semantic")
+
+
+def _instances(home: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Detections | None:
+    """Detections beside a prediction, if there are any."""
+    paths = [path for pattern in DETECTIONS for path in files(home, pattern) if path.is_file()]
+    others = [*paths[1:], *(home / name for name in UNREAD if (home / name).is_file())]
+    faults.warn("[file|files] beside the prediction [is|are] not read", map(str, others))
+    if not paths:
+        return None
+    try:
+        return detections.read(paths[0], gt, catalogue, faults)
+    except InputError as error:
+        faults.extend(error)
+        return None
 
 
 def _from_json(
-    path: Path, folder: Path, gt: LabelMaps, category_ids: CategoryIds, faults: list[str]
-) -> tuple[LabelMaps, Catalogue, list[str]]:
-    """Predictions in the COCO panoptic format, gt's catalogue numbered as they are, and warnings."""
-    json = panoptic_json.read(path, faults)
-    known = {m.image_id: m for m in gt.maps}
-    # IDD's converter makes a file's name the image id; predictions of its users have it, too.
-    ids = [
-        _bare(id_.removesuffix(".png")) if id_ not in known and isinstance(id_, str) else id_ for id_ in json.image_id
-    ]
-    for i, id_ in enumerate(ids):
-        if id_ not in known and id_ != "":
-            what = other_type(id_, known) or "the ground truth has no such image"
-            faults.append(f"{json.place(i)}: {what}; expected one of its images")
-    faults += [
-        f"{json.place(i)}: is the image {ids[i]}, which has an annotation already; expected one an image"
-        for i in sorted(set(repeated(ids)) - set(repeated(json.image_id)))
-    ]
-    pngs = panoptic_json.png_paths(json, folder, faults)
-    named = {os.path.normpath(png) for png in pngs}
-    faults += [
-        f"{png}: no annotation in {path} names this PNG; expected one that does, or no such file"
-        for used in sorted({png.parent for png in pngs if panoptic_json.inside(folder, png)})
-        for png in sorted(used.glob("*.png"))
-        if os.path.normpath(png) not in named
-    ]
-    observed = {int(id_) for id_ in np.unique(json.category_id) if id_ != REPORTED}
-    catalogue, numbering = _numbering(gt.catalogue, category_ids, path, json.categories, [observed], faults)
-    category = catalogue.index(json.category_id)
-    faults += panoptic_json.category_faults(json, category, catalogue.ids.tolist())
+    path: Path, folder: Path, gt: LabelMaps, category_ids: CategoryIds, faults: Faults
+) -> tuple[LabelMaps, Numbering]:
+    """Predictions in the COCO panoptic format, and how they number categories."""
+    chosen: list[int] = []
 
+    def of_gt(ids: Sequence[ImageId], place: Callable[[int], str]) -> Bool[np.ndarray, " m"]:
+        image = image_ids.match(ids, gt.maps, place, faults)
+        first = {k: i for i, k in reversed(list(enumerate(image.tolist())))}
+        again = [i for i, k in enumerate(image.tolist()) if k >= 0 and first[k] != i]
+        faults.add(
+            "[annotation is|annotations are] of an image that has one already; expected one an image",
+            (f"{place(i)}: is the image {short(gt.maps[image[i]].image_id)}" for i in again),
+        )
+        wanted = image >= 0
+        wanted[again] = False
+        chosen.extend(image[wanted].tolist())
+        return wanted
+
+    json = panoptic_json.read(
+        path,
+        faults,
+        select=of_gt,
+        categories_matter=False,
+        category_keys=("category_id",) if category_ids == "auto" else ("category_id", "label_id"),
+    )
+    pngs = panoptic_json.locate_pngs(json, folder, "--pred-folder", faults)
+    _warn_of_strays(json, folder, pngs, faults)
+    observed = set(np.unique(json.category_id[json.category_sound]).tolist())
+    numbering = choose_numbering(gt.catalogue, category_ids, path, json.categories, [observed], faults)
+    category = numbering.catalogue.index(json.category_id)
+    panoptic_json.check_categories(json, category, numbering.catalogue.ids.tolist(), faults)
+    faults.warn(
+        "predicted [segment is|segments are] marked crowd, which predictions cannot be; the mark is ignored",
+        map(json.segment_place, np.flatnonzero(json.crowd).tolist()),
+    )
     maps = tuple(
         LabelMap(
-            id_,
+            gt.maps[k].image_id,
             png,
             json.images[given].size if given in json.images else None,
-            known[id_].photograph if id_ in known else None,
+            gt.maps[k].photograph,
         )
-        for id_, given, png in zip(ids, json.image_id, pngs, strict=True)
+        for k, given, png in zip(chosen, json.image_id, pngs, strict=True)
     )
     listed = Listed(json.annotation, json.id, category, np.zeros(len(json.id), bool), json.score, json.area)
-    panoptic = LabelMaps(f"{path}{numbering}", gt.catalogue, maps, listed)
-    return panoptic, catalogue, [*_other_names(json.categories, catalogue, path), *_crowds(json)]
+    return LabelMaps(f"{path}{numbering.note}", gt.catalogue, maps, listed), numbering
 
 
-def _other_names(declared: Sequence[Category], catalogue: Catalogue, path: Path) -> list[str]:
-    """A warning if categories go by other names than in the ground truth: numbers may be mixed up."""
-    theirs = {c.id: c.name for c in declared}
-    pairs = [(c.id, theirs[c.id], c.name) for c in catalogue.categories if c.id in theirs]
-    other = [(id_, a, b) for id_, a, b in pairs if a.casefold() != b.casefold()]
-    if not other:
-        return []
-    id_, a, b = other[0]
-    count = f"{len(other)} of {len(pairs)} categories"
-    return [f"{path}: {count} have other names than in the ground truth (category {id_} is {a!r} here, {b!r} there)"]
-
-
-def _crowds(json: PanopticJson) -> list[str]:
-    crowds = int(json.crowd.sum())
-    return [f"{json.path}: {crowds} segments are marked crowd, which predictions cannot be; ignored"] if crowds else []
+def _warn_of_strays(json: PanopticJson, folder: Path, pngs: Sequence[Path], faults: Faults) -> None:
+    named = {os.path.normpath(png) for png in (*pngs, *(folder / name for name in json.all_file_names))}
+    faults.warn(
+        f"[PNG is|PNGs are] named by no annotation in {json.path}; ignored",
+        (
+            str(png)
+            for used in sorted({png.parent for png in pngs if inside(folder, png)})
+            for png in files(used, "*.png")
+            if os.path.normpath(png) not in named
+        ),
+    )
 
 
 def _from_pngs(
-    folder: Path, gt: LabelMaps, divisor: int, category_ids: CategoryIds, faults: list[str]
-) -> tuple[LabelMaps, Catalogue]:
-    """Predictions whose ids carry the category, and gt's catalogue numbered as they are."""
-    pngs = _pngs(folder)
-    coloured = [_is_coloured(png) for png in pngs]
-    odd = [png for png, colour in zip(pngs, coloured, strict=True) if colour is not coloured[0]]
-    faults += [
-        f"{png}: is {'grey' if coloured[0] else 'coloured'} and {pngs[0]} is not; expected PNGs of one kind"
-        for png in odd
-    ]
+    folder: Path, gt: LabelMaps, divisor: int, category_ids: CategoryIds, faults: Faults
+) -> tuple[LabelMaps, Numbering]:
+    """Predictions whose ids carry the category, and how they number categories."""
+    maps = _matched(list(_pngs(folder)), folder, gt, faults)
+    colored = [_is_colored(m.png) for m in maps]
+    faults.add(
+        f"[PNG is|PNGs are] {'grey' if colored[:1] == [True] else 'colored'} and others are not; expected PNGs of one "
+        "kind",
+        (str(m.png) for m, color in zip(maps, colored, strict=True) if color is not colored[0]),
+    )
 
     def encoded(catalogue: Catalogue) -> Encoded:
         # Where 0 is a category, void is 255, as in the files of IDD and of Cityscapes by trainId.
         table = _code_table(catalogue, (0, 255) if 0 in catalogue.ids else (0,))
-        layout: Literal["two_channel", "divided"] = "two_channel" if coloured[0] else "divided"
-        return Encoded(layout, divisor, bare=True, category=table, crowd_groups=False)
+        return Encoded("channels" if any(colored) else "divided", divisor, True, table, crowd_groups=False)
 
-    observed = (_codes(png, encoded(gt.catalogue)) - {0} for png in pngs)  # 0 is void by id and road by trainId
-    catalogue, numbering = _numbering(gt.catalogue, category_ids, folder, (), observed, faults)
-    kind = "two-channel PNGs" if coloured[0] else f"PNGs of category * {divisor} + instance"
-    maps = _matched(pngs, folder, gt, faults)
-    return LabelMaps(f"{folder}, {kind}{numbering}", gt.catalogue, maps, encoded(catalogue)), catalogue
+    observed = (_codes(m.png, encoded(gt.catalogue)) - {0} for m in maps)  # 0 is void by id and road by trainId
+    numbering = choose_numbering(gt.catalogue, category_ids, folder, (), observed, faults)
+    kind = "PNGs of category and instance" if any(colored) else f"PNGs of category * {divisor} + instance"
+    source = f"{folder}, {kind}{numbering.note}"
+    return LabelMaps(source, gt.catalogue, maps, encoded(numbering.catalogue)), numbering
 
 
-def _semantic(folder: Path, gt: LabelMaps, catalogue: Catalogue, faults: list[str]) -> LabelMaps | None:
+def _semantic(folder: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> LabelMaps | None:
     """Category ids of pixels; 0 and the largest values of 8 and 16 bits are void unless they are categories."""
-    pngs = _pngs(folder) if folder.is_dir() else []
+    pngs = list(_pngs(folder))
     if not pngs:
         return None
     meaning = Encoded("divided", 1, bare=False, category=_code_table(catalogue, (0, 255, 65535)), crowd_groups=False)
@@ -248,14 +275,14 @@ def _semantic(folder: Path, gt: LabelMaps, catalogue: Catalogue, faults: list[st
 
 def _code_table(catalogue: Catalogue, void: tuple[int, ...]) -> Int[np.ndarray, " k"]:
     """Catalogue index of each category number that a PNG can hold; -1 void, -2 none; a category is never void."""
-    fits = catalogue.ids < 1 << 16
+    fits = (catalogue.ids >= 0) & (catalogue.ids < 1 << 16)
     table = np.full(max(*catalogue.ids[fits].tolist(), *void) + 1, -2)
     table[list(void)] = -1
     table[catalogue.ids[fits]] = np.flatnonzero(fits)
     return table
 
 
-def _is_coloured(png: Path) -> bool:
+def _is_colored(png: Path) -> bool:
     """Whether a PNG has three channels or more, by its head; a file without one is left to those who read it."""
     try:
         with png.open("rb") as file:
@@ -274,64 +301,44 @@ def _codes(png: Path, encoded: Encoded) -> set[int]:
     return set(split_ids(encoded, ids.astype(np.int64))[0].tolist())
 
 
-def _numbering(
-    catalogue: Catalogue,
-    wanted: CategoryIds,
-    where: Path,
-    declared: Sequence[Category],
-    observed: Iterable[set[int]],
-    faults: list[str],
-) -> tuple[Catalogue, str]:
-    """gt's catalogue numbered as the predictions are, and a note on it: only Cityscapes has two numberings.
-
-    Args:
-        declared: the prediction's own categories, if it has any.
-        observed: category numbers that occur; looked at only as far as needed.
-    """
-    own = cityscapes.coding_of(catalogue)
-    if own is None:
-        if wanted != "auto":
-            faults.append(f"{where}: category_ids is {wanted}, but the ground truth is not Cityscapes; expected auto")
-        return catalogue, ""
-    if wanted != "auto":
-        coding: cityscapes.Coding | None = wanted
-    else:
-        coding = cityscapes.coding_by_name(declared) or cityscapes.coding_by_number(observed, default=own)
-    if coding is None:
-        faults.append(f"{where}: its categories may be Cityscapes ids or trainIds; expected category_ids to say which")
-    return cityscapes.renumber(catalogue, coding or own), f", categories by {coding or own}"
-
-
-def _matched(pngs: Sequence[Path], folder: Path, gt: LabelMaps, faults: list[str]) -> tuple[LabelMap, ...]:
-    """The image of each PNG, by its name; names that fit none or several are faults."""
+def _matched(pngs: Sequence[Path], folder: Path, gt: LabelMaps, faults: Faults) -> tuple[LabelMap, ...]:
+    """The image of each PNG, by its name; several of one image, or none of any, are faults."""
     images: dict[str, set[int]] = defaultdict(set)
     for k, m in enumerate(gt.maps):
         photograph = [] if m.photograph is None else [m.photograph.stem]
         for name in (str(m.image_id), Path(png_name(m.image_id)).stem, m.png.stem, *photograph):
-            images[name].add(k)
-            images[_bare(name)].add(k)
-    maps: list[LabelMap] = []
+            for form in _forms(name):
+                images[form].add(k)
     taken: dict[int, Path] = {}
+    strays, twice, several = [], [], []
     for png in pngs:
         within = "_".join(png.relative_to(folder).with_suffix("").parts[-2:])  # city/image or drive/image, too
-        fits = [images[name] for name in (within, _bare(within), png.stem, _bare(png.stem)) if name in images]
+        fits = [images[form] for name in (within, png.stem) for form in _forms(name) if form in images]
         image = next((next(iter(fit)) for fit in fits if len(fit) == 1), None)
-        if image is None:
-            several = ", ".join(short(gt.maps[k].image_id) for k in sorted(fits[0])[:3]) if fits else ""
-            what = f"fits several images ({several}, …)" if fits else "fits no image of the ground truth"
-            faults.append(f"{png}: the name {what}; expected the id of one, such as {gt.maps[0].image_id}.png")
+        if image is None and fits:
+            names = ", ".join(short(gt.maps[k].image_id) for k in sorted(fits[0])[:3])
+            several.append(f"{png}: fits {names}, …")
+        elif image is None:
+            strays.append(str(png))
         elif image in taken:
-            faults.append(f"{png}: is of the same image as {taken[image]}; expected one PNG an image")
+            twice.append(f"{png}: is of the same image as {taken[image]}")
         else:
             taken[image] = png
-            maps.append(LabelMap(gt.maps[image].image_id, png, photograph=gt.maps[image].photograph))
-    return tuple(maps)
+    faults.add("name of [a PNG|PNGs] fits several images; expected the id of one", several)
+    faults.add("[PNG is|PNGs are] of an image that has one already; expected one an image", twice)
+    if strays and not taken:
+        faults.add(
+            f"none of the PNGs is named like an image of the ground truth; expected names such as "
+            f"{short(gt.maps[0].image_id)}.png",
+            strays,
+            likely_cause=True,
+        )
+    else:
+        faults.warn("name of [a PNG|PNGs] fits no image of the ground truth; left out", strays)
+    return tuple(LabelMap(gt.maps[k].image_id, png, photograph=gt.maps[k].photograph) for k, png in taken.items())
 
 
-def _bare(name: str) -> str:
-    """A Cityscapes or IDD file's name without the kind of file.
-
-    >>> _bare("frankfurt_000000_000294_gtFine_instanceIds")
-    'frankfurt_000000_000294'
-    """
-    return re.sub(r"_(gtFine|leftImg8bit)(_.*)?$", "", name)
+def _forms(name: str) -> list[str]:
+    """A file's name, also without the kind of file that a data set adds, and digits without leading zeros."""
+    forms = [name, *(f.image_name(name) for f in FORMATS)]
+    return [*forms, str(int(name))] if name.isdecimal() and name.isascii() and len(name) < 20 else forms

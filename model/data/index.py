@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int, UInt32
 from tqdm import tqdm
 
 from panoptic_eval.categories import Catalogue
-from panoptic_eval.errors import InputError, PngError
+from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMap, LabelMaps, resolve
 from panoptic_eval.pairs import count_pair
@@ -93,17 +93,18 @@ def build_index(gt: LabelMaps, *, workers: int | None = None, progress: bool = F
     id_ = np.concatenate([np.zeros(0, np.uint32), *(ids.id for _, ids in counts)])
     area = np.concatenate([np.zeros(0, np.int64), *(ids.area for _, ids in counts)])
     box = np.concatenate([np.zeros((0, 4), np.int32), *(ids.box for _, ids in counts)])
-    meaning, wrong = resolve(gt, image, id_.astype(np.int64))
-    if wrong:
-        raise InputError(wrong)
-    known = meaning.category >= 0
+    problems = Faults()
+    listed, row = resolve(gt, image, id_.astype(np.int64), problems)
+    problems.check()
+    known = row >= 0
+    row = row[known]
     return DataIndex(
         catalogue=gt.catalogue,
         size=np.array([size for size, _ in counts], np.int32).reshape(-1, 2),
         image=image[known].astype(np.int32),
         id=id_[known],
-        category=meaning.category[known],
-        crowd=meaning.crowd[known],
+        category=listed.category[row].astype(np.int32),
+        crowd=listed.crowd[row],
         area=area[known],
         box=box[known],
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from panoptic_eval.datasets import cityscapes, coco, idd, mapillary
 from panoptic_eval.datasets.folders import files
 from panoptic_eval.datasets.formats import Format
+from panoptic_eval.datasets.panoptic_json import IsThing
+from panoptic_eval.datasets.things import with_things
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMaps
 
@@ -18,7 +22,13 @@ NAMES = ", ".join(f.name for f in FORMATS)
 
 
 def ground_truth(
-    gt: str | Path, *, root: Path | str | None = None, split: str | None = None, version: str | None = None
+    gt: str | Path,
+    *,
+    root: Path | str | None = None,
+    split: str | None = None,
+    version: str | None = None,
+    folder: Path | str | None = None,
+    things: Sequence[str | int | Path] = (),
 ) -> LabelMaps:
     """Find and read a ground truth by its name or path.
 
@@ -27,31 +37,51 @@ def ground_truth(
         root: for a name: folder of that data set, or one that holds it under a usual name; $PANOPTIC_DATA by default.
         split: training, validation or testing, or short; validation by default.
         version: of Mapillary Vistas, "1.2" (the default) or "2.0".
+        folder: holds the PNGs of a COCO panoptic JSON, if they are in none of the usual places.
+        things: names or ids of the categories that are things, or a JSON of categories, where the ground truth does
+            not say so.
 
     Raises:
         InputError: it was not found or recognized, or everything that is wrong with it.
     """
+    pngs = None if folder is None else Path(folder)
+    maps = _find(gt, None if root is None else Path(root), split, version, pngs, "optional" if things else "needed")
+    if things:
+        maps = replace(maps, catalogue=with_things(maps.catalogue, [str(thing) for thing in things]))
+    if not maps.catalogue.isthing.any():
+        no_thing = f"{maps.source}: no category is a thing, so that AP and scores of things do not exist; --things says"
+        maps = replace(maps, warnings=(*maps.warnings, f"{no_thing} which are"))
+    return maps
+
+
+def _find(
+    gt: str | Path, root: Path | None, split: str | None, version: str | None, pngs: Path | None, isthing: IsThing
+) -> LabelMaps:
     by_name = {f.name: f for f in FORMATS}
     if str(gt) in by_name:
         kind = by_name[str(gt)]
-        folder = _below(kind, None if root is None else Path(root))
+        folder = _below(kind, root)
     else:
         folder = Path(gt)
         if folder.is_file():
             if split is not None or version is not None:
                 raise InputError(f"{folder}: is one file; expected no split and no version with it")
-            return _read_json(folder)
-        kind = _recognize(folder)
+            return _read_json(folder, pngs, isthing)
+        kind, folder = _recognize(folder, pngs)
     if version is not None and not kind.versions:
         versioned = " or ".join(f.name for f in FORMATS if f.versions)
         raise InputError(f"{folder}: is {kind.name}, which has no versions; expected {versioned}, or no version")
-    return _read_json(coco.choose(folder, split)) if kind is coco.FORMAT else kind.read(folder, split, version)
+    if kind is coco.FORMAT:
+        return _read_json(coco.choose(folder, split), pngs, isthing)
+    if pngs is not None:
+        raise InputError(f"{folder}: is {kind.name}, whose folders are known; expected --gt-folder with a JSON only")
+    return kind.read(folder, split, version)
 
 
-def _read_json(path: Path) -> LabelMaps:
+def _read_json(path: Path, pngs: Path | None, isthing: IsThing) -> LabelMaps:
     """A COCO panoptic JSON; one that lists no categories may have those of a data set that its name tells."""
     catalogues = (f.default_catalogue(path.name) for f in FORMATS)
-    return coco.read(path, catalogue=next((c for c in catalogues if c is not None), None))
+    return coco.read(path, pngs, catalogue=next((c for c in catalogues if c is not None), None), isthing=isthing)
 
 
 def recognize(folder: Path) -> Format | None:
@@ -85,16 +115,21 @@ def _below(kind: Format, root: Path | None) -> Path:
     return found
 
 
-def _recognize(path: Path) -> Format:
-    """The format of the data set that a folder holds.
+def _recognize(path: Path, pngs: Path | None) -> tuple[Format, Path]:
+    """The format of the data set that a folder holds, or its one subfolder that holds one; and that folder.
 
     Raises:
         InputError: none.
     """
     if not path.is_dir():
         raise InputError(f"{path}: does not exist; expected one of {NAMES}, a JSON or a folder")
+    if pngs is not None:
+        return coco.FORMAT, path
     kind = recognize(path)
-    if kind is None:
+    if kind is not None:
+        return kind, path
+    below = [(found, sub) for sub in files(path, "*") if sub.is_dir() and (found := recognize(sub))]
+    if len(below) != 1:
         signs = "; ".join(f"{f.name}: {f.sign}" for f in FORMATS)
         raise InputError(f"{path}: no ground truth recognized; looked for {signs}")
-    return kind
+    return below[0]

@@ -6,7 +6,7 @@ Its panoptic JSON where somebody has made one, else straight from the instance i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -131,29 +131,6 @@ def renumber(found: Catalogue, coding: Coding) -> Catalogue:
         raise ValueError("only a catalogue of Cityscapes can be renumbered")
     number = dict(zip(catalogue(now).ids.tolist(), catalogue(coding).ids.tolist(), strict=True))
     return Catalogue(tuple(replace(c, id=number[c.id]) for c in found.categories))
-
-
-def coding_by_name(declared: Sequence[Category]) -> Coding | None:
-    """How a file that lists its categories numbers those of Cityscapes; None if it has none of them."""
-    by_name = {name: (id_, train_id) for id_, train_id, _, _, name in CATEGORIES}
-    pairs = [(c.id, by_name[c.name.lower()]) for c in declared if c.name.lower() in by_name]
-    as_id, as_train_id = (sum(number == numbers[k] for number, numbers in pairs) for k in (0, 1))
-    return None if as_id == as_train_id else "id" if as_id > as_train_id else "trainId"
-
-
-def coding_by_number(observed: Iterable[set[int]], *, default: Coding) -> Coding | None:
-    """The numbering that has more of the numbers that occur, looked at until one does; None if both have as many.
-
-    Args:
-        default: taken if no number occurs at all.
-    """
-    seen: set[int] = set()
-    as_id, as_train_id = (set(catalogue(coding).ids.tolist()) for coding in ("id", "trainId"))
-    for numbers in observed:
-        seen |= numbers
-        if len(seen - as_id) != len(seen - as_train_id):
-            return "id" if len(seen - as_id) < len(seen - as_train_id) else "trainId"
-    return None if seen else default
 
 
 def numberings(found: Catalogue) -> Mapping[str, Catalogue]:

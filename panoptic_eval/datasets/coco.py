@@ -9,8 +9,9 @@ from pathlib import Path
 
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import panoptic_json
-from panoptic_eval.datasets.folders import files, only, spellings
+from panoptic_eval.datasets.folders import JSON, files, json_stem, only, png_folders, spellings
 from panoptic_eval.datasets.formats import Format
+from panoptic_eval.datasets.panoptic_json import IsThing
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMaps
 
@@ -43,27 +44,30 @@ def choose(folder: Path, split: str | None = None) -> Path:
 
 def _jsons(folder: Path) -> list[Path]:
     """panoptic_*.json here or in annotations/, or else any JSON with a folder of its name."""
-    named = sorted([*files(folder, "panoptic_*.json"), *files(folder, "annotations/panoptic_*.json")])
-    return named or [path for path in files(folder, "*.json") if path.with_suffix("").is_dir()]
+    places = [folder, folder / "annotations"]
+    named = sorted(json for place in places for end in JSON for json in files(place, f"panoptic_*{end}"))
+    return named or [json for end in JSON for json in files(folder, f"*{end}") if (folder / json_stem(json)).is_dir()]
 
 
-def read(path: Path, folder: Path | None = None, *, catalogue: Catalogue | None = None) -> LabelMaps:
+def read(
+    path: Path, folder: Path | None = None, *, catalogue: Catalogue | None = None, isthing: IsThing = "needed"
+) -> LabelMaps:
     """A panoptic JSON and its PNGs.
 
     Args:
         folder: of the PNGs; by default the one named like the JSON, beside it or beside the `annotations` it is in.
         catalogue: taken where the JSON lists no categories.
+        isthing: whether categories must say what is a thing.
 
     Raises:
         InputError: everything that is wrong with it.
     """
-    folders = [path.with_suffix("")] if folder is None else [folder]
-    if folder is None and path.parent.name == "annotations":
-        folders.append(path.parent.parent / path.stem)
+    folders = png_folders(path) if folder is None else [folder]
     found = next((f for f in folders if f.is_dir()), None)
     if found is None and path.is_file():
         raise InputError(
-            f"{path}: its PNGs were looked for in {' and '.join(map(str, folders))}; expected such a folder"
+            f"{path}: its PNGs were looked for in {' and '.join(map(str, folders))}; expected such a folder, or "
+            "--gt-folder to give another"
         )
     photographs = _photographs(path)
     return panoptic_json.ground_truth(
@@ -72,14 +76,15 @@ def read(path: Path, folder: Path | None = None, *, catalogue: Catalogue | None 
         source=f"COCO panoptic format, {path}",
         photograph=lambda _, name: photographs / name if photographs and name else None,
         catalogue=catalogue,
+        isthing=isthing,
     )
 
 
 def _photographs(path: Path) -> Path | None:
     """Folder of the photographs: val2017/ or images/val2017/ for annotations/panoptic_val2017.json."""
-    name = path.stem.removeprefix("panoptic_")
+    name = json_stem(path).removeprefix("panoptic_")
     places = [path.parent.parent / name, path.parent.parent / "images" / name, path.parent / "images"]
-    return next((place for place in places if name != path.stem and place.is_dir()), None)
+    return next((place for place in places if name != json_stem(path) and place.is_dir()), None)
 
 
 FORMAT = Format(

@@ -65,6 +65,25 @@ def files(folder: Path, pattern: str) -> list[Path]:
     )
 
 
+JSON = (".json", ".json.gz")
+"""Endings of a JSON's name."""
+
+
+def json_stem(json: Path) -> str:
+    """Name of a JSON without its ending.
+
+    >>> json_stem(Path("val.panoptic.json.gz"))
+    'val.panoptic'
+    """
+    return json.name.removesuffix(".gz").removesuffix(".json")
+
+
+def png_folders(json: Path) -> list[Path]:
+    """Where the PNGs of a panoptic JSON usually are: in the folder named like it, beside it or beside `annotations`."""
+    places = [json.parent, *([json.parent.parent] if json.parent.name == "annotations" else [])]
+    return [place / json_stem(json) for place in places]
+
+
 def images_below(folder: Path) -> dict[str, Path]:
     """Photographs two levels deep, by <folder>/<stem>; empty if there is no such folder."""
     paths = [*files(folder, "*/*.png"), *files(folder, "*/*.jpg")]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 import math
+import stat
+import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +16,14 @@ from typing import Any
 
 import numpy as np
 import orjson
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
-from panoptic_eval.errors import InputError
+from panoptic_eval.errors import Faults, InputError
 
-REPORTED = int(np.iinfo(np.int64).min)
-"""Stands for an integer that was found missing or malformed, so that later checks pass it over."""
+MAX_BYTES = 1 << 32
+"""Largest JSON that is read, bytes; COCO's largest has 400 MB. A small .gz can hold any number of them."""
+EXACT = 1 << 53
+"""Floats from here on stand for several integers each."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,27 @@ class Kind:
     types: tuple[type, ...]
     name: str
     """As a message says it."""
+    whole: bool = False
+    """Whether a float that is a whole number is taken for the integer, as Python's == takes it."""
 
 
-INTEGER = Kind((int,), "an integer")
+INTEGER = Kind((int,), "an integer", whole=True)
 NUMBER = Kind((int, float), "a finite number")
 STRING = Kind((str,), "a string")
-FLAG = Kind((int, bool), "0 or 1")
+FLAG = Kind((int, bool), "0 or 1", whole=True)
 LIST = Kind((list,), "a list")
-IMAGE_ID = Kind((int, str), "an integer or a string")
+IMAGE_ID = Kind((int, str), "an integer or a string", whole=True)
 
 _MISSING = object()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One key's value in each of n rows."""
+
+    values: list[Any]
+    sound: Bool[np.ndarray, " n"]
+    """False where the value is a stand-in for one that was missing or malformed, which is a fault already."""
 
 
 @contextmanager
@@ -53,34 +69,63 @@ def collector_paused() -> Iterator[None]:
 
 
 def load(path: Path) -> Any:
-    """A JSON file's content.
+    """Read a JSON file, which may be compressed (.gz).
 
     Raises:
-        InputError: it cannot be read, or is no JSON.
+        InputError: it cannot be read, is too large, or is no JSON.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from error
+    raw = _contents(path)
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
+        # NaN and Infinity are not JSON, but Python writes them: read on, to name their place.
+        constants: list[str] = []
+
+        def constant(text: str) -> float:
+            constants.append(text)
+            return float(text)
+
         try:
-            # NaN and Infinity are not JSON, but Python writes them: read on, to name their place.
-            return json.loads(raw, parse_int=lambda text: int(text) if len(text) < 20 else float(text))
+            value = json.loads(
+                raw,
+                parse_int=lambda text: int(text) if len(text) < 20 else float(text),
+                parse_constant=constant,
+            )
+            json.dumps(value, ensure_ascii=False).encode()  # halves of surrogate pairs cannot be stored or shown
         except (ValueError, RecursionError):
-            place = f"{path}: line {error.lineno}, column {error.colno}"
-            raise InputError(f"{place}: not JSON ({error.msg}); the file is truncated or damaged") from error
+            constants = []
+        if constants:
+            return value
+        place = f"{path}: line {error.lineno}, column {error.colno}"
+        raise InputError(f"{place}: not JSON ({error.msg}); the file is truncated or damaged") from error
 
 
-def objects(value: Any, place: str, faults: list[str]) -> list[dict[str, Any]]:
+def _contents(path: Path) -> bytes:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: is no regular file; expected a JSON file")
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: cannot be decompressed ({error}); expected a JSON compressed by gzip") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from error
+    if len(raw) > MAX_BYTES:
+        raise InputError(f"{path}: holds more than {MAX_BYTES} bytes; expected a JSON file of at most as many")
+    return raw
+
+
+def objects(value: Any, place: str, faults: Faults) -> list[dict[str, Any]]:
     """A list of JSON objects; what is not one is a fault, and left out."""
     if type(value) is not list:
-        faults.append(f"{place} is {short(value)}; expected a list of objects")
+        faults.add(f"{place} is {short(value)}; expected a list of objects")
         return []
     if set(map(type, value)) <= {dict}:
         return value
-    faults += [f"{place}[{i}] is {short(v)}; expected an object" for i, v in enumerate(value) if type(v) is not dict]
+    faults.add(
+        "[entry is|entries are] no object; expected an object",
+        (f"{place}[{i}] is {short(v)}" for i, v in enumerate(value) if type(v) is not dict),
+    )
     return [v for v in value if type(v) is dict]
 
 
@@ -89,32 +134,43 @@ def column(
     key: str,
     kind: Kind,
     place: Callable[[int], str],
-    faults: list[str],
+    faults: Faults,
     *,
     default: Any,
     optional: bool = False,
-) -> list[Any]:
+) -> Column:
     """One key's value in each row; `default` where it is not of its kind (a fault) or missing (one unless optional).
 
     Args:
         place: where row i stands, for messages.
+        optional: null counts as missing, too.
     """
     try:
         values = [row[key] for row in rows]
     except KeyError:
         values = [row.get(key, _MISSING) for row in rows]
-    found = set(map(type, values))
-    if found <= set(kind.types) and (float not in found or np.isfinite(np.array(values, np.float64)).all()):
-        return values
+    sound = np.ones(len(values), bool)
+    types = set(map(type, values))
+    if types <= set(kind.types) and (float not in types or np.isfinite(np.array(values, np.float64)).all()):
+        return Column(values, sound)
+    missing, floats, wrong = [], [], []
     for i, value in enumerate(values):
-        if value is _MISSING:
+        if value is _MISSING or (value is None and optional):
             values[i] = default
+            sound[i] = optional
             if not optional:
-                faults.append(f'{place(i)}: has no "{key}"; expected {kind.name}')
+                missing.append(i)
+        elif kind.whole and type(value) is float and value.is_integer() and abs(value) < EXACT:
+            values[i] = int(value)
+            floats.append(f'{place(i)}: "{key}" is {value}')
         elif type(value) not in kind.types or not _finite(value):
             values[i] = default
-            faults.append(f'{place(i)}: "{key}" is {short(value)}; expected {kind.name}')
-    return values
+            sound[i] = False
+            wrong.append(f'{place(i)}: "{key}" is {short(value)}')
+    faults.add(f'[entry has|entries have] no "{key}"; expected {kind.name}', map(place, missing))
+    faults.add(f'[value of "{key}" is|values of "{key}" are] of another kind; expected {kind.name}', wrong)
+    faults.warn(f'[value of "{key}" is a float|values of "{key}" are floats]; taken for the integer', floats)
+    return Column(values, sound)
 
 
 def integers(values: Sequence[int]) -> Int[np.ndarray, " n"]:
@@ -122,17 +178,18 @@ def integers(values: Sequence[int]) -> Int[np.ndarray, " n"]:
     try:
         return np.array(values, np.int64)
     except OverflowError:
-        return np.array([min(max(value, REPORTED + 1), -REPORTED - 1) for value in values], np.int64)
+        limits = np.iinfo(np.int64)
+        return np.array([min(max(value, limits.min), limits.max) for value in values], np.int64)
 
 
-def repeated(values: Iterable[Hashable]) -> list[int]:
-    """Indices of values that stood earlier in the list.
+def repeated(values: Iterable[Hashable]) -> dict[int, int]:
+    """Index of each value that stood earlier in the list, and the index where it stood first.
 
     >>> repeated(["a", "b", "a"])
-    [2]
+    {2: 0}
     """
-    seen: set[Hashable] = set()
-    return [i for i, value in enumerate(values) if value in seen or seen.add(value)]  # type: ignore[func-returns-value]
+    first: dict[Hashable, int] = {}
+    return {i: at for i, value in enumerate(values) if (at := first.setdefault(value, i)) != i}
 
 
 def short(value: Any) -> str:
@@ -140,7 +197,8 @@ def short(value: Any) -> str:
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
-        return f"a list of {len(value)}" if len(value) > 4 else json.dumps(value)
+        nested = any(isinstance(entry, dict | list) for entry in value)
+        return f"a list of {len(value)}" if nested or len(value) > 4 else json.dumps(value)
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
 

@@ -21,7 +21,7 @@ from panoptic_eval.datasets import json_rows, panoptic_json
 from panoptic_eval.datasets.folders import SPLITS, choose_split, files, only
 from panoptic_eval.datasets.formats import Format
 from panoptic_eval.datasets.json_rows import FLAG, LIST, STRING, column
-from panoptic_eval.errors import InputError
+from panoptic_eval.errors import Faults, InputError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps
 
 DIVISOR = 256
@@ -107,7 +107,7 @@ def _choose(found: list[_Annotations], version: str | None, folder: Path) -> _An
 def _labels(config: Path) -> tuple[Catalogue, Encoded]:
     """Categories, and what the values of instance files mean."""
     content = json_rows.load(config)
-    faults: list[str] = []
+    faults = Faults()
     if not isinstance(content, dict) or "labels" not in content:
         raise InputError(f'{config}: has no "labels"; expected the config file of Mapillary Vistas')
     labels = json_rows.objects(content["labels"], f"{config}: labels", faults)
@@ -115,17 +115,16 @@ def _labels(config: Path) -> tuple[Catalogue, Encoded]:
     def place(i: int) -> str:
         return f"{config}: labels[{i}]"
 
-    names = column(labels, "name", STRING, place, faults, default="")
-    readable = column(labels, "readable", STRING, place, faults, default=None, optional=True)
-    things = column(labels, "instances", FLAG, place, faults, default=False)
-    evaluated = column(labels, "evaluate", FLAG, place, faults, default=True, optional=True)
-    colors = column(labels, "color", LIST, place, faults, default=None, optional=True)
+    names = column(labels, "name", STRING, place, faults, default="").values
+    readable = column(labels, "readable", STRING, place, faults, default=None, optional=True).values
+    things = column(labels, "instances", FLAG, place, faults, default=False).values
+    evaluated = column(labels, "evaluate", FLAG, place, faults, default=True, optional=True).values
+    colors = column(labels, "color", LIST, place, faults, default=None, optional=True).values
     if not any(evaluated) and not faults:
-        faults.append(f"{config}: no label is evaluated; expected one at least")
-    if faults:
-        raise InputError(faults)
+        faults.add(f"{config}: no label is evaluated; expected one at least")
+    faults.check()
     categories = [
-        Category(i + 1, readable[i] or names[i], bool(things[i]), tuple(colors[i]) if colors[i] else None)
+        Category.from_coco({"id": i + 1, "name": readable[i] or names[i], "isthing": things[i], "color": colors[i]})
         for i in range(len(labels))
         if evaluated[i]
     ]

@@ -1,39 +1,33 @@
 """The COCO panoptic format: a JSON that lists the segments of each image, and a folder of PNGs with their ids.
 
-Kirillov et al., "Panoptic Segmentation", CVPR 2019; https://cocodataset.org/#format-data. Ground truths of COCO,
-Mapillary Vistas and Cityscapes come in it, and so do predictions.
+Kirillov et al., "Panoptic Segmentation", CVPR 2019, arXiv 1801.00868; https://cocodataset.org/#format-data. Ground
+truths of COCO, Mapillary Vistas and Cityscapes come in it, and so do predictions.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import json_rows
-from panoptic_eval.datasets.json_rows import (
-    FLAG,
-    INTEGER,
-    LIST,
-    NUMBER,
-    REPORTED,
-    STRING,
-    column,
-    integers,
-    short,
-)
-from panoptic_eval.errors import InputError
-from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed, other_type, some
+from panoptic_eval.datasets.json_rows import FLAG, INTEGER, LIST, NUMBER, STRING, column, integers, short
+from panoptic_eval.datasets.png_names import png_paths
+from panoptic_eval.errors import Faults, InputError
+from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed, some
+from panoptic_eval.pairs.png import MAX_PIXELS
 
 MAX_ID = 2**24 - 1
 """The largest id that three 8-bit channels hold."""
+MAX_CATEGORY = 2**53
+"""The largest category id: every program that reads JSON holds it exactly."""
+IsThing = Literal["needed", "optional"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class ImageEntry:
     size: tuple[int, int] | None
     """Height, width, pixels; None where not given."""
     file_name: str | None
-    """Of the photograph."""
+    """Name of the photograph."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +48,16 @@ class PanopticJson:
     image_id: tuple[ImageId, ...]
     file_name: tuple[str, ...]
     """PNG of each annotation, relative to the folder."""
+    number: tuple[int, ...]
+    """Position of each annotation in the file."""
+    all_file_names: frozenset[str]
+    """PNGs of these annotations and of those that were left out."""
     annotation: Int[np.ndarray, " n"]
     """Index of each segment's annotation, ascending."""
     id: Int[np.ndarray, " n"]
     category_id: Int[np.ndarray, " n"]
+    category_sound: Bool[np.ndarray, " n"]
+    """False where the category was missing or malformed, which is a fault already."""
     crowd: Bool[np.ndarray, " n"]
     score: Float[np.ndarray, " n"]
     """NaN where none is given."""
@@ -70,16 +70,36 @@ class PanopticJson:
 
     def place(self, annotation: int) -> str:
         """Where an annotation stands, for messages."""
-        return f"{self.path}: annotations[{annotation}] (image {short(self.image_id[annotation])})"
+        return f"{self.path}: annotations[{self.number[annotation]}] (image {short(self.image_id[annotation])})"
 
     def segment_place(self, row: int) -> str:
         """Where a segment stands, for messages."""
         return f"{self.place(int(self.annotation[row]))}: segment {self.id[row]}"
 
 
+Select = Callable[[Sequence[ImageId], Callable[[int], str]], Bool[np.ndarray, " m"]]
+"""Which annotations to read, given their image ids and where each one stands."""
+
+
 @json_rows.collector_paused()
-def read(path: Path, faults: list[str]) -> PanopticJson:
-    """Parses the file and checks all that can be seen in it alone; what is wrong is added to `faults`.
+def read(
+    path: Path,
+    faults: Faults,
+    *,
+    select: Select | None = None,
+    isthing: IsThing = "needed",
+    categories_matter: bool = True,
+    category_keys: Sequence[str] = ("category_id",),
+) -> PanopticJson:
+    """Parse the file and check all that can be seen in it alone.
+
+    Args:
+        path: the JSON.
+        faults: gets what is wrong.
+        select: which annotations to read; the others may hold anything.
+        isthing: whether categories must say what is a thing.
+        categories_matter: whether what is wrong with `categories` is a fault; a warning, if they serve as names only.
+        category_keys: names for a segment's category, the first that occurs counts.
 
     Raises:
         InputError: not JSON, or not of this format at all.
@@ -91,161 +111,212 @@ def read(path: Path, faults: list[str]) -> PanopticJson:
         )
         raise InputError(f'{path}: {keys}; expected a COCO panoptic JSON, an object with "annotations"')
 
-    before = len(faults)
-    annotations = json_rows.objects(content["annotations"], f"{path}: annotations", faults)
-    if not annotations and len(faults) == before:
-        faults.append(f"{path}: annotations is empty; expected an entry for each image")
+    rows = json_rows.objects(content["annotations"], f"{path}: annotations", faults)
+    if content["annotations"] == []:
+        faults.add(f"{path}: annotations is empty; expected an entry for each image")
 
-    def place(i: int) -> str:
-        return f"{path}: annotations[{i}] (image {short(annotations[i].get('image_id'))})"
+    def at(i: int) -> str:
+        return f"{path}: annotations[{i}] (image {short(rows[i].get('image_id'))})"
 
-    image_id = column(annotations, "image_id", json_rows.IMAGE_ID, place, faults, default="")
-    faults += [
-        f"{place(i)}: the image has an annotation already; expected one an image"
-        for i in json_rows.repeated(image_id)
-        if "image_id" in annotations[i]
-    ]
-    file_name = column(annotations, "file_name", STRING, place, faults, default="")
+    ids = column(rows, "image_id", json_rows.IMAGE_ID, at, faults, default="")
+    names = {row["file_name"] for row in rows if type(row.get("file_name")) is str}
+    number = _once(rows, ids, at, "annotation of an image|annotations of an image", faults)
+    file_name = column([rows[i] for i in number], "file_name", STRING, lambda k: at(number[k]), faults, default="")
+    number = [i for i, sound in zip(number, file_name.sound.tolist(), strict=True) if sound]
+    if select is not None and number:
+        chosen = select([ids.values[i] for i in number], lambda k: at(number[k]))
+        number = [i for i, wanted in zip(number, chosen.tolist(), strict=True) if wanted]
+    annotations = [rows[i] for i in number]
+
+    def place(k: int) -> str:
+        return at(number[k])
+
     lists = column(annotations, "segments_info", LIST, place, faults, default=[])
-    segments, annotation = _flatten(lists, place, faults)
+    segments, annotation = _flatten(lists.values, place, faults)
 
     def segment(i: int) -> str:
-        return f"{place(annotation[i])}: segment {short(segments[i].get('id'))}"
+        return f"{place(int(annotation[i]))}: segment {short(segments[i].get('id'))}"
 
-    ids = integers(column(segments, "id", INTEGER, segment, faults, default=REPORTED))
-    faults += _id_faults(ids, annotation, segment)
-    category_id = integers(column(segments, "category_id", INTEGER, segment, faults, default=REPORTED))
-    crowd = integers(column(segments, "iscrowd", FLAG, segment, faults, default=0, optional=True))
-    faults += [
-        f'{segment(i)}: "iscrowd" is {crowd[i]}; expected 0 or 1' for i in np.flatnonzero((crowd | 1) != 1).tolist()
-    ]
-    area = np.array(column(segments, "area", NUMBER, segment, faults, default=-1, optional=True), np.float64)
-    score = np.array(column(segments, "score", NUMBER, segment, faults, default=np.nan, optional=True), np.float64)
+    id_column = column(segments, "id", INTEGER, segment, faults, default=0)
+    segment_ids = integers(id_column.values)
+    _check_ids(segment_ids, id_column.sound, annotation, segment, faults)
+    key = next((k for k in category_keys if any(k in s for s in segments)), category_keys[0])
+    category = column(segments, key, INTEGER, segment, faults, default=0)
+    crowd = integers(column(segments, "iscrowd", FLAG, segment, faults, default=0, optional=True).values)
+    faults.add(
+        '"iscrowd" of [a segment|segments] is neither 0 nor 1; expected 0 or 1',
+        (f'{segment(i)}: "iscrowd" is {crowd[i]}' for i in np.flatnonzero((crowd | 1) != 1).tolist()),
+    )
+    area = column(segments, "area", NUMBER, segment, faults, default=-1, optional=True).values
+    score = column(segments, "score", NUMBER, segment, faults, default=np.nan, optional=True).values
     return PanopticJson(
         path=path,
-        image_id=tuple(image_id),
-        file_name=tuple(file_name),
+        image_id=tuple(ids.values[i] for i in number),
+        file_name=tuple(row["file_name"] for row in annotations),
+        number=tuple(number),
+        all_file_names=frozenset(names),
         annotation=annotation,
-        id=ids,
-        category_id=category_id,
+        id=segment_ids,
+        category_id=integers(category.values),
+        category_sound=category.sound,
         crowd=crowd == 1,
-        score=score,
-        area=np.rint(np.clip(area, -(2**53), 2**53)).astype(np.int64),
-        images=_images(content.get("images", []), path, faults),
-        categories=_categories(content.get("categories", []), path, faults),
+        score=np.array(score, np.float64),
+        area=np.rint(np.clip(np.array(area, np.float64), -(2**53), 2**53)).astype(np.int64),
+        images=_images(_list(content, "images"), path, faults),
+        categories=_categories(_list(content, "categories"), path, faults, isthing, categories_matter),
     )
 
 
+def _list(content: Mapping[str, Any], key: str) -> Any:
+    value = content.get(key)
+    return [] if value is None else value
+
+
+def _once(
+    rows: Sequence[Mapping[str, Any]],
+    ids: json_rows.Column,
+    place: Callable[[int], str],
+    what: str,
+    faults: Faults,
+) -> list[int]:
+    """Rows to read: those with a sound id, each id once. The same row again is a warning, another one a fault."""
+    again = {i: first for i, first in json_rows.repeated(ids.values).items() if ids.sound[i] and ids.sound[first]}
+    same = {i for i, first in again.items() if _same(rows[i], rows[first])}
+    faults.warn(f"[{what}] [is|are] written twice, the same in every field; taken once", map(place, sorted(same)))
+    faults.add(
+        f"[{what}] [differs|differ] from one that the file has already; expected one",
+        (f"{place(i)}: there is another already" for i in again if i not in same),
+    )
+    return [i for i in range(len(rows)) if ids.sound[i] and i not in again]
+
+
+def _same(a: Any, b: Any) -> bool:
+    try:
+        return bool(a == b)
+    except RecursionError:  # nested a thousand deep
+        return False
+
+
 def _flatten(
-    lists: Sequence[list[Any]], place: Callable[[int], str], faults: list[str]
+    lists: Sequence[list[Any]], place: Callable[[int], str], faults: Faults
 ) -> tuple[list[dict[str, Any]], Int[np.ndarray, " n"]]:
     """All segments, and the index of each one's annotation."""
     segments = list(itertools.chain.from_iterable(lists))
     annotation = np.repeat(np.arange(len(lists)), [len(entries) for entries in lists])
     if not set(map(type, segments)) <= {dict}:
         fit = np.array([type(entry) is dict for entry in segments])
-        faults += [
-            f"{place(annotation[i])}: segments_info holds {short(segments[i])}; expected objects"
-            for i in np.flatnonzero(~fit).tolist()
-        ]
+        faults.add(
+            "[entry of segments_info is|entries of segments_info are] no object; expected objects",
+            (f"{place(int(annotation[i]))}: {short(segments[i])}" for i in np.flatnonzero(~fit).tolist()),
+        )
         segments, annotation = [entry for entry in segments if type(entry) is dict], annotation[fit]
     return segments, annotation
 
 
-def _id_faults(ids: Int[np.ndarray, " n"], annotation: Int[np.ndarray, " n"], place: Callable[[int], str]) -> list[str]:
+def _check_ids(
+    ids: Int[np.ndarray, " n"],
+    sound: Bool[np.ndarray, " n"],
+    annotation: Int[np.ndarray, " n"],
+    place: Callable[[int], str],
+    faults: Faults,
+) -> None:
     """Ids that are void's, do not fit a PNG, or occur twice in their image."""
-    outside = (ids != REPORTED) & ((ids < 1) | (ids > MAX_ID))
-    faults = [
-        f"{place(i)}: id 0 means void, its pixels would be lost; expected 1 to {MAX_ID}"
-        if ids[i] == 0
-        else f"{place(i)}: the id does not fit three 8-bit channels; expected 1 to {MAX_ID}"
-        for i in np.flatnonzero(outside).tolist()
-    ]
-    rows = np.flatnonzero((ids != REPORTED) & ~outside)
+    faults.add(
+        f"segment [id|ids] 0 [means|mean] void, the pixels would be lost; expected 1 to {MAX_ID}",
+        map(place, np.flatnonzero(sound & (ids == 0)).tolist()),
+    )
+    outside = (ids < 0) | (ids > MAX_ID)
+    faults.add(
+        f"segment [id does|ids do] not fit three 8-bit channels; expected 1 to {MAX_ID}",
+        map(place, np.flatnonzero(sound & outside).tolist()),
+    )
+    rows = np.flatnonzero(sound & ~outside & (ids != 0))
     _, first = np.unique(annotation[rows] * (MAX_ID + 1) + ids[rows], return_index=True)
-    again = np.delete(rows, first).tolist()
-    return faults + [
-        f"{place(i)}: the id was given to a segment of this image already; expected another" for i in again
-    ]
+    faults.add(
+        "segment [id is|ids are] given to a segment of the image already; expected another",
+        map(place, np.delete(rows, first).tolist()),
+    )
 
 
-def _images(value: Any, path: Path, faults: list[str]) -> dict[ImageId, ImageEntry]:
+def _images(value: Any, path: Path, faults: Faults) -> dict[ImageId, ImageEntry]:
     entries = json_rows.objects(value, f"{path}: images", faults)
 
     def place(i: int) -> str:
         return f"{path}: images[{i}] (id {short(entries[i].get('id'))})"
 
     ids = column(entries, "id", json_rows.IMAGE_ID, place, faults, default="")
-    faults += [
-        f"{place(i)}: the id was given to an image already; expected another"
-        for i in json_rows.repeated(ids)
-        if "id" in entries[i]
-    ]
-    names = column(entries, "file_name", STRING, place, faults, default=None, optional=True)
+    rows = _once(entries, ids, place, "entry of an image|entries of an image", faults)
+    names = column(entries, "file_name", STRING, place, faults, default=None, optional=True).values
     height, width = (
-        column(entries, side, INTEGER, place, faults, default=None, optional=True) for side in ("height", "width")
+        column(entries, side, INTEGER, place, faults, default=None, optional=True).values
+        for side in ("height", "width")
     )
     sizes = [None if h is None or w is None else (h, w) for h, w in zip(height, width, strict=True)]
-    faults += [
-        f"{place(i)}: declares {size[1]} x {size[0]} pixels; expected at least 1 x 1"
-        for i, size in enumerate(sizes)
-        if size is not None and min(size) < 1
-    ]
-    return {id_: ImageEntry(size, name) for id_, size, name in zip(ids, sizes, names, strict=True)}
+    faults.add(
+        f"image [declares|declare] a size that no PNG has; expected 1 x 1 to {MAX_PIXELS} pixels in all",
+        (
+            f"{place(i)}: declares {size[1]} x {size[0]} pixels"
+            for i, size in enumerate(sizes)
+            if size is not None and (min(size) < 1 or size[0] * size[1] > MAX_PIXELS)
+        ),
+    )
+    return {ids.values[i]: ImageEntry(sizes[i], names[i]) for i in rows}
 
 
-def _categories(value: Any, path: Path, faults: list[str]) -> tuple[Category, ...]:
-    entries = json_rows.objects(value, f"{path}: categories", faults)
+def _categories(value: Any, path: Path, faults: Faults, isthing: IsThing, matter: bool) -> tuple[Category, ...]:
+    said = Faults()
+    entries = json_rows.objects(value, f"{path}: categories", said)
 
     def place(i: int) -> str:
         return f"{path}: categories[{i}] (id {short(entries[i].get('id'))})"
 
-    before = len(faults)
-    ids = column(entries, "id", INTEGER, place, faults, default=REPORTED)
-    names = column(entries, "name", STRING, place, faults, default="")
-    isthing = column(entries, "isthing", FLAG, place, faults, default=0)
-    colors = column(entries, "color", LIST, place, faults, default=None, optional=True)
-    if len(faults) > before:
+    ids = column(entries, "id", INTEGER, place, said, default=0)
+    rows = _once(entries, ids, place, "category|categories", said)
+    column(entries, "name", STRING, place, said, default="")
+    optional = isthing == "optional" or not matter
+    flags = column(entries, "isthing", FLAG, place, said, default=0, optional=optional)
+    colors = column(entries, "color", LIST, place, said, default=None, optional=True).values
+    said.add(
+        f"category [id|ids] out of range; expected 0 to {MAX_CATEGORY}",
+        (place(i) for i in rows if not 0 <= ids.values[i] <= MAX_CATEGORY),
+    )
+    if not flags.sound.all():
+        said.add('--things says which categories are things where a ground truth has no "isthing"', likely_cause=True)
+    if not matter:
+        faults.warn(
+            f"{path}: its categories are not read",
+            (str(fault) for fault in said.faults),
+        )
+    else:
+        faults.extend(said)
+    if said:
         return ()
-    faults += [f"{place(i)}: the id is negative; expected 0 or more" for i, id_ in enumerate(ids) if id_ < 0]
-    faults += [f"{place(i)}: the id was given to a category already; expected another" for i in json_rows.repeated(ids)]
-    by_id = {
-        id_: Category(id_, name, bool(thing), tuple(color) if color else None)
-        for id_, name, thing, color in zip(ids, names, isthing, colors, strict=True)
-    }
-    return tuple(by_id.values())
+    return tuple(
+        Category.from_coco({**entries[i], "id": ids.values[i], "isthing": flags.values[i], "color": colors[i]})
+        for i in rows
+    )
 
 
-def png_paths(json: PanopticJson, folder: Path, faults: list[str]) -> tuple[Path, ...]:
-    """The PNG of each annotation; one that is missing, or lies outside the folder, is added to `faults`."""
-    if not folder.is_dir():
-        faults.append(f"{json.path}: its PNGs are not in {folder}; expected that folder")
-        return tuple(folder / name for name in json.file_name)
-    with os.scandir(folder) as entries:
-        present = {entry.name for entry in entries}
-    for i, name in enumerate(json.file_name):
-        if name in present or name == "":  # without a name: reported already
-            continue
-        if not inside(folder, folder / name):
-            faults.append(f"{json.place(i)}: file_name {short(name)} leaves the folder {folder}; expected a file in it")
-        elif not (folder / name).is_file():
-            faults.append(f"{json.place(i)}: {folder / name} does not exist; expected the PNG of this image")
+def check_categories(json: PanopticJson, index: Int[np.ndarray, " n"], known: Sequence[int], faults: Faults) -> None:
+    """Add a fault for segments whose category was not found (index -1)."""
+    unknown = np.flatnonzero((index < 0) & json.category_sound).tolist()
+    faults.add(
+        f"[segment has|segments have] a category_id that is in no category; expected one of {some(known)}",
+        (f"{json.segment_place(i)}: category_id {json.category_id[i]}" for i in unknown),
+    )
+
+
+def locate_pngs(json: PanopticJson, folder: Path, option: str, faults: Faults) -> tuple[Path, ...]:
+    """The PNG of each annotation.
+
+    Args:
+        option: of the command line that gives the folder, for messages.
+        faults: gets those that are missing or lie outside the folder.
+    """
+    if folder.is_dir():
+        return png_paths(json.file_name, folder, json.place, faults)
+    faults.add(f"{json.path}: its PNGs are not in {folder}; expected that folder, or {option} to give another")
     return tuple(folder / name for name in json.file_name)
-
-
-def inside(folder: Path, path: Path) -> bool:
-    """By the text of the paths: where a link inside the folder leads is the affair of whoever put it there."""
-    return Path(os.path.relpath(path, folder)).parts[:1] != (os.pardir,)
-
-
-def category_faults(json: PanopticJson, index: Int[np.ndarray, " n"], known: Sequence[int]) -> list[str]:
-    """Segments whose category was not found (index -1)."""
-    unknown = np.flatnonzero((index < 0) & (json.category_id != REPORTED)).tolist()
-    expected = some(known)
-    return [
-        f"{json.segment_place(i)}: category_id {json.category_id[i]} is in no category; expected one of {expected}"
-        for i in unknown
-    ]
 
 
 def ground_truth(
@@ -255,49 +326,54 @@ def ground_truth(
     source: str,
     photograph: Callable[[ImageId, str | None], Path | None],
     catalogue: Catalogue | None = None,
+    isthing: IsThing = "needed",
 ) -> LabelMaps:
     """Such a JSON as a ground truth, its images in the order of `images` (of `annotations` where there are none).
 
     Args:
+        path: the JSON.
+        folder: holds its PNGs.
+        source: for people.
         photograph: from image id and `file_name` of the photograph to its path.
         catalogue: taken where the file has no `categories`.
+        isthing: whether categories must say what is a thing.
 
     Raises:
         InputError: everything that is wrong with it.
     """
-    faults: list[str] = []
-    json = read(path, faults)
+    faults = Faults()
+    json = read(path, faults, isthing=isthing)
     if json.categories:
         catalogue = Catalogue(json.categories)
     if catalogue is None:
-        faults.append(f'{path}: has no sound "categories"; expected id, name and isthing of each category')
+        faults.add(f'{path}: has no sound "categories"; expected id, name and isthing of each category')
         category = json.category_id
     else:
         category = catalogue.index(json.category_id)
-        faults += category_faults(json, category, catalogue.ids.tolist())
-    pngs = png_paths(json, folder, faults)
+        check_categories(json, category, catalogue.ids.tolist(), faults)
+    pngs = locate_pngs(json, folder, "--gt-folder", faults)
     annotation_of = {id_: i for i, id_ in enumerate(json.image_id)}
-    images = json.images or {id_: ImageEntry(None, None) for id_ in json.image_id}
-    faults += [
-        f"{json.place(i)}: {other_type(id_, images) or 'the image is not in images'}; expected an image that is"
-        for i, id_ in enumerate(json.image_id)
-        if id_ not in images and id_ != ""
-    ]
-    faults += [
-        f"{path}: image {short(id_)} has no annotation; expected one for each image"
-        for id_ in images
-        if id_ not in annotation_of and id_ != ""
-    ]
-    if faults or catalogue is None:
-        raise InputError(faults)
+    faults.warn(
+        "[image has|images have] no annotation; left out, as nothing is known about [it|them]",
+        (f"{path}: image {short(id_)}" for id_ in json.images if id_ not in annotation_of),
+    )
+    if json.images:
+        faults.warn(
+            '[annotation is|annotations are] of an image that "images" does not list; scored all the same',
+            (json.place(i) for i, id_ in enumerate(json.image_id) if id_ not in json.images),
+        )
+    faults.check()
+    assert catalogue is not None  # else there is a fault
 
+    ids = [*(id_ for id_ in json.images if id_ in annotation_of), *(i for i in json.image_id if i not in json.images)]
+    entries = [json.images.get(id_, ImageEntry(None, None)) for id_ in ids]
     maps = tuple(
         LabelMap(id_, pngs[annotation_of[id_]], entry.size, photograph(id_, entry.file_name))
-        for id_, entry in images.items()
+        for id_, entry in zip(ids, entries, strict=True)
     )
     position = np.empty(len(maps), np.int64)
-    position[[annotation_of[id_] for id_ in images]] = np.arange(len(maps))
+    position[[annotation_of[id_] for id_ in ids]] = np.arange(len(maps))
     image = position[json.annotation]
     order = np.argsort(image, kind="stable")
-    listed = Listed(image, json.id, category, json.crowd, json.score, json.area)
-    return LabelMaps(source, catalogue, maps, Listed(**{k: v[order] for k, v in vars(listed).items()}))
+    listed = Listed(image, json.id, category, json.crowd, json.score, json.area).take(order)
+    return LabelMaps(source, catalogue, maps, listed, faults.warnings)

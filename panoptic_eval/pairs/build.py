@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from panoptic_eval.labels import LabelMaps, Meaning, resolve
+from panoptic_eval.errors import Faults
+from panoptic_eval.labels import UNLISTED, VOID, LabelMaps, Listed, resolve
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs, shifted
 from panoptic_eval.pairs.table import Origin, PairTable, Segments
 
@@ -21,88 +22,117 @@ def build(
     *,
     digest: Sequence[str],
     origin: Origin,
-) -> tuple[PairTable, list[str], list[str]]:
-    """The pair table of images, what is wrong with their segments, and what is only odd about them.
+    faults: Faults,
+) -> PairTable:
+    """Make the pair table of images.
 
     Args:
         gt, pred: both sides.
         gt_at, pred_at: index of each image in `gt.maps` and in `pred.maps`; -1 where there is no prediction.
-        counts: of each image.
-        digest: of each image's files.
-        origin: of the table.
-
-    Returns:
-        The table, its faults (ids without meaning; the table is of no use then), and warnings (stale areas).
+        counts: joint histogram of each image.
+        digest: digest of each image's files.
+        origin: where the table comes from.
+        faults: gets ids without meaning, and warnings of what the PNGs hold otherwise than the JSON says. With a fault
+            the table is of no use.
     """
-    faults: list[str] = []
-    warnings: list[str] = []
-    sides = {}
-    rows = {}
+    gt_segments, gt_row, unseen = _segments(gt, gt_at, [c.gt for c in counts], False, faults)
+    pred_segments, pred_row, _ = _segments(pred, pred_at, [c.pred for c in counts], True, faults)
     for side, maps, at in (("gt", gt, gt_at), ("pred", pred, pred_at)):
-        ids: list[Ids] = [getattr(c, side) for c in counts]
-        image = np.repeat(np.arange(len(ids)), [len(i.id) for i in ids])
-        raw = Ids(
-            *(_join([getattr(i, name) for i in ids], shape) for name, shape in (("id", 0), ("area", 0), ("box", 4)))
-        )
-        meaning, found = _resolve(maps, at[image], raw.id)
-        faults += found
-        solid = np.flatnonzero(meaning.category >= 0)
-        solid = solid[np.lexsort((meaning.rank[solid], image[solid]))]
-        rows[side] = np.full(len(image) + 1, -1)  # the last entry serves images without prediction, whose index is -1
-        rows[side][solid] = np.arange(len(solid))
-        stated = meaning.stated_area[solid].astype(float)
-        box = raw.box[solid].astype(float)
-        box[:, 2:] -= box[:, :2]
-        sides[side] = Segments(
-            image=image[solid],
-            id=meaning.segment[solid],
-            category=meaning.category[solid].astype(np.int64),
-            area=raw.area[solid],
-            stated_area=np.where(stated < 0, np.nan, stated),
-            box=box,
-            crowd=meaning.crowd[solid],
-            score=meaning.score[solid],
-        )
-        stale = np.flatnonzero((stated >= 0) & (stated != raw.area[solid]))
-        for k in stale.tolist():
-            label_map = maps.maps[at[sides[side].image[k]]]
-            warnings.append(
-                f"{side} image {label_map.image_id!r}, segment {sides[side].id[k]}: the JSON states an area of "
-                f"{stated[k]:.0f} pixels, {label_map.png.name} holds {sides[side].area[k]}; the PNG counts"
-            )
-
-    def segments_of(side: str) -> Int[np.ndarray, " k"]:
-        """Segment of each pair."""
-        first = np.cumsum([0, *(len(getattr(c, side).id) for c in counts)])
-        joined = [shifted(getattr(c.pairs, side), at) for c, at in zip(counts, first.tolist(), strict=False)]
-        found: Int[np.ndarray, " k"] = rows[side][_join(joined, 0)]
-        return found
-
-    pairs = Pairs(segments_of("gt"), segments_of("pred"), _join([c.pairs.pixels for c in counts], 0))
+        _compare_sizes(side, maps, at, counts, faults)
+    pairs = Pairs(
+        _of_pairs(gt_row, [c.pairs.gt for c in counts], [len(c.gt.id) for c in counts]),
+        _of_pairs(pred_row, [c.pairs.pred for c in counts], [len(c.pred.id) for c in counts]),
+        _join([c.pairs.pixels for c in counts], 0),
+    )
     image = np.repeat(np.arange(len(counts)), [len(c.pairs.pixels) for c in counts])
     # By segment, not by id: sums then have one order, and one last bit, whatever the ids are.
     order = np.lexsort((pairs.pred, pairs.gt, image))
-    seen = order[(pairs.gt[order] >= 0) | (pairs.pred[order] >= 0)]
-    table = PairTable(
+    kept = order[((pairs.gt[order] >= 0) | (pairs.pred[order] >= 0)) & (pairs.gt[order] != UNLISTED)]
+    return PairTable(
         catalogue=gt.catalogue,
         image_id=tuple(gt.maps[i].image_id for i in gt_at.tolist()),
         size=np.array([(c.height, c.width) for c in counts], np.int64).reshape(-1, 2),
         digest=tuple(digest),
-        gt=sides["gt"],
-        pred=sides["pred"],
-        pairs=pairs.take(seen),
+        gt=gt_segments,
+        pred=pred_segments,
+        pairs=pairs.take(kept),
+        unseen=unseen,
         origin=origin,
     )
-    return table, faults, warnings
 
 
-def _resolve(maps: LabelMaps, at: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]) -> tuple[Meaning, tuple[str, ...]]:
-    """`resolve` for maps in any order: it wants them ascending."""
-    order = np.argsort(at, kind="stable")
-    back = np.empty(len(order), np.int64)
-    back[order] = np.arange(len(order))
-    meaning, faults = resolve(maps, at[order], ids[order])
-    return Meaning(**{name: values[back] for name, values in vars(meaning).items()}), faults
+def _segments(
+    maps: LabelMaps, at: Int[np.ndarray, " i"], ids: Sequence[Ids], predicted: bool, faults: Faults
+) -> tuple[Segments, Int[np.ndarray, " n"], Int[np.ndarray, "u 2"]]:
+    """Segments of one side; the segment of each id that was counted (VOID, UNLISTED); image and category of those
+    that are listed without a pixel, crowds left out.
+    """
+    image = np.repeat(np.arange(len(ids)), [len(i.id) for i in ids])
+    id_, area = _join([i.id for i in ids], 0), _join([i.area for i in ids], 0)
+    listed, row = resolve(maps, at[image], id_, faults, predicted=predicted)
+    solid = np.flatnonzero(row >= 0)
+    solid = solid[np.lexsort((row[solid], image[solid]))]
+    rows = row[solid]
+    stated = np.where(listed.area[rows] < 0, np.nan, listed.area[rows].astype(float))
+    box = _join([i.box for i in ids], 4)[solid].astype(float)
+    box[:, 2:] -= box[:, :2]
+    segments = Segments(
+        image=image[solid],
+        id=id_[solid],
+        category=listed.category[rows],
+        area=area[solid],
+        stated_area=stated,
+        box=box,
+        crowd=listed.crowd[rows],
+        score=listed.score[rows],
+    )
+    _compare_areas("pred" if predicted else "gt", segments, maps, at, faults)
+    segment = row.copy()
+    segment[solid] = np.arange(len(solid))
+    return segments, segment, _unseen(listed, rows, at)
+
+
+def _unseen(listed: Listed, seen: Int[np.ndarray, " s"], at: Int[np.ndarray, " i"]) -> Int[np.ndarray, "u 2"]:
+    """Table's image and category of each listed segment that has no pixel and is no crowd."""
+    without = np.setdiff1d(np.flatnonzero(np.isin(listed.image, at) & ~listed.crowd), seen)
+    order = np.argsort(at)
+    image = order[np.searchsorted(at, listed.image[without], sorter=order)]
+    return np.stack([image, listed.category[without]], axis=1)
+
+
+def _compare_areas(side: str, segments: Segments, maps: LabelMaps, at: Int[np.ndarray, " i"], faults: Faults) -> None:
+    stale = np.flatnonzero(~np.isnan(segments.stated_area) & (segments.stated_area != segments.area))
+    faults.warn(
+        f"{side} [segment has|segments have] another area than the JSON states; the PNG counts",
+        (
+            f"{maps.maps[at[segments.image[k]]].png}: segment {segments.id[k]} has {segments.area[k]} pixels, "
+            f"stated are {segments.stated_area[k]:.0f}"
+            for k in stale.tolist()
+        ),
+    )
+
+
+def _compare_sizes(
+    side: str, maps: LabelMaps, at: Int[np.ndarray, " i"], counts: Sequence[IdCounts], faults: Faults
+) -> None:
+    both = [(maps.maps[k], (c.height, c.width)) for k, c in zip(at.tolist(), counts, strict=True) if k >= 0]
+    faults.warn(
+        f"{side} [image has|images have] another size than the JSON declares; the PNG counts",
+        (
+            f"{m.png}: has {size[1]} x {size[0]} pixels, declared are {m.size[1]} x {m.size[0]}"
+            for m, size in both
+            if m.size not in (None, size)
+        ),
+    )
+
+
+def _of_pairs(
+    segment: Int[np.ndarray, " n"], index: Sequence[Int[np.ndarray, " k"]], ids: Sequence[int]
+) -> Int[np.ndarray, " p"]:
+    """Segment of each pair, given the ids that each image's pairs index and their number; -1 indexes no id."""
+    first = np.cumsum([0, *ids]).tolist()
+    joined = _join([shifted(i, k) for i, k in zip(index, first, strict=False)], 0)
+    return np.append(segment, VOID)[joined]
 
 
 def _join(arrays: Sequence[Int[np.ndarray, ...]], columns: int) -> Int[np.ndarray, ...]:

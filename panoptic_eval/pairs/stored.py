@@ -129,6 +129,8 @@ def _columns(table: PairTable) -> dict[str, Shaped[np.ndarray, " n"]]:
         box = named.pop("box")
         named |= dict(zip(BOX, box.T, strict=True))
         columns |= {f"{side}.{'category_id' if name == 'category' else name}": v for name, v in named.items()}
+    if len(table.unseen):
+        columns |= {"unseen.image": table.unseen[:, 0], "unseen.category_id": table.catalogue.ids[table.unseen[:, 1]]}
     return columns | {f"pairs.{name}": values for name, values in vars(table.pairs).items()}
 
 
@@ -206,6 +208,9 @@ def _table(
             score=numbers(f"{side}.score"),
         )
 
+    unseen = np.empty((0, 2), np.int64)
+    if "unseen.image" in columns:
+        unseen = np.stack([integers("unseen.image"), catalogue.index(integers("unseen.category_id"))], axis=1)
     given = about["origin"]
     origin = Origin(**{**given, **{name: tuple(given[name]) for name in ("shard", "warnings") if name in given}})
     _check_types(str, origin.gt, origin.pred, origin.missing, origin.path, *origin.warnings, *about["digest"])
@@ -219,6 +224,7 @@ def _table(
         gt=segments("gt"),
         pred=segments("pred"),
         pairs=Pairs(**{f.name: integers(f"pairs.{f.name}") for f in fields(Pairs)}),
+        unseen=unseen,
         has_masks=about["has_masks"],
         origin=origin,
         files=tuple(
@@ -264,6 +270,8 @@ def contradiction(table: PairTable, *, overlapping: bool) -> str:
         return "a pair is of segments of two images"
     if len(np.unique(pairs.gt * (len(table.pred) + 1) + pairs.pred)) < len(pairs.gt):
         return "a pair occurs twice"
+    if (table.unseen < 0).any() or (table.unseen[:, 0] >= images).any():
+        return "a segment without pixels is of an image or category that is not there"
     image = pair_image(table)
     if (np.diff(image) < 0).any():
         return "its pairs do not go image by image"
@@ -272,8 +280,11 @@ def contradiction(table: PairTable, *, overlapping: bool) -> str:
         if overlapping:
             if not solid.all() or (pairs.pixels > segments.area[index]).any():
                 return "a pair is of void, or has more pixels than its segment"
-        elif (np.bincount(index[solid], pairs.pixels[solid], len(segments)) != segments.area).any():
-            return "the pixels of its pairs do not add up to the areas of its segments"
+        else:
+            missing = segments.area - np.bincount(index[solid], pairs.pixels[solid], len(segments))
+            # Pixels of a gt id that its JSON does not list are in the area of a prediction and in no pair.
+            if (missing < 0).any() or (segments is table.gt and missing.any()):
+                return "the pixels of its pairs do not add up to the areas of its segments"
     if not overlapping and (np.bincount(image, pairs.pixels, images) > table.size.prod(1)).any():
         return "an image has more pixels in pairs than in all"
     return ""

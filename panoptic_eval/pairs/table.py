@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal
@@ -103,6 +103,8 @@ class PairTable:
     pred: Segments
     pairs: Pairs
     """Pairs index the segments and go image by image; never void on both sides."""
+    unseen: Int[np.ndarray, "u 2"] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    """Image and category index of gt segments that the JSON lists and that have no pixel, crowds left out."""
     has_masks: bool = True
     """Whether predictions have masks; mask AP does not exist for boxes alone."""
     origin: Origin = Origin("arrays", "arrays")
@@ -146,6 +148,7 @@ def concatenate(tables: Sequence[PairTable]) -> PairTable:
             pred=np.concatenate([shifted(t.pairs.pred, k) for t, k in zip(tables, preds, strict=True)]),
             pixels=np.concatenate([t.pairs.pixels for t in tables]),
         ),
+        unseen=np.concatenate([t.unseen + np.array([k, 0]) for t, k in zip(tables, images, strict=True)]),
     )
 
 
@@ -178,6 +181,7 @@ def take(table: PairTable, images: Int[np.ndarray, " m"]) -> PairTable:
         gt=gt,
         pred=pred,
         pairs=Pairs(gt_new[pairs.gt], pred_new[pairs.pred], pairs.pixels),
+        unseen=np.stack([position[table.unseen[:, 0]], table.unseen[:, 1]], axis=1)[rows_of(table.unseen[:, 0])],
     )
 
 

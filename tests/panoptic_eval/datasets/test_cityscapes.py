@@ -2,11 +2,12 @@ import folders
 import golden
 import numpy as np
 import pytest
+from meanings import meaning_of
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import cityscapes
 from panoptic_eval.errors import InputError
-from panoptic_eval.labels import Listed, resolve
+from panoptic_eval.labels import Listed
 
 IMAGE = "ulm_000000_000019"
 
@@ -36,14 +37,14 @@ def test_the_19_categories(tmp_path):
 def test_what_values_mean(tmp_path):
     gt = cityscapes.read(folders.write_cityscapes(tmp_path, {IMAGE: [[7]]}))
     values = np.array([0, 3, 7, 14, 23, 26, 29, 26000, 26001, 29000, 30001, 33999])
-    meaning, faults = resolve(gt, np.zeros(len(values), int), values)
-    assert faults == ()  # caravans and trailers have instances, and are void all the same
+    meaning, faults = meaning_of(gt, np.zeros(len(values), int), values)
+    assert faults == []  # caravans and trailers have instances, and are void all the same
     named = [None if c < 0 else gt.catalogue.categories[c].name for c in meaning.category]
     road, sky, car, bicycle = "road", "sky", "car", "bicycle"
     assert named == [None, None, road, None, sky, car, None, car, car, None, None, bicycle]
     assert values[meaning.crowd].tolist() == [26]
     assert len(set(meaning.segment.tolist())) == 7  # void is one value
-    _, faults = resolve(gt, np.zeros(1, int), np.array([34]))
+    _, faults = meaning_of(gt, np.zeros(1, int), np.array([34]))
     assert len(faults) == 1
 
 
@@ -97,14 +98,3 @@ def test_numberings_translate():
     assert cityscapes.renumber(train, "id") == backwards
     with pytest.raises(ValueError, match="Cityscapes"):
         cityscapes.renumber(Catalogue((Category(7, "road", False),)), "id")
-
-
-def test_numbers_that_occur_tell_the_numbering():
-    def told(*observed):
-        return cityscapes.coding_by_number(iter(observed), default="id")
-
-    assert told({7, 8}, {26}) == "id"
-    assert told({7, 8}, {0}) == "trainId"
-    assert told({24, 26, 5}) == "id"  # and 5 will be an unknown category
-    assert told({7, 8}, set()) is None
-    assert told(set()) == told() == "id"

@@ -5,10 +5,10 @@ import golden
 import numpy as np
 import pytest
 from folders import CAR, PERSON, SKY
+from meanings import lines, meaning_of
 
 from panoptic_eval.datasets import coco, ground_truth
 from panoptic_eval.errors import InputError
-from panoptic_eval.labels import resolve
 from panoptic_eval.pairs.reference import decode, ids_of
 
 MAP = [[1, 1, 2], [0, 3, 3]]
@@ -24,7 +24,7 @@ def edit(path, change):
 def faults_of(path):
     with pytest.raises(InputError) as error:
         coco.read(path)
-    return [str(fault) for fault in error.value.faults]
+    return lines(error.value)
 
 
 def test_a_ground_truth(tmp_path):
@@ -91,10 +91,13 @@ def test_a_ground_truth_beside_a_prediction_is_chosen_by_its_name(tmp_path):
 
 
 FAULTS = {
-    "image without annotation": (lambda c: c["annotations"].pop(), ("image 7", "no annotation")),
-    "annotation without image": (lambda c: c["images"].pop(), ("annotations[1]", "image 7", "not in images")),
-    "id of the other type": (lambda c: c["images"][1].update(id="7"), ("annotations[1]", "image 7", 'string "7"')),
-    "image twice": (lambda c: c["images"].append(c["images"][0]), ("images[2]", "id 12", "already")),
+    "no annotation at all": (lambda c: c["annotations"].clear(), ("annotations is empty",)),
+    "two annotations of an image": (
+        lambda c: c["annotations"].append({**c["annotations"][0], "segments_info": []}),
+        ("annotations[2]", "image 12", "differs"),
+    ),
+    "image twice": (lambda c: c["images"].append({"id": 12, "height": 3}), ("images[2]", "id 12", "already")),
+    "size of a continent": (lambda c: c["images"][0].update(height=2**31), ("images[0]", "3 x 2147483648 pixels")),
     "image without id": (lambda c: c["images"][0].pop("id"), ("images[0]", '"id"')),
     "size of nothing": (lambda c: c["images"][0].update(height=0), ("images[0]", "3 x 0 pixels")),
     "size of a kind": (lambda c: c["images"][0].update(width="3"), ("images[0]", "width")),
@@ -102,8 +105,12 @@ FAULTS = {
     "categories of nothing": (lambda c: c.update(categories=[]), ("categories",)),
     "category without name": (lambda c: c["categories"][1].pop("name"), ("categories[1]", "name")),
     "category of no kind": (lambda c: c["categories"][1].pop("isthing"), ("categories[1]", "isthing")),
-    "category twice": (lambda c: c["categories"].append(c["categories"][0]), ("categories[3]", "id 7", "already")),
-    "category below": (lambda c: c["categories"][1].update(id=-4), ("categories[1]", "id -4", "0 or more")),
+    "category twice": (
+        lambda c: c["categories"].append({**c["categories"][0], "name": "x"}),
+        ("categories[3]", "id 7", "already"),
+    ),
+    "category below": (lambda c: c["categories"][1].update(id=-4), ("categories[1]", "id -4", "expected 0")),
+    "category beyond": (lambda c: c["categories"][1].update(id=2**63), ("categories[1]", str(2**63), "expected 0")),
     "category unknown": (
         lambda c: c["annotations"][0]["segments_info"][0].update(category_id=5),
         ("annotations[0]", "image 12", "segment 2", "category_id 5", "7, 4, 9"),
@@ -124,10 +131,10 @@ def test_each_fault_has_its_message(tmp_path, name):
 
 def test_all_faults_come_at_once(tmp_path):
     path = folders.write_coco(tmp_path / "gt.json", {12: (MAP, INFO), 7: (MAP, INFO)})
-    for name in ("category unknown", "image without annotation", "category twice", "file outside"):
+    for name in ("category unknown", "image twice", "size of nothing", "file outside"):
         edit(path, FAULTS[name][0])
     text = "\n".join(faults_of(path))
-    for name in ("category unknown", "image without annotation", "category twice", "file outside"):
+    for name in ("category unknown", "image twice", "size of nothing", "file outside"):
         assert all(part in text for part in FAULTS[name][1])
 
 
@@ -139,16 +146,16 @@ def test_without_the_folder_of_pngs(tmp_path):
     assert "cannot be read" in faults_of(tmp_path / "none.json")[0]
 
 
-def meaning_of(gt):
+def first_of(gt):
     ids = ids_of(decode(gt.maps[0].png.read_bytes()))[0]
-    meaning, faults = resolve(gt, np.zeros(len(ids.id), int), ids.id)
-    assert faults == ()
+    meaning, faults = meaning_of(gt, np.zeros(len(ids.id), int), ids.id)
+    assert faults == []
     return ids, meaning
 
 
 def test_panopticapi_s_photograph():
     gt = coco.read(golden.folder("panopticapi") / "gt.json")
-    ids, meaning = meaning_of(gt)
+    ids, meaning = first_of(gt)
     assert len(gt.catalogue) == 133
     assert gt.maps[0].size == (427, 640)
     segments = meaning.segment >= 0
@@ -161,7 +168,7 @@ def test_cityscapes_that_lists_no_categories():
     gt = ground_truth(golden.folder("deeplab2_cityscapes_format"))
     listed = [(c["id"], c["name"], bool(c["isthing"])) for c in numbers["parameters"]["categories"]]
     assert [(c.id, c.name, c.isthing) for c in gt.catalogue.categories] == listed
-    ids, meaning = meaning_of(gt)
+    ids, meaning = first_of(gt)
     expected = numbers["expected"]["pixels_per_id"]
     assert dict(zip(map(str, ids.id), ids.area, strict=True)) == expected
     assert ids.id[meaning.crowd].tolist() == [26]

@@ -1,10 +1,10 @@
 import folders
 import numpy as np
 import pytest
+from meanings import meaning_of
 
 from panoptic_eval.datasets import idd
 from panoptic_eval.errors import InputError
-from panoptic_eval.labels import resolve
 
 
 def test_images_are_named_by_drive(tmp_path):
@@ -31,12 +31,12 @@ def test_the_26_categories():
 def test_what_values_mean(tmp_path):
     gt = idd.read(folders.write_idd(tmp_path, {"1/a": [[0]]}))
     values = np.array([0, 4, 25, 255, 4000, 4001, 12999])
-    meaning, faults = resolve(gt, np.zeros(len(values), int), values)
-    assert faults == ()
+    meaning, faults = meaning_of(gt, np.zeros(len(values), int), values)
+    assert faults == []
     assert [None if c < 0 else int(gt.catalogue.ids[c]) for c in meaning.category] == [0, 4, 25, None, 4, 4, 12]
     assert values[meaning.crowd].tolist() == [4]
     assert meaning.segment.tolist() == [0, 4, 25, -1, 4000, 4001, 12999]
-    _, faults = resolve(gt, np.zeros(2, int), np.array([26, 26000]))
+    _, faults = meaning_of(gt, np.zeros(2, int), np.array([26, 26000]))
     assert len(faults) == 2  # ids that an interpolating resize has invented are found
 
 

@@ -3,18 +3,19 @@ import json
 import folders
 import numpy as np
 import pytest
+from meanings import meaning_of
 
 from panoptic_eval.datasets import mapillary
 from panoptic_eval.errors import InputError
-from panoptic_eval.labels import Encoded, Listed, resolve
+from panoptic_eval.labels import Encoded, Listed
 
 BIRD, VOID, SKY, CAR = (label * 256 for label in range(4))
 
 
 def ids_of(gt, *values):
     """Category id of each value; None is void."""
-    meaning, faults = resolve(gt, np.zeros(len(values), int), np.array(values))
-    assert faults == ()
+    meaning, faults = meaning_of(gt, np.zeros(len(values), int), np.array(values))
+    assert faults == []
     return [None if c < 0 else int(gt.catalogue.ids[c]) for c in meaning.category]
 
 
@@ -37,10 +38,10 @@ def test_a_value_is_label_times_256_and_instance(tmp_path):
     gt = mapillary.read(folders.write_mapillary(tmp_path, {"a": [[0]]}))
     values = (BIRD, BIRD + 255, VOID, VOID + 5, SKY, CAR, CAR + 1)  # 0 is the first bird; not 255 but 256 divides
     assert ids_of(gt, *values) == [1, 1, None, None, 3, 4, 4]
-    meaning, _ = resolve(gt, np.zeros(2, int), np.array([CAR, CAR + 1]))
+    meaning, _ = meaning_of(gt, np.zeros(2, int), np.array([CAR, CAR + 1]))
     assert len(set(meaning.segment.tolist())) == 2
     assert not meaning.crowd.any()
-    _, faults = resolve(gt, np.zeros(1, int), np.array([4 * 256]))
+    _, faults = meaning_of(gt, np.zeros(1, int), np.array([4 * 256]))
     assert len(faults) == 1
 
 
@@ -123,8 +124,8 @@ def test_nothing_but_photographs(tmp_path):
 CONFIGS = {
     "no labels": ({}, '"labels"'),
     "no objects": ({"labels": [3]}, r"labels\[0\]"),
-    "no name": ({"labels": [{"instances": True}]}, r'labels\[0\].*"name"'),
-    "no kind": ({"labels": [{"name": "x"}]}, r'labels\[0\].*"instances"'),
+    "no name": ({"labels": [{"instances": True}]}, r'"name".*labels\[0\]'),
+    "no kind": ({"labels": [{"name": "x"}]}, r'"instances".*labels\[0\]'),
     "none evaluated": ({"labels": [{"name": "x", "instances": True, "evaluate": False}]}, "no label is evaluated"),
 }
 
@@ -134,7 +135,7 @@ def test_faults_of_the_config(tmp_path, name):
     config, message = CONFIGS[name]
     root = folders.write_mapillary(tmp_path, {"a": [[0]]})
     folders.write_json(root / "config.json", {"version": "1.2", **config})
-    with pytest.raises(InputError, match=rf"(?s)config\.json.*{message}"):
+    with pytest.raises(InputError, match=rf"(?s)(?=.*config\.json).*{message}"):
         mapillary.read(root)
 
 

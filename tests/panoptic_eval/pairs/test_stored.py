@@ -195,7 +195,7 @@ FORGED = {
     "images out of order": add_to("panoptic.gt.image", 0, 3),
     "a category out of range": add_to("panoptic.gt.category_id", 0, 10**6),
     "a pixel more": add_to("panoptic.pairs.pixels", 0, 1),
-    "a pixel of area more": add_to("panoptic.pred.area", 0, 1),
+    "a pixel of area more": add_to("panoptic.gt.area", 0, 1),
     "an image without pixels": add_to("panoptic.images.height", 0, -(10**6)),
     "an image too small": lambda a, h: a.update({"panoptic.images.height": np.ones(4, int)}),
     "an id twice": lambda a, h: a.update({"panoptic.gt.id": np.ones_like(a["panoptic.gt.id"])}),

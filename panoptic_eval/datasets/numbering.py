@@ -1,0 +1,148 @@
+"""How predictions number categories: as the ground truth, by name, by position, or in another way of the data set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.datasets import FORMATS
+from panoptic_eval.errors import Faults
+
+CategoryIds = Literal["auto", "id", "position", "label", "trainId"]
+"""auto: by the names that the JSON gives, else as in the ground truth. id: the data set's ids. position: 0 to n - 1 in
+the order of the ground truth's categories. label: one less than the id, as Mapillary's own files. trainId: Cityscapes'.
+"""
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """A numbering of the ground truth's categories."""
+
+    catalogue: Catalogue
+    """The ground truth's categories in its order, with the numbers that predictions use."""
+    note: str = ""
+    """What to add to a source, for people."""
+
+
+def numberings(catalogue: Catalogue) -> dict[str, Catalogue]:
+    """All numberings of a catalogue, by name."""
+    of_format = {name: c for f in FORMATS for name, c in f.renumber(catalogue).items()}
+    by = {"id": catalogue, "position": _numbered(catalogue, range(len(catalogue)))}
+    if catalogue.ids.min() > 0:
+        by["label"] = _numbered(catalogue, (catalogue.ids - 1).tolist())
+    return {**by, **of_format}
+
+
+def choose_numbering(
+    catalogue: Catalogue,
+    wanted: CategoryIds,
+    where: Path,
+    declared: Sequence[Category],
+    observed: Iterable[set[int]],
+    faults: Faults,
+) -> Numbering:
+    """How a prediction numbers the ground truth's categories.
+
+    Args:
+        catalogue: the ground truth's.
+        wanted: what the user says.
+        where: the prediction, for messages.
+        declared: the prediction's own categories, if it has any.
+        observed: category numbers that occur; looked at only as far as needed.
+        faults: gets a choice that does not exist or cannot be made.
+    """
+    all_ = numberings(catalogue)
+    of_format = {name: c for f in FORMATS for name, c in f.renumber(catalogue).items()}
+    if wanted != "auto":
+        if wanted not in all_:
+            faults.add(f"{where}: category-ids is {wanted}; expected {' or '.join(all_)} for this ground truth")
+        return Numbering(all_.get(wanted, catalogue), f", categories by {wanted}")
+    by_name = _by_name(catalogue, declared)
+    if by_name is not None:
+        if by_name == catalogue:
+            return Numbering(catalogue)
+        name = next((name for name, c in all_.items() if c == by_name), None)
+        if name not in of_format:
+            faults.warn(f"{where}: its categories have other numbers than the ground truth's; read by their names")
+        return Numbering(by_name, f", categories by {name or 'name'}")
+    if not of_format:
+        numbers = set().union(*observed) if declared or _is_short(observed) else set()
+        _point_out(catalogue, where, declared, numbers, faults)
+        return Numbering(catalogue)
+    choice = _best_by_name(of_format, declared) or _best_by_number(of_format, observed, catalogue)
+    if choice is None:
+        names = " or ".join(of_format)
+        faults.add(f"{where}: its categories may be numbered by {names}; expected --category-ids to say which")
+    return Numbering(of_format.get(choice or "", catalogue), f", categories by {choice or 'id'}")
+
+
+def _is_short(observed: Iterable[set[int]]) -> bool:
+    """Whether the numbers are at hand, so that no PNG has to be decoded for them."""
+    return isinstance(observed, Sequence)
+
+
+def _point_out(
+    catalogue: Catalogue, where: Path, declared: Sequence[Category], numbers: set[int], faults: Faults
+) -> None:
+    """What may be meant otherwise: numbers that look like positions, other names for the same numbers."""
+    ids = set(catalogue.ids.tolist())
+    if numbers - ids and numbers <= set(range(len(catalogue))):
+        faults.add(
+            f"{where}: its categories are numbered from 0 to {len(catalogue) - 1}, as positions in the list of "
+            f"{len(catalogue)} categories are; if they are, give --category-ids position",
+            likely_cause=True,
+        )
+    theirs = {c.id: c.name for c in declared}
+    pairs = [(c.id, theirs[c.id], c.name) for c in catalogue.categories if c.id in theirs]
+    other = [(id_, a, b) for id_, a, b in pairs if a.casefold() != b.casefold()]
+    if other:
+        id_, a, b = other[0]
+        faults.warn(
+            f"{where}: {len(other)} of {len(pairs)} categories have other names than in the ground truth "
+            f"(category {id_} is {a!r} here, {b!r} there)"
+        )
+
+
+def _by_name(catalogue: Catalogue, declared: Sequence[Category]) -> Catalogue | None:
+    """The catalogue with the numbers that a prediction gives its names; None unless it has each name once."""
+    count = Counter(c.name.casefold() for c in declared)
+    number = {c.name.casefold(): c.id for c in declared}
+    names = [c.name.casefold() for c in catalogue.categories]
+    if len(set(names)) < len(names) or any(count[name] != 1 for name in names):
+        return None
+    return _numbered(catalogue, [number[name] for name in names])
+
+
+def _best_by_name(numberings: Mapping[str, Catalogue], declared: Sequence[Category]) -> str | None:
+    """The numbering that agrees with most of the declared names; None if no other does less."""
+    named = {(c.id, c.name.casefold()) for c in declared}
+    agreeing = {name: len(named & {(k.id, k.name.casefold()) for k in c.categories}) for name, c in numberings.items()}
+    return _only_largest(agreeing)
+
+
+def _best_by_number(numberings: Mapping[str, Catalogue], observed: Iterable[set[int]], own: Catalogue) -> str | None:
+    """The numbering that has more of the numbers that occur, looked at until one does; None if all have as many.
+
+    Without any number it is the ground truth's own.
+    """
+    seen: set[int] = set()
+    for numbers in observed:
+        seen |= numbers
+        having = {name: len(seen & set(c.ids.tolist())) for name, c in numberings.items()}
+        if (choice := _only_largest(having)) is not None:
+            return choice
+    return None if seen else next(name for name, c in numberings.items() if c == own)
+
+
+def _only_largest(counts: Mapping[str, int]) -> str | None:
+    largest = max(counts.values(), default=0)
+    names = [name for name, count in counts.items() if count == largest]
+    return names[0] if len(names) == 1 else None
+
+
+def _numbered(catalogue: Catalogue, ids: Iterable[int]) -> Catalogue:
+    return Catalogue(tuple(replace(c, id=id_) for c, id_ in zip(catalogue.categories, ids, strict=True)))
