@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,12 @@ from panoptic_eval import __version__
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.datasets.numbering import CategoryIds
 from panoptic_eval.errors import SHOWN, InputError
-from panoptic_eval.evaluation import count, load, merge, rescore, store, store_tables
+from panoptic_eval.evaluation import count, load, merge, rescore, store
 from panoptic_eval.outputs import csv, markdown
 from panoptic_eval.pairs import slow_because
 from panoptic_eval.predictions import read_predictions
 from panoptic_eval.rules import Rules
+from panoptic_eval.run_folder import RunFolder
 from panoptic_eval.score import Tables
 from panoptic_eval.text import abbreviated, printable
 
@@ -170,8 +171,8 @@ def _protocol(options: Rules) -> Rules:
 
 
 def _merge(options: Merge) -> str:
-    tables = merge([load(folder) for folder in options.shards])
-    return _finish(tables, options)
+    with _claimed(options.out) as out:
+        return _finish(merge([load(folder) for folder in options.shards]), options, out)
 
 
 def _compare(options: Compare) -> str:
@@ -193,7 +194,8 @@ def _score(options: Score) -> str:
     if options.pairs is not None:
         if options.pred is not None or options.gt is not None:
             raise InputError("--pairs takes the place of --pred and --gt; give the one or the others")
-        return _finish(load(options.pairs), options)
+        with _claimed(options.out) as out:
+            return _finish(load(options.pairs), options, out)
     if options.pred is None or options.gt is None:
         raise InputError("--pred and --gt are needed (or --pairs, to score again)")
     if options.shard is not None and options.out is None:
@@ -201,6 +203,7 @@ def _score(options: Score) -> str:
     if reason := slow_because():
         print(f"panoptic-eval: {reason}", file=sys.stderr)
     with ExitStack() as stack:
+        out = stack.enter_context(_claimed(options.out))
         gt = ground_truth(
             options.gt,
             root=options.root,
@@ -221,22 +224,27 @@ def _score(options: Score) -> str:
             missing=options.missing,
             strict=options.strict,
             shard=_shard(options.shard),
-            out=options.out,
+            out=out,
             executor=None if options.dask is None else _dask(options.dask, stack),
             workers=options.workers,
             progress=not options.quiet,
         )
-    if options.shard is not None and options.out is not None:
-        store_tables(tables, options.out)
-        return f"shard {options.shard}: {len(tables.panoptic)} images, stored in {options.out} for panoptic-eval merge"
-    return _finish(tables, options)
+        if options.shard is None or out is None:
+            return _finish(tables, options, out)
+        store(None, tables, out)
+    return f"shard {options.shard}: {len(tables.panoptic)} images, stored in {options.out} for panoptic-eval merge"
 
 
-def _finish(tables: Tables, options: Score | Merge) -> str:
+def _claimed(out: Path | None) -> AbstractContextManager[RunFolder | None]:
+    """The folder of --out, for this run alone; None without --out."""
+    return nullcontext() if out is None else RunFolder(out)
+
+
+def _finish(tables: Tables, options: Score | Merge, out: RunFolder | None) -> str:
     """Score tables, store them if asked to, and say what to print."""
     report = rescore(tables, _protocol(options))
-    if options.out is not None:
-        store(report, tables, options.out)
+    if out is not None:
+        store(report, tables, out)
     about = report.provenance
     missing = report.protocol["missing_images"]
     done_to = {"empty": "count as predicted void", "skip": "are left out"}.get(report.protocol["missing"])

@@ -21,7 +21,7 @@ import numpy as np
 from panoptic_eval import pairs
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import Faults, InputError, PngError
-from panoptic_eval.files import write_atomically
+from panoptic_eval.files import read_regular
 from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.outputs import csv, json
 from panoptic_eval.pairs import stored
@@ -32,10 +32,13 @@ from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable, concate
 from panoptic_eval.predictions import Predictions, read_predictions
 from panoptic_eval.report import Report
 from panoptic_eval.rules import DEFAULT, Rules
+from panoptic_eval.run_folder import JOURNAL, REPORT, RunFolder, opened
 from panoptic_eval.score import Tables, score
 
 Shard = tuple[int, int]
 """Which part of how many, from 1: the images of a data set in equal runs."""
+PNG_LIMIT = 2 << 30
+"""Bytes of the largest PNG that is read: more than the most pixels that are taken can need."""
 IN_FLIGHT = 256
 """Jobs handed to the executor at a time: enough for a cluster, few enough to take back."""
 
@@ -68,20 +71,21 @@ def evaluate(
     Raises:
         InputError: every fault that was found in the input.
     """
-    out = None if out is None else Path(out)
-    tables = count(
-        pred,
-        gt,
-        missing=missing,
-        strict=strict,
-        out=out,
-        executor=executor,
-        workers=workers,
-        progress=progress,
-    )
-    report = rescore(tables, rules)
-    if out is not None:
-        store(report, tables, out)
+    with ExitStack() as stack:
+        folder = None if out is None else stack.enter_context(opened(out))
+        tables = count(
+            pred,
+            gt,
+            missing=missing,
+            strict=strict,
+            out=folder,
+            executor=executor,
+            workers=workers,
+            progress=progress,
+        )
+        report = rescore(tables, rules)
+        if folder is not None:
+            store(report, tables, folder)
     return report
 
 
@@ -106,28 +110,36 @@ def rescore(tables: Tables, rules: Rules = DEFAULT) -> Report:
     return score(tables, rules, provenance=provenance, warnings=warnings)
 
 
-def store(report: Report, tables: Tables, out: Path) -> None:
-    """Write the pair tables, the CSV files, and report.json last, so that it says that all is there."""
-    store_tables(tables, out)
-    csv.write(report, out)
-    json.write(report, out / "report.json")
+def store(report: Report | None, tables: Tables, out: RunFolder | Path | str) -> None:
+    """Replace the results in a folder by these, all of them or none.
+
+    Args:
+        report: of the tables; None for those of a shard, whose folder must not look like a whole run's.
+        tables: of the run.
+        out: its folder; results of an earlier run are removed.
+
+    Raises:
+        InputError: the folder cannot be written to, is another run's at the moment, or holds files of another program.
+    """
+    with opened(out) as folder:
+        content = stored.pack({name: t for name, t in vars(tables).items() if t is not None}, folder.path)
+
+        def write(staged: Path) -> None:
+            (staged / stored.NAME).write_bytes(content)
+            if report is not None:
+                csv.write(report, staged)
+                json.write(report, staged / REPORT)
+
+        folder.replace(write)
 
 
-def store_tables(tables: Tables, out: Path) -> None:
-    """Write the pair tables alone, as a shard's run does; a report of other tables is removed first."""
-    content = stored.pack({name: table for name, table in vars(tables).items() if table is not None}, out)
-    (out / "report.json").unlink(missing_ok=True)
-    write_atomically(out / stored.NAME, content)
-    (out / "pairs.journal").unlink(missing_ok=True)
-
-
-def load(out: Path) -> Tables:
+def load(out: Path | str) -> Tables:
     """Read the tables that an evaluation with `out` stored.
 
     Raises:
         InputError: there are none, or they are damaged.
     """
-    return Tables(**stored.load(out / stored.NAME))
+    return Tables(**stored.load(Path(out) / stored.NAME))
 
 
 def merge(shards: Sequence[Tables]) -> Tables:
@@ -181,7 +193,7 @@ def count(
     missing: Missing = "error",
     strict: bool = False,
     shard: Shard = (1, 1),
-    out: Path | str | None = None,
+    out: RunFolder | Path | str | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
     progress: bool = False,
@@ -194,6 +206,9 @@ def count(
     if not 1 <= shard[0] <= shard[1]:
         raise InputError(f"shard {shard[0]}/{shard[1]} does not exist; expected 1/n to n/n")
     gt_maps = gt if isinstance(gt, LabelMaps) else ground_truth(gt)
+    others = [m.image_id for m in gt_maps.maps if type(m.image_id) not in (int, str)]
+    if others:  # no file holds them: said before anything is counted
+        raise InputError(f"image id {others[0]!r} is of type {type(others[0]).__name__}; expected int or str")
     predictions = pred if isinstance(pred, Predictions) else read_predictions(pred, gt_maps)
     read_warnings = (*gt_maps.warnings, *predictions.warnings)
     if strict and read_warnings:
@@ -202,7 +217,7 @@ def count(
         if executor is None:
             executor = ThreadPoolExecutor(workers or os.cpu_count() or 1)
             stack.callback(executor.shutdown, cancel_futures=True)
-        journal = None if out is None else stack.enter_context(Journal(Path(out) / "pairs.journal"))
+        journal = None if out is None else stack.enter_context(Journal(stack.enter_context(opened(out)).path / JOURNAL))
 
         def walk(side: LabelMaps, what: str) -> PairTable:
             return _count_side(
@@ -265,7 +280,7 @@ def count_job(job: Job) -> Counted:
         if label_map is None:
             continue
         try:
-            contents.append(label_map.png.read_bytes())
+            contents.append(read_regular(label_map.png, PNG_LIMIT))
         except OSError as error:
             return Counted(
                 None, "", faults=(f"{side} image {label_map.image_id!r}: {label_map.png} cannot be read ({error})",)

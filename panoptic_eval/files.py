@@ -14,7 +14,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
         Path(name).chmod(0o644)  # mkstemp's 0o600 is for secrets
         Path(name).replace(path)
     except BaseException:
@@ -28,12 +28,21 @@ def read_regular(path: Path, limit: int) -> bytes:
     Raises:
         OSError: it cannot be read, or is of another kind or larger.
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as file:  # O_NONBLOCK: opening a pipe would wait for a writer
+    with open(path, "rb", opener=_regular) as file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is no regular file")
-        content = file.read(limit + 1) if status.st_size <= limit else b""
-    if status.st_size > limit or len(content) > limit:
-        raise OSError(f"it has {max(status.st_size, len(content))} bytes; {limit} are the most that is read")
+        if status.st_size > limit:
+            raise OSError(f"it has {status.st_size} bytes; {limit} are the most that is read")
+        content = file.read(status.st_size + 1)
+        while len(content) > status.st_size and (more := file.read(1 << 20)):  # it grows, or is of /proc
+            content += more
+            if len(content) > limit:
+                raise OSError(f"it grows beyond {limit} bytes, the most that is read")
     return content
+
+
+def _regular(path: str, flags: int) -> int:
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # else opening a pipe waits for a writer
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    raise OSError("it is no regular file")

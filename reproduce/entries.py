@@ -31,6 +31,7 @@ from panoptic_eval import datasets
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import count, rescore, store
 from panoptic_eval.labels import LabelMaps
+from panoptic_eval.run_folder import RunFolder
 from panoptic_eval.score import Tables
 from reproduce.arms import CHECKPOINTS
 from reproduce.provenance import provenance
@@ -177,9 +178,11 @@ def predict_all(checkpoint: Path, gt: LabelMaps, out: Path, *, device: str | Non
 
 def counted(predictions: Path, gt: LabelMaps, out: Path | None) -> Tables:
     """Pair tables of a directory of predictions, stored with their report if `out` is given."""
-    tables = count(predictions, gt, out=out)
-    if out is not None:
-        store(rescore(tables), tables, out)
+    if out is None:
+        return count(predictions, gt)
+    with RunFolder(out) as folder:
+        tables = count(predictions, gt, out=folder)
+        store(rescore(tables), tables, folder)
     return tables
 
 

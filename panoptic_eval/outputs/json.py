@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from panoptic_eval.errors import InputError
-from panoptic_eval.files import write_atomically
+from panoptic_eval.files import read_regular, write_atomically
 from panoptic_eval.report import Report
 
 FORMAT = 2
+LIMIT = 4 << 30
+"""Bytes of the largest report that is read."""
 WITH_SCORES = ("scores", "intervals", "categories", "size_percentiles", "per_image")
 """Parts of a report in which null is a score that is undefined."""
 
 
 def encode(report: Report) -> bytes:
     """The contents of report.json: undefined scores are null."""
-    return orjson.dumps({"format": FORMAT, **_nulls(vars(report))}, option=orjson.OPT_INDENT_2) + b"\n"
+    content = {"format": FORMAT, **_nulls(vars(report))}
+    try:
+        return f"{json.dumps(content, indent=2, ensure_ascii=False)}\n".encode()
+    except UnicodeEncodeError:  # names of files that are no text
+        return f"{json.dumps(content, indent=2)}\n".encode()
 
 
 def write(report: Report, path: Path) -> None:
@@ -36,11 +41,11 @@ def read(path: Path) -> Report:
     """
     file = path / "report.json" if path.is_dir() else path
     try:
-        data = orjson.loads(file.read_bytes())
+        data = json.loads(read_regular(file, LIMIT))
         version = data.pop("format")
         if version == FORMAT:
             return Report(**{key: _nans(value) if key in WITH_SCORES else value for key, value in data.items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{file}: is no report ({error}); expected a report.json that panoptic-eval wrote") from error
     raise InputError(f"{file}: is a report of format {version!r}; expected format {FORMAT}: score the run again")
 

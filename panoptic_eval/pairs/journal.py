@@ -1,47 +1,80 @@
 """Finished images, kept as they finish, so that an interrupted run goes on where it stopped.
 
-An append-only file of records. A record that a kill tore apart is at the end, fails its checksum, and is cut off.
-Each names the digest of the files that it is of, so that a file that changed since is counted anew.
+A file of records that only grows. A record that a kill tore, or that is damaged, fails its checksum; it and what
+follows are cut off and counted anew. Each names the digest of the files that it is of, so that a file that changed
+since is counted anew, too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
-import zlib
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import orjson
 
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import read_regular
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 
-_HEAD = struct.Struct("<II")  # payload's length, its CRC
+SIGN = b"panoptic-eval journal "
+HEAD = SIGN + b"2\n"
+LIMIT = 64 << 30
+"""Bytes of the largest journal that is read."""
+_RECORD = struct.Struct("<Q16s")  # length and checksum of what follows
 
 
 class Journal:
     """Counts of images, by a key that tells the image, each with the digest of its files.
 
     Raises:
-        OSError: the file cannot be read or written.
+        InputError: the file is of another program, or cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
-        self._file.seek(0)
-        data = self._file.read()
+        self._path = path
         self._kept: dict[str, tuple[str, IdCounts]] = {}
-        at = 0
-        while at + _HEAD.size <= len(data):
-            length, crc = _HEAD.unpack_from(data, at)
-            payload = data[at + _HEAD.size : at + _HEAD.size + length]
-            if len(payload) < length or zlib.crc32(payload) != crc:
+        try:
+            data = read_regular(path, LIMIT) if path.exists() else b""
+            if not (data.startswith(SIGN) or SIGN.startswith(data)):
+                raise InputError(f"{path}: is no journal of panoptic-eval; expected another folder, or no such file")
+            end = self._read(data) if data.startswith(HEAD) else 0
+            self._file = path.open("r+b" if data else "wb", buffering=0)
+            self._file.truncate(end)
+            self._file.seek(end)
+            if not end:
+                self._write(HEAD)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def _read(self, data: bytes) -> int:
+        """Keep the records up to the first one that is torn or damaged; returns where that one begins."""
+        at = len(HEAD)
+        while at + _RECORD.size <= len(data):
+            length, checksum = _RECORD.unpack_from(data, at)
+            payload = data[at + _RECORD.size : at + _RECORD.size + length]
+            if len(payload) < length or _checksum(payload) != checksum:
                 break
-            key, digest, counts = _unpack(payload)
+            try:
+                key, digest, counts = _unpack(payload)
+            except (ValueError, KeyError, TypeError):  # whoever wrote it, its checksum fits
+                break
             self._kept[key] = digest, counts
-            at += _HEAD.size + length
-        self._file.truncate(at)
+            at += _RECORD.size + length
+        return at
+
+    def _write(self, content: bytes) -> None:
+        written = 0
+        while written < len(content):
+            written += self._file.write(content[written:])
+
+    def _cannot(self, error: OSError) -> InputError:
+        return InputError(
+            f"{self._path}: finished images cannot be kept there: {error.strerror or error}; "
+            "expected a folder with room, and the right to write to it"
+        )
 
     def digest(self, key: str) -> str | None:
         """Digest of the files that an image's kept counts are of; None where none are kept."""
@@ -52,10 +85,16 @@ class Journal:
         return self._kept[key][1]
 
     def add(self, key: str, digest: str, counts: IdCounts) -> None:
-        """Keep an image's counts; they survive a kill of the process once this returns."""
+        """Keep an image's counts; they survive a kill of the process once this returns.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
         payload = _pack(key, digest, counts)
-        self._file.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
-        self._file.flush()
+        try:
+            self._write(_RECORD.pack(len(payload), _checksum(payload)) + payload)
+        except OSError as error:
+            raise self._cannot(error) from error
 
     def __enter__(self) -> Journal:
         return self
@@ -63,7 +102,14 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        empty = self._file.tell() <= len(HEAD)
         self._file.close()
+        if empty:
+            self._path.unlink(missing_ok=True)
+
+
+def _checksum(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=16).digest()
 
 
 def _pack(key: str, digest: str, counts: IdCounts) -> bytes:
@@ -89,4 +135,5 @@ def _unpack(payload: bytes) -> tuple[str, str, IdCounts]:
         array = np.frombuffer(data, dtype, count, at).reshape(shape)
         arrays.append(array)
         at += array.nbytes
-    return head["key"], head["digest"], IdCounts(height, width, Ids(*arrays[:3]), Ids(*arrays[3:6]), Pairs(*arrays[6:]))
+    counts = IdCounts(height, width, Ids(*arrays[:3]), Ids(*arrays[3:6]), Pairs(*arrays[6:]))
+    return head["key"], head["digest"], counts

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from panoptic_eval.pairs.journal import Journal
+from panoptic_eval.errors import InputError
+from panoptic_eval.pairs.journal import SIGN, Journal
 from panoptic_eval.pairs.reference import count_labels
 
 
@@ -58,3 +59,48 @@ def test_a_damaged_record_does_not_count(tmp_path):
     (tmp_path / "j").write_bytes(data)
     with Journal(tmp_path / "j") as journal:
         assert journal.digest("one") is None
+
+
+def test_damage_anywhere_costs_counting_again_and_nothing_else(tmp_path):
+    path = tmp_path / "j"
+    with Journal(path) as journal:
+        journal.add("one", "abc", counts(1))
+        journal.add("two", "def", counts(2))
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for at in {0, 22, *rng.integers(0, len(whole), 300).tolist()}:
+        data = bytearray(whole)
+        data[at] ^= 1 << rng.integers(8)
+        path.write_bytes(data)
+        if at < len(SIGN):
+            with pytest.raises(InputError, match="j: is no journal of panoptic-eval"):
+                Journal(path)
+            assert path.read_bytes() == bytes(data)
+            continue
+        with Journal(path) as journal:
+            for key, digest, seed in (("one", "abc", 1), ("two", "def", 2)):
+                if journal.digest(key) is not None:
+                    assert journal.digest(key) == digest
+                    assert_equal(journal.counts(key), counts(seed))
+
+
+def test_a_journal_of_another_version_is_begun_anew(tmp_path):
+    (tmp_path / "j").write_bytes(SIGN + b"1\nwhatever")
+    with Journal(tmp_path / "j") as journal:
+        journal.add("one", "abc", counts(1))
+    with Journal(tmp_path / "j") as journal:
+        assert journal.digest("one") == "abc"
+
+
+def test_a_file_of_somebody_else_is_left_alone(tmp_path):
+    for content in (b"mine", b"{}", bytes(1000)):
+        (tmp_path / "j").write_bytes(content)
+        with pytest.raises(InputError, match="is no journal"):
+            Journal(tmp_path / "j")
+        assert (tmp_path / "j").read_bytes() == content
+
+
+def test_a_journal_without_an_image_is_not_left(tmp_path):
+    with Journal(tmp_path / "j"):
+        assert (tmp_path / "j").exists()
+    assert not (tmp_path / "j").exists()

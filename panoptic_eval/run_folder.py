@@ -1,0 +1,197 @@
+"""The folder that --out names: claimed by one run at a time, and its results replaced as a whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from panoptic_eval.errors import InputError
+from panoptic_eval.pairs import stored
+from panoptic_eval.pairs.journal import SIGN as JOURNAL_SIGN
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs with one folder are not told of each other
+    fcntl = None  # type: ignore[assignment]
+
+REPORT = "report.json"
+REPORT_SIGN = b'{\n  "format": '
+RESULTS = (stored.NAME, "per_category.csv", "per_image.csv", "size_percentiles.csv", REPORT)
+"""Files of a run in the order in which they are put in place: the report comes last and says that all is there."""
+JOURNAL = "pairs.journal"
+LOCK = ".panoptic-eval.lock"
+STAGED = ".panoptic-eval.staged."
+LEFTOVER = re.compile(rf"\.({'|'.join(map(re.escape, RESULTS))})\.[a-z0-9_]{{8}}")
+"""Names of temporary files that `write_atomically` makes of results."""
+
+
+class RunFolder:
+    """A folder for the results of one run. Nobody else's file in it is touched.
+
+    Raises:
+        InputError: another run has it, it cannot be written to, or it holds a file of another program under a name
+            that is needed.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __enter__(self) -> RunFolder:
+        self._is_new = not self.path.exists()
+        with self._named():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.path / LOCK)
+        if self._lock is None:
+            raise InputError(
+                f"{self.path}: another run is writing its results there; expected another folder, or to wait for it"
+            )
+        try:
+            self._check_files()
+            with self._named():
+                self._remove_leftovers()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            (self.path / LOCK).unlink()
+        if self._lock is not None:
+            os.close(self._lock)
+        if self._is_new:
+            with suppress(OSError):  # it holds something
+                self.path.rmdir()
+
+    def replace(self, write: Callable[[Path], None]) -> None:
+        """Replace the results by what `write` puts into an empty folder; those that it leaves out are removed.
+
+        A kill at any moment leaves the old tables or the new ones, and a report only beside its own tables.
+
+        Raises:
+            InputError: the disk is full, or the folder cannot be written to any more.
+        """
+        with self._named():
+            staged = Path(tempfile.mkdtemp(dir=self.path, prefix=STAGED))
+            try:
+                write(staged)
+                names = [name for name in RESULTS if (staged / name).exists()]
+                if stored.NAME in names and _same(staged / stored.NAME, self.path / stored.NAME):
+                    names.remove(stored.NAME)
+                    gone = set(RESULTS) - {stored.NAME, *names}
+                else:
+                    gone = {REPORT, *RESULTS} - (set(names) - {REPORT})
+                for name in (name for name in reversed(RESULTS) if name in gone):
+                    (self.path / name).unlink(missing_ok=True)
+                for name in names:
+                    (staged / name).replace(self.path / name)
+                (self.path / JOURNAL).unlink(missing_ok=True)
+            finally:
+                shutil.rmtree(staged, ignore_errors=True)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the folder in errors of the system."""
+        try:
+            yield
+        except OSError as error:
+            where = "" if error.filename in (None, str(self.path)) else f" ({Path(os.fsdecode(error.filename)).name})"
+            raise InputError(
+                f"{self.path}: results cannot be written there{where}: {error.strerror or error}; "
+                "expected a folder with room, and the right to write to it"
+            ) from error
+
+    def _check_files(self) -> None:
+        """Raise InputError if a file that is needed is not ours."""
+        for name in (*RESULTS, JOURNAL):
+            path = self.path / name
+            if os.path.lexists(path) and not path.is_file():
+                raise InputError(f"{path}: is no file; expected none, or the file that an earlier run wrote")
+        ours = [
+            _carries(self.path / name, sign, at_end)
+            for name, sign, at_end in (
+                (stored.NAME, stored.MARK, True),
+                (REPORT, REPORT_SIGN, False),
+                (JOURNAL, JOURNAL_SIGN, False),
+            )
+        ]
+        foreign = [name for name in RESULTS if (self.path / name).exists()] if not any(ours) else []
+        for name, is_ours in zip((stored.NAME, REPORT, JOURNAL), ours, strict=True):
+            if is_ours is False:
+                foreign.insert(0, name)
+        if foreign:
+            raise InputError(
+                f"{self.path / foreign[0]}: was not written by panoptic-eval, or is damaged, and would be replaced; "
+                "expected another folder, or the file to be moved away"
+            )
+
+    def _remove_leftovers(self) -> None:
+        """Remove temporary files of runs that were killed."""
+        for path in self.path.iterdir():
+            if path.name.startswith(STAGED) and path.is_dir() and not path.is_symlink():
+                for file in path.iterdir():
+                    if file.name in RESULTS or LEFTOVER.fullmatch(file.name):
+                        file.unlink()
+                with suppress(OSError):  # it holds something of somebody else
+                    path.rmdir()
+            elif LEFTOVER.fullmatch(path.name) and path.is_file():
+                path.unlink()
+
+
+def _carries(path: Path, sign: bytes, at_end: bool) -> bool | None:
+    """Whether a file carries the sign of this program; None if there is no such file, or an empty one."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size == 0:
+                return None
+            file.seek(max(0, size - len(sign) - 64) if at_end else 0)
+            return file.read(len(sign)) == sign
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return False
+
+
+def _same(a: Path, b: Path) -> bool:
+    """Whether two files hold the same bytes; not if the second is missing."""
+    return b.exists() and a.stat().st_size == b.stat().st_size and a.read_bytes() == b.read_bytes()
+
+
+def _locked(path: Path) -> int | None:
+    """A handle that holds the lock until it is closed or the process ends, however it ends; None if another has it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        try:
+            if fcntl is not None:
+                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # lockf, not flock: forked workers must not keep it
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                os.close(handle)
+                return None  # else the file system has no locks
+        try:
+            if path.stat().st_ino == os.fstat(handle).st_ino:
+                return handle
+        except FileNotFoundError:
+            pass
+        os.close(handle)  # the run that had it removed the file in the meantime
+
+
+@contextmanager
+def opened(out: RunFolder | Path | str) -> Iterator[RunFolder]:
+    """Claim the folder, unless that was done before.
+
+    Raises:
+        InputError: as for `RunFolder`.
+    """
+    if isinstance(out, RunFolder):
+        yield out
+    else:
+        with RunFolder(out) as folder:
+            yield folder

@@ -1,0 +1,38 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from panoptic_eval.files import read_regular, write_atomically
+
+
+def test_what_is_written_is_read_up_to_the_limit(tmp_path):
+    path = tmp_path / "deep" / "file"
+    write_atomically(path, b"12345")
+    assert read_regular(path, 5) == b"12345"
+    with pytest.raises(OSError, match="5 bytes; 4 are the most"):
+        read_regular(path, 4)
+    (tmp_path / "link").symlink_to(path)
+    assert read_regular(tmp_path / "link", 5) == b"12345"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_text_that_no_file_holds_is_escaped(tmp_path):
+    write_atomically(tmp_path / "file", "a\udcffé")
+    assert (tmp_path / "file").read_bytes() == rb"a\udcff" + "é".encode()
+
+
+def test_a_file_whose_size_is_not_known_is_read_to_its_end():
+    path = Path("/proc/self/status")
+    if not path.exists():
+        pytest.skip("there is no /proc here")
+    assert b"VmPeak" in read_regular(path, 1 << 20)
+    with pytest.raises(OSError, match="grows beyond"):
+        read_regular(path, 10)
+
+
+def test_pipes_devices_and_folders_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(OSError, match="no regular file"):
+            read_regular(path, 100)
