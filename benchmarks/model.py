@@ -27,6 +27,7 @@ import tyro
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.environment import require
 from model.config import STREETS, VARIANTS, configure
 from model.data.index import build_index
 from model.data.loader import Batch, CropDataset
@@ -259,6 +260,8 @@ def memory(device: torch.device) -> float:
 
 def main() -> None:
     options = tyro.cli(Options)
+    if options.out is not None:
+        require()
     kinds = [options.device] if options.device else ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     if options.parts == ("one-image",):
         print(one_image(torch.device(kinds[0])))

@@ -1,7 +1,6 @@
 """Ours beside the tools that people use, on the same files: seconds, ratios, memory, and whether the scores agree.
 
-    bash benchmarks/setup.sh
-    python -m benchmarks.peers
+    bash benchmarks/peers.sh                # makes both environments, 40 minutes
 
 Every measurement is a fresh process; in each round all tools take their turn, in an order drawn anew, so that what else
 the machine does meets all of them. Ratios are taken within a round. Data is drawn when it is missing.
@@ -26,9 +25,9 @@ from typing import Any
 import tyro
 
 from benchmarks import contenders, data
+from benchmarks.environment import ROOT, require
 from panoptic_eval.files import write_atomically
 
-ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / "runs/benchmarks/peers/bin/python"
 PACKAGES = {
     "panopticapi": "panopticapi-lite",
@@ -70,6 +69,7 @@ class Options:
 
 def main() -> None:
     options = tyro.cli(Options, description=__doc__)
+    require()
     installed = peer_versions()
     rng = random.Random(options.seed)
     tiny = drawn("tiny", 1.0, None, options.folder)
