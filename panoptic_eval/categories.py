@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+
+from panoptic_eval.shapes import Bool, Int
 
 
 @dataclass(frozen=True)

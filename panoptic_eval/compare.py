@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.metrics import sizes
@@ -15,6 +14,7 @@ from panoptic_eval.metrics.metric import mean
 from panoptic_eval.pairs.table import Segments, take
 from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.score import Tables, draw, scores, size_edges
+from panoptic_eval.shapes import Float
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 from pycocotools import mask as mask_utils
 
 from panoptic_eval.categories import Catalogue
@@ -18,6 +17,7 @@ from panoptic_eval.datasets.json_rows import INTEGER, LIST, NUMBER, Kind, column
 from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.labels import LabelMap, LabelMaps, some
 from panoptic_eval.pairs.png import png_size
+from panoptic_eval.shapes import Float, Int
 
 SEGMENTATION = Kind((dict, list), "run lengths (size and counts) or a list of polygons")
 Size = tuple[int, int]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.errors import Faults
+from panoptic_eval.shapes import Bool, Float, Int
 
 ImageId = int | str
 """As the files give it: COCO's are integers, the others' strings; 7 and "7" are two images."""

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import numpy as np
 import orjson
-from jaxtyping import Integer
 from PIL import Image
 from pycocotools import mask as mask_utils
 
@@ -22,6 +21,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, other_type
 from panoptic_eval.pairs.reference import ids_of
+from panoptic_eval.shapes import Integer
 
 RECORDS = "records.jsonl"
 """A line for each finished image of a directory that is not closed."""

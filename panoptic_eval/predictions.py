@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int
 
 from panoptic_eval import detections
 from panoptic_eval.categories import Catalogue
@@ -31,6 +30,7 @@ from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, Listed, split_ids
 from panoptic_eval.pairs.reference import decode, ids_of
 from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
+from panoptic_eval.shapes import Bool, Int
 
 __all__ = ["CategoryIds", "Detections", "PredictionWriter", "Predictions", "read_predictions"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
 
 from panoptic_eval import core
+from panoptic_eval.shapes import Int
 
 
 def pixels(counts: Sequence[bytes]) -> Int[np.ndarray, " n"]:

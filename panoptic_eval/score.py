@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from panoptic_eval import metrics
 from panoptic_eval.errors import InputError
@@ -18,6 +17,7 @@ from panoptic_eval.metrics.metric import mean, summed
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.report import Report
 from panoptic_eval.rules import DEFAULT, PANOPTICAPI_QUIRKS, Rules
+from panoptic_eval.shapes import Bool, Float, Int
 
 GROUPS = ("all", "things", "stuff")
 Key = tuple[str, str | int]

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Int
 
 from panoptic_eval.datasets import FORMATS
 from panoptic_eval.datasets.json_rows import short
 from panoptic_eval.errors import Faults
 from panoptic_eval.labels import ImageId, LabelMap
+from panoptic_eval.shapes import Int
 
 
 def match(

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import orjson
-from jaxtyping import Bool, Int
 
 from panoptic_eval.errors import Faults, InputError
+from panoptic_eval.shapes import Bool, Int
 
 MAX_BYTES = 1 << 32
 """Largest JSON that is read, bytes; COCO's largest has 400 MB. A small .gz can hold any number of them."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import json_rows
@@ -22,6 +21,7 @@ from panoptic_eval.datasets.png_names import png_paths
 from panoptic_eval.errors import Faults, InputError
 from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed, some
 from panoptic_eval.pairs.png import MAX_PIXELS
+from panoptic_eval.shapes import Bool, Float, Int
 
 MAX_ID = 2**24 - 1
 """The largest id that three 8-bit channels hold."""

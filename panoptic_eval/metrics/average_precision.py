@@ -14,11 +14,11 @@ from os import cpu_count
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from panoptic_eval.metrics import matching
 from panoptic_eval.metrics.sums import overlaps as _overlaps
 from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.shapes import Bool, Float, Int
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from panoptic_eval import core
+from panoptic_eval.shapes import Bool, Float, Int
 
 LANES = 64
 """Resamples that the core takes at a time."""

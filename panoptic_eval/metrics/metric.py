@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.rules import Rules
+from panoptic_eval.shapes import Float
 
 
 @dataclass(frozen=True)

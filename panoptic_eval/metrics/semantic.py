@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from panoptic_eval.metrics.metric import Metric, divide
 from panoptic_eval.metrics.sums import histogram, overlaps
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.rules import DEFAULT, Rules
+from panoptic_eval.shapes import Float
 
 
 @dataclass(frozen=True)

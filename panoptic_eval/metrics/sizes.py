@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float
 
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.rules import PERCENTILES
+from panoptic_eval.shapes import Float
 
 
 def area_edges(table: PairTable, percent: Sequence[float] = PERCENTILES) -> Float[np.ndarray, " e"]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.shapes import Float, Int
 
 
 def overlaps(table: PairTable) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
 
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.errors import Faults, InputError
@@ -15,6 +14,7 @@ from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.reference import count_labels
 from panoptic_eval.pairs.table import Origin, PairTable
+from panoptic_eval.shapes import Int
 
 
 def pair_table(

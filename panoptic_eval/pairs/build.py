@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
 
 from panoptic_eval.errors import Faults
 from panoptic_eval.labels import UNLISTED, VOID, LabelMaps, Listed, resolve
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs, shifted
 from panoptic_eval.pairs.table import Origin, PairTable, Segments
+from panoptic_eval.shapes import Int
 
 
 def build(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, UInt32
 
 from panoptic_eval import core
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
+from panoptic_eval.shapes import Int, UInt32
 
 
 def count_files(library: Any, files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | None]:

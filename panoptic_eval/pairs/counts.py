@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+
+from panoptic_eval.shapes import Int
 
 
 @dataclass(frozen=True)

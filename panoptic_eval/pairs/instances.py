@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt32
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.detections import Detections
@@ -16,6 +15,7 @@ from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs.counts import Pairs
 from panoptic_eval.pairs.table import PairTable, Segments
+from panoptic_eval.shapes import Float, Int, UInt32
 
 Rle = Mapping[str, Any]
 """COCO's: size (height, width) and counts."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from jaxtyping import Int, UInt32
 from PIL import Image
 
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
 from panoptic_eval.pairs.png import check, header
+from panoptic_eval.shapes import Int, UInt32
 
 BAND = 128
 """Rows that are taken over from Pillow at a time: their bytes stay in the processor's cache."""

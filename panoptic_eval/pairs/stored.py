@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Shaped
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import read_regular
 from panoptic_eval.pairs.counts import Pairs
 from panoptic_eval.pairs.table import Files, Origin, PairTable, Segments, pair_image
+from panoptic_eval.shapes import Int, Shaped
 
 NAME = "tables.npz"
 FORMAT = 1

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import ImageId
 from panoptic_eval.pairs.counts import Pairs, shifted
+from panoptic_eval.shapes import Bool, Float, Int
 
 Missing = Literal["error", "empty", "skip"]
 

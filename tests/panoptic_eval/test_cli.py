@@ -217,7 +217,7 @@ def test_stored_tables_are_scored_again(folders, tmp_path, capsys):
 
 
 def test_the_command_loads_nothing_heavy():
-    heavy = {"torch", "pandas", "pyarrow", "matplotlib", "distributed", "scipy"}
+    heavy = {"torch", "jaxtyping", "pandas", "pyarrow", "matplotlib", "distributed", "scipy"}
     code = f"import sys, panoptic_eval.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
