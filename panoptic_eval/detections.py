@@ -60,7 +60,7 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Det
     def place(i: int) -> str:
         return f"{path}: detection {number[i]} (image {short(rows[i].get('image_id'))})"
 
-    image_id = column(rows, "image_id", json_rows.IMAGE_ID, place, faults, default="")
+    image_id = json_rows.image_ids(rows, "image_id", place, faults)
     number = np.flatnonzero(image_id.sound)
     rows = [rows[i] for i in number.tolist()]
     image = image_ids.match([image_id.values[i] for i in number.tolist()], gt.maps, place, faults)

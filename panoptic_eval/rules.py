@@ -15,6 +15,7 @@ PERCENTILES = (0.0, 25.0, 50.0, 75.0, 99.0, 100.0)
 PANOPTICAPI_QUIRKS = (
     "of several crowds of one category in an image only the last one listed excuses predictions",
     "areas of gt segments are those that its JSON states, not those of the PNG",
+    "gt segments that its JSON lists and that have no pixel are false negatives",
 )
 
 
@@ -23,8 +24,8 @@ class Rules:
     """Every choice that changes a number."""
 
     protocol: Literal["default", "panopticapi"] = "default"
-    """Rules of PQ. panopticapi repeats that tool's two quirks: only the last crowd of a category excuses predictions,
-    and gt areas come from the JSON."""
+    """Rules of PQ. panopticapi repeats that tool's three quirks: only the last crowd of a category excuses predictions,
+    gt areas come from the JSON, and gt segments without pixels are false negatives."""
     pc_weight: Literal["image", "pixels"] = "image"
     """Weight of a gt segment in PC: its share of its image (TensorFlow's default), or its pixels."""
     miou_over: Literal["either", "gt"] = "either"

@@ -173,6 +173,14 @@ def column(
     return Column(values, sound)
 
 
+def image_ids(rows: Sequence[dict[str, Any]], key: str, place: Callable[[int], str], faults: Faults) -> Column:
+    """The image id in each row; an empty string is none."""
+    ids = column(rows, key, IMAGE_ID, place, faults, default="")
+    empty = ids.sound & np.array([value == "" for value in ids.values], bool)
+    faults.add(f'"{key}" [is|are] empty; expected an integer or a name', map(place, np.flatnonzero(empty).tolist()))
+    return Column(ids.values, ids.sound & ~empty)
+
+
 def integers(values: Sequence[int]) -> Int[np.ndarray, " n"]:
     """As int64; what does not fit is clipped, and still outside every range that is checked afterwards."""
     try:

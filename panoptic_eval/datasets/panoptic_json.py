@@ -118,7 +118,7 @@ def read(
     def at(i: int) -> str:
         return f"{path}: annotations[{i}] (image {short(rows[i].get('image_id'))})"
 
-    ids = column(rows, "image_id", json_rows.IMAGE_ID, at, faults, default="")
+    ids = json_rows.image_ids(rows, "image_id", at, faults)
     names = {row["file_name"] for row in rows if type(row.get("file_name")) is str}
     number = _once(rows, ids, at, "annotation of an image|annotations of an image", faults)
     file_name = column([rows[i] for i in number], "file_name", STRING, lambda k: at(number[k]), faults, default="")
@@ -244,7 +244,7 @@ def _images(value: Any, path: Path, faults: Faults) -> dict[ImageId, ImageEntry]
     def place(i: int) -> str:
         return f"{path}: images[{i}] (id {short(entries[i].get('id'))})"
 
-    ids = column(entries, "id", json_rows.IMAGE_ID, place, faults, default="")
+    ids = json_rows.image_ids(entries, "id", place, faults)
     rows = _once(entries, ids, place, "entry of an image|entries of an image", faults)
     names = column(entries, "file_name", STRING, place, faults, default=None, optional=True).values
     height, width = (

@@ -55,8 +55,8 @@ def pq_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
 
     Args:
         table: of label maps.
-        rules: with panopticapi's quirks, of several crowds of one category in an image only the last counts, and gt
-            areas are those of the JSON, where it states them.
+        rules: with panopticapi's quirks, of several crowds of one category in an image only the last counts, gt areas
+            are those of the JSON, where it states them, and gt segments without pixels are false negatives.
     """
     gt, pred = table.gt, table.pred
     crowd = gt.crowd
@@ -76,6 +76,8 @@ def pq_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
     missed = ~crowd
     missed[g[match]] = False
     fn = histogram(table, gt.image[missed], gt.category[missed])
+    if rules.quirks:
+        fn = fn + histogram(table, table.unseen[:, 0], table.unseen[:, 1])
 
     counts_as_crowd = crowd & _last_of_category(table) if rules.quirks else crowd
     in_crowd = counts_as_crowd[g]

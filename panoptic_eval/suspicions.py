@@ -1,0 +1,82 @@
+"""What the pixels say about a prediction that can be scored and is probably not meant so."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
+from panoptic_eval.pairs.table import PairTable
+
+ENOUGH = 5
+"""Segments from which on a suspicion is said."""
+RARELY, MOSTLY = 0.1, 0.9
+
+
+def suspicions(table: PairTable) -> tuple[str, ...]:
+    """Warnings about the predictions in a table of label maps."""
+    return tuple(text for text in (other_categories(table), semantic_maps(table)) if text)
+
+
+def other_categories(table: PairTable) -> str:
+    """Say so if segments lie where those of the ground truth do and hardly one has the same category; else empty.
+
+    Segments are taken for the same one where their IoU is above 0.5, whatever their categories (void leaves the
+    prediction, crowds are left out).
+    """
+    g, p, shared = overlaps(table)
+    union = table.gt.area[g] + (table.pred.area - void_overlap(table))[p] - shared
+    same_place = (shared > 0.5 * union) & ~table.gt.crowd[g]
+    g, p = g[same_place], p[same_place]
+    here, there = table.pred.category[p], table.gt.category[g]
+    agreeing = int((here == there).sum())
+    if len(g) < ENOUGH or agreeing > RARELY * len(g) or len(np.unique(there)) < 2:
+        return ""
+    names = [c.name for c in table.catalogue.categories]
+    common = Counter(zip(here.tolist(), there.tolist(), strict=True)).most_common(3)
+    pairs = ", ".join(f"{names[a]} here is {names[b]} there ({count})" for (a, b), count in common)
+    fits = _renumbering(table, here, there, table.pred.id[p])
+    cure = f"; {fits}" if fits else "; expected categories numbered or named as in the ground truth"
+    return (
+        f"{len(g)} predicted segments lie where the ground truth has one, but only {agreeing} of them have its "
+        f"category: {pairs}{cure}"
+    )
+
+
+def semantic_maps(table: PairTable) -> str:
+    """Say so if no image has two predicted objects of a category where the ground truth has several; else empty."""
+    gt, pred = table.gt, table.pred
+    things = table.catalogue.isthing
+    solid = things[gt.category] & ~gt.crowd
+    true = histogram(table, gt.image[solid], gt.category[solid])
+    predicted = histogram(table, pred.image, pred.category) * things
+    several = int(((true > 1) & (predicted == 1)).sum())
+    if several < ENOUGH or (predicted > 1).any():
+        return ""
+    return (
+        f"no image has two predicted segments of one thing category, while the ground truth has several objects in "
+        f"{several} such cases: these look like semantic maps, in which all objects of a category are one segment; "
+        "expected an id for each object"
+    )
+
+
+def _renumbering(
+    table: PairTable, here: Int[np.ndarray, " n"], there: Int[np.ndarray, " n"], id_: Int[np.ndarray, " n"]
+) -> str:
+    """Which numbering of the predicted categories would agree with most of the ground truth's; empty if none."""
+    given, wanted = table.catalogue.ids[here], table.catalogue.ids[there]
+    shifts, counts = np.unique(wanted - given, return_counts=True)
+    shift = int(shifts[np.argmax(counts)])
+    label, divided = id_ // 256, np.where(id_ < 1000, id_, id_ // 1000)
+    numberings: tuple[tuple[Bool[np.ndarray, " n"], str], ...] = (
+        (given == there, "--category-ids position would fit: numbers are positions in the ground truth's list"),
+        (given == wanted - 1, "--category-ids label would fit: numbers are one less than the ids"),
+        (given + shift == wanted, f"adding {shift} to the category ids of the predictions would fit"),
+        (label == wanted - 1, "--divisor 256 --category-ids label would fit the values of the pixels"),
+        (label == wanted, "--divisor 256 would fit the values of the pixels"),
+        (divided == wanted, "--divisor 1000 would fit the values of the pixels"),
+        (divided == there, "--divisor 1000 --category-ids position would fit the values of the pixels"),
+    )
+    return next((cure for fits, cure in numberings if fits.mean() >= MOSTLY), "")
