@@ -34,6 +34,7 @@ from panoptic_eval.report import Report
 from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.run_folder import JOURNAL, REPORT, RunFolder, opened
 from panoptic_eval.score import Tables, score
+from panoptic_eval.suspicions import suspicions
 
 Shard = tuple[int, int]
 """Which part of how many, from 1: the images of a data set in equal runs."""
@@ -234,9 +235,12 @@ def count(
 
         panoptic = walk(predictions.panoptic, "panoptic")
         semantic = None if predictions.semantic is None else walk(predictions.semantic, "semantic")
-    if shard[0] == 1:  # of the whole run: said once
-        warnings = (*read_warnings, *panoptic.origin.warnings)
-        panoptic = replace(panoptic, origin=replace(panoptic.origin, warnings=warnings))
+    suspected = suspicions(panoptic)
+    if strict and suspected:
+        raise InputError(suspected)
+    of_reading = read_warnings if shard[0] == 1 else ()  # of the whole run: said once
+    warnings = (*of_reading, *panoptic.origin.warnings, *suspected)
+    panoptic = replace(panoptic, origin=replace(panoptic.origin, warnings=warnings))
     instances = None
     if predictions.instances is not None:
         from panoptic_eval.pairs.instances import detections_table

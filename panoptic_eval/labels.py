@@ -207,6 +207,8 @@ def _resolve_encoded(
             for i, id_, c in zip(image[unknown], ids[unknown], code[unknown], strict=True)
         ),
     )
+    if unknown.any() and predicted and encoded.layout == "divided" and (fits := _other_layout(maps.catalogue, ids)):
+        faults.add(f"most ids of the pixels would be categories with {fits}", likely_cause=True)
     solid = np.flatnonzero(category >= 0)
     solid = solid[np.lexsort((ids[solid], image[solid]))]
     row = np.full(len(ids), VOID)
@@ -220,6 +222,21 @@ def _resolve_encoded(
         area=np.full(len(solid), -1),
     )
     return listed, row
+
+
+def _other_layout(catalogue: Catalogue, ids: Int[np.ndarray, " n"]) -> str:
+    """Options that read ids so that nearly all say a category; empty if none does."""
+    ids = ids[~np.isin(ids, (0, *MINUS_ONE))]
+    position = np.arange(len(catalogue))
+    layouts = (
+        (ids // 256, catalogue.ids - 1, "--divisor 256 --category-ids label"),  # Mapillary's own files
+        (ids // 256, catalogue.ids, "--divisor 256"),
+        (np.where(ids < 1000, ids, ids // 1000), catalogue.ids, "--divisor 1000"),
+        (np.where(ids < 1000, ids, ids // 1000), position, "--divisor 1000 --category-ids position"),
+    )
+    fits = [float(np.isin(code, known).mean()) if len(ids) else 0.0 for code, known, _ in layouts]
+    best = int(np.argmax(fits))
+    return layouts[best][2] if fits[best] >= 0.9 else ""
 
 
 def split_ids(encoded: Encoded, ids: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:

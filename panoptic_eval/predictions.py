@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -252,10 +253,13 @@ def _from_pngs(
         (str(m.png) for m, color in zip(maps, colored, strict=True) if color is not colored[0]),
     )
 
+    layout: Literal["channels", "divided"] = "channels" if any(colored) else "divided"
+    labels = category_ids == "label"  # of Mapillary: the others are not evaluated, and 0 is the first with instance 0
+
     def encoded(catalogue: Catalogue) -> Encoded:
         # Where 0 is a category, void is 255, as in the files of IDD and of Cityscapes by trainId.
         table = _code_table(catalogue, (0, 255) if 0 in catalogue.ids else (0,))
-        return Encoded("channels" if any(colored) else "divided", divisor, True, table, crowd_groups=False)
+        return Encoded(layout, divisor, not labels, np.maximum(table, -1) if labels else table, crowd_groups=False)
 
     observed = (_codes(m.png, encoded(gt.catalogue)) - {0} for m in maps)  # 0 is void by id and road by trainId
     numbering = choose_numbering(gt.catalogue, category_ids, folder, (), observed, faults)

@@ -40,7 +40,7 @@ def other_categories(table: PairTable) -> str:
     fits = _renumbering(table, here, there, table.pred.id[p])
     cure = f"; {fits}" if fits else "; expected categories numbered or named as in the ground truth"
     return (
-        f"{len(g)} predicted segments lie where the ground truth has one, but only {agreeing} of them have its "
+        f"{len(g)} predicted segments lie where the ground truth has one, but {agreeing or 'none'} of them in its "
         f"category: {pairs}{cure}"
     )
 
@@ -71,8 +71,8 @@ def _renumbering(
     shift = int(shifts[np.argmax(counts)])
     label, divided = id_ // 256, np.where(id_ < 1000, id_, id_ // 1000)
     numberings: tuple[tuple[Bool[np.ndarray, " n"], str], ...] = (
-        (given == there, "--category-ids position would fit: numbers are positions in the ground truth's list"),
         (given == wanted - 1, "--category-ids label would fit: numbers are one less than the ids"),
+        (given == there, "--category-ids position would fit: numbers are positions in the ground truth's list"),
         (given + shift == wanted, f"adding {shift} to the category ids of the predictions would fit"),
         (label == wanted - 1, "--divisor 256 --category-ids label would fit the values of the pixels"),
         (label == wanted, "--divisor 256 would fit the values of the pixels"),

@@ -142,6 +142,11 @@ def read(
     _check_ids(segment_ids, id_column.sound, annotation, segment, faults)
     key = next((k for k in category_keys if any(k in s for s in segments)), category_keys[0])
     category = column(segments, key, INTEGER, segment, faults, default=0)
+    if any("label_id" in s and key not in s for s in segments):
+        faults.add(
+            'segments have "label_id" instead of "category_id"; --category-ids says what these count, such as position',
+            likely_cause=True,
+        )
     crowd = integers(column(segments, "iscrowd", FLAG, segment, faults, default=0, optional=True).values)
     faults.add(
         '"iscrowd" of [a segment|segments] is neither 0 nor 1; expected 0 or 1',
