@@ -1,7 +1,7 @@
 """Compiles panoptic_eval/core/*.c when the package is built or installed, or in place:  python hatch_build.py
 
-The compiler is $CC, else cc, gcc or clang, else that of the package ziglang. Where there is none the package has no
-library; it then counts with NumPy, and says so.
+The compiler is $CC, else cc, gcc or clang, else that of the package ziglang, which pip fetches for the build. Where
+none works the package has no library; it then counts with NumPy, and says so.
 """
 
 from __future__ import annotations
@@ -68,6 +68,10 @@ def compile_core(command: list[str], out: Path, *options: str) -> None:
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
     """Puts the library into the wheel, or beside its sources for an editable install."""
+
+    def dependencies(self) -> list[str]:
+        """Have pip fetch a C compiler, for the time of the build, where there is none."""
+        return ["ziglang"] if compiler() is None or os.environ.get("PANOPTIC_EVAL_TARGET") else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile for this machine, or for that which $PANOPTIC_EVAL_TARGET names, one of TARGETS."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import tyro
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from model.checkpoint import CheckpointError
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
+from panoptic_eval.outputs.plots import ap_with_intervals
 from reproduce.bootstrap import Scores, bootstrap
 from reproduce.entries import Source, about, entries, ground_truth
 from reproduce.provenance import write_provenance
@@ -81,43 +81,21 @@ def draw(rows: pd.DataFrame) -> Figure:
     """Both kinds of AP side by side."""
     style: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
     with mpl.rc_context(style):
+        names = rows["name"].unique().tolist()
         figure = Figure(figsize=(7.2, 3.8), layout="constrained")
         for ax, (kind, title) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
-            draw_ap(rows[rows["kind"] == kind], ax=ax)
+            ap_with_intervals(rows[rows["kind"] == kind], ax=ax, looks=looks(names))
             ax.set_ylabel(f"{title}, per cent")
-        names = rows["name"].unique()
         figure.legend(
             *ax.get_legend_handles_labels(), loc="outside upper left", ncols=min(3, len(names)), frameon=False
         )
     return figure
 
 
-def draw_ap(rows: pd.DataFrame, *, ax: Axes) -> None:
-    """One line an entry over the bins of size, its intervals as bars; entries stand beside each other in a bin."""
-    parts = rows[["from_percent", "to_percent", "instances"]].drop_duplicates()
-    names = rows["name"].unique()
+def looks(names: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+    """Color, line style and title of each entry; other systems get colors of their own."""
     others = {name: (OTHERS[k % len(OTHERS)], "-.") for k, name in enumerate(n for n in names if n not in LOOKS)}
-    for k, name in enumerate(names):
-        color, style = (LOOKS | others)[name]
-        mine = rows[rows["name"] == name]
-        x = np.arange(len(mine)) + (k - (len(names) - 1) / 2) * 0.6 / len(names)
-        value, low, high = (100 * mine[column].to_numpy(float) for column in ("value", "low", "high"))
-        ax.errorbar(
-            x,
-            value,
-            (value - low, high - value),
-            color=color,
-            linestyle=style,
-            marker="o",
-            markersize=3,
-            linewidth=1.1,
-            elinewidth=0.8,
-            label=TITLES.get(name, name),
-        )
-    labels = [f"{a:g}–{b:g}\n({n})" for a, b, n in parts.itertuples(index=False)]
-    ax.set_xticks(np.arange(len(parts)), labels)
-    ax.set_xlabel("size percentile of the object (instances)")
-    ax.set_ylim(bottom=0)
+    return {name: (*(LOOKS | others)[name], TITLES.get(name, name)) for name in names}
 
 
 def main() -> None:

@@ -27,10 +27,11 @@ from PIL import Image
 
 from model.checkpoint import CONFIG, CheckpointError
 from model.config import from_json
-from model.visualise import Region, overlay, true_regions
+from model.visualise import true_regions
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
+from panoptic_eval.outputs.pictures import Region, overlay
 from panoptic_eval.pairs.reference import decode
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.predictions import read_predictions

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import hatch_build
 import panoptic_eval
 
 ROOT = Path(__file__).parents[1]
@@ -40,3 +41,13 @@ def test_the_source_archive_builds_the_package_and_promises_no_tests(archives):
         names = {Path(*Path(name).parts[1:]) for name in archive.getnames()}
     assert {Path("pyproject.toml"), Path("README.md"), Path("LICENSE"), Path("panoptic_eval/py.typed")} <= names
     assert not [name for name in names if "test" in str(name)]
+
+
+def test_a_machine_without_a_compiler_gets_one_for_the_build(monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.delenv("PANOPTIC_EVAL_TARGET", raising=False)
+    monkeypatch.setattr(hatch_build.importlib.util, "find_spec", lambda name: None)  # ziglang is not installed
+    monkeypatch.setenv("PATH", "")
+    assert hatch_build.CustomBuildHook.dependencies(None) == ["ziglang"]
+    monkeypatch.setenv("CC", "cc")
+    assert hatch_build.CustomBuildHook.dependencies(None) == []

@@ -116,8 +116,9 @@ typedef struct {
     unsigned depth, colour_type, pixel_bytes;
     size_t row_bytes;
     Stream stream;
-    Run *row, *above; /* x ascending from 0; a run at `width` ends them */
-    Memory compressed, runs;
+    Run *row, *above;             /* x ascending from 0; a run at `width` ends them */
+    Run *filtered, *filtered_above; /* the same, but of bytes where several pixels share one */
+    Memory compressed, runs, filtered_runs;
 } LabelPng;
 
 Status png_open(LabelPng *png, const uint8_t *file, size_t size);

@@ -7,7 +7,7 @@
 
 #include "core.h"
 
-enum { GREY = 0, RGB = 2, RGBA = 6 };
+enum { GREY = 0, RGB = 2, PALETTE = 3, RGBA = 6 };
 enum { NONE, SUB, UP, AVERAGE, PAETH };
 static const uint64_t MAX_PIXELS = 1 << 28;
 static const size_t MAX_ROW_BYTES = 1 << 18;
@@ -78,6 +78,24 @@ static Status join_rows(const uint8_t *file, size_t size, Memory *joined, size_t
     return had_rows ? OK : REFUSED;
 }
 
+/* Bytes that a pixel takes, 1 where it takes less; 0 for kinds of PNG that are left to the reference. */
+static unsigned pixel_bytes(unsigned depth, unsigned colour_type) {
+    bool small = depth == 1 || depth == 2 || depth == 4 || depth == 8;
+    if (colour_type == GREY || colour_type == PALETTE)
+        return small ? 1 : depth == 16 && colour_type == GREY ? 2 : 0;
+    return depth != 8 ? 0 : colour_type == RGB ? 3 : colour_type == RGBA ? 4 : 0;
+}
+
+/* Room for the runs of a row and of that above, which is zero for the first. */
+static Status two_rows(Memory *memory, uint32_t width, Run **row, Run **above) {
+    TRY(reserve(memory, 2 * ((size_t)width + 1) * sizeof(Run)));
+    *row = memory->start;
+    *above = *row + width + 1;
+    (*row)[0] = (Run){0, 0};
+    (*row)[1] = (Run){width, 0};
+    return OK;
+}
+
 Status png_open(LabelPng *png, const uint8_t *file, size_t size) {
     static const uint8_t signature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R'};
     if (size < 33 || memcmp(file, signature, 16))
@@ -89,28 +107,25 @@ Status png_open(LabelPng *png, const uint8_t *file, size_t size) {
     uint64_t pixels = (uint64_t)png->width * png->height; /* below 2 to the 64 */
     if (pixels == 0 || pixels > MAX_PIXELS || file[26] || file[27] || file[28])
         return REFUSED;
-    if (png->depth == 8 && (png->colour_type == GREY || png->colour_type == RGB || png->colour_type == RGBA))
-        png->pixel_bytes = png->colour_type == GREY ? 1 : png->colour_type == RGB ? 3 : 4;
-    else if (png->depth == 16 && png->colour_type == GREY)
-        png->pixel_bytes = 2;
-    else
+    png->pixel_bytes = pixel_bytes(png->depth, png->colour_type);
+    if (png->pixel_bytes == 0)
         return REFUSED;
-    png->row_bytes = 1 + (size_t)png->width * png->pixel_bytes;
+    size_t units = png->depth < 8 ? ((size_t)png->width * png->depth + 7) / 8 : png->width; /* what filters work on */
+    png->row_bytes = 1 + units * png->pixel_bytes;
     if (png->row_bytes > MAX_ROW_BYTES)
         return REFUSED;
     size_t joined;
     TRY(join_rows(file, size, &png->compressed, &joined));
-    TRY(reserve(&png->runs, 2 * (png->width + 1) * sizeof(Run)));
-    png->row = png->runs.start;
-    png->above = png->row + png->width + 1;
-    png->row[0] = (Run){0, 0}; /* above the first row all is zero */
-    png->row[1] = (Run){png->width, 0};
+    TRY(two_rows(&png->runs, png->width, &png->row, &png->above));
+    if (png->depth < 8)
+        TRY(two_rows(&png->filtered_runs, (uint32_t)units, &png->filtered, &png->filtered_above));
     return stream_open(&png->stream, png->compressed.start, joined, png->row_bytes);
 }
 
 void png_release(LabelPng *png) {
     release(&png->compressed);
     release(&png->runs);
+    release(&png->filtered_runs);
     release(&png->stream.memory);
     release(&png->stream.mark_memory);
 }
@@ -217,29 +232,50 @@ static inline void decode_row(unsigned kind, const Filtered *row, uint32_t width
     }
 }
 
+/* The runs of pixels, 8 / depth of which share a byte, the first one highest, given those of the bytes. */
+static void split_bytes(const Run *bytes, unsigned depth, uint32_t width, Run *out) {
+    uint32_t mask = (1u << depth) - 1, share = 8 / depth, last = UINT32_MAX;
+    for (; bytes->x * share < width; bytes++) {
+        uint32_t first = bytes->colour & mask, end = bytes[1].x;
+        bool same = bytes->colour == first * (255 / mask);
+        for (uint32_t byte = bytes->x; byte < end; byte = same ? end : byte + 1)
+            for (uint32_t k = 0; k < share && byte * share + k < width; k++) {
+                uint32_t value = bytes->colour >> (8 - depth * (k + 1)) & mask;
+                if (value != last)
+                    *out++ = (Run){byte * share + k, value};
+                last = value;
+            }
+    }
+    *out = (Run){width, 0};
+}
+
+static void swap(Run **a, Run **b) {
+    Run *c = *a;
+    *a = *b;
+    *b = c;
+}
+
 Status png_next_row(LabelPng *png) {
     const uint8_t *data;
     TRY(stream_take(&png->stream, png->row_bytes, &data));
     unsigned kind = data[0];
     if (kind > PAETH)
         return REFUSED;
-    Run *above = png->row;
-    png->row = png->above;
-    png->above = above;
     size_t end = png->stream.taken;
     Filtered row = {png->stream.data, png->stream.marks, end - png->row_bytes + 1, end};
-    switch (png->pixel_bytes) {
-    case 1:
-        decode_row(kind, &row, png->width, above, png->row, 1);
-        break;
-    case 2:
-        decode_row(kind, &row, png->width, above, png->row, 2);
-        break;
-    case 3:
-        decode_row(kind, &row, png->width, above, png->row, 3);
-        break;
-    default:
-        decode_row(kind, &row, png->width, above, png->row, 4);
+    swap(&png->row, &png->above);
+    if (png->depth < 8) {
+        swap(&png->filtered, &png->filtered_above);
+        decode_row(kind, &row, (uint32_t)(png->row_bytes - 1), png->filtered_above, png->filtered, 1);
+        split_bytes(png->filtered, png->depth, png->width, png->row);
+    } else if (png->pixel_bytes == 1) {
+        decode_row(kind, &row, png->width, png->above, png->row, 1);
+    } else if (png->pixel_bytes == 2) {
+        decode_row(kind, &row, png->width, png->above, png->row, 2);
+    } else if (png->pixel_bytes == 3) {
+        decode_row(kind, &row, png->width, png->above, png->row, 3);
+    } else {
+        decode_row(kind, &row, png->width, png->above, png->row, 4);
     }
     return OK;
 }

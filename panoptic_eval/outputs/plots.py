@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -34,3 +35,36 @@ def ap_by_size_percentile(
     ax.set_ylim(bottom=0)
     if label is not None:
         ax.legend()
+
+
+def ap_with_intervals(rows: pd.DataFrame, *, ax: Axes, looks: Mapping[str, tuple[str, str, str]]) -> None:
+    """AP of several runs in each size bin, per cent, with intervals as bars; runs stand beside each other in a bin.
+
+    Args:
+        rows: name, from_percent, to_percent, instances, value, low, high: a row for each run and bin; fractions.
+        ax: gets one line for each run.
+        looks: color, line style and title in the legend, by the name of the run.
+    """
+    bins = rows[["from_percent", "to_percent", "instances"]].drop_duplicates()
+    names = rows["name"].unique()
+    for k, name in enumerate(names):
+        color, style, title = looks[name]
+        run = rows[rows["name"] == name]
+        x = np.arange(len(run)) + (k - (len(names) - 1) / 2) * 0.6 / len(names)
+        value, low, high = (100 * run[column].to_numpy(float) for column in ("value", "low", "high"))
+        ax.errorbar(
+            x,
+            value,
+            (value - low, high - value),
+            color=color,
+            linestyle=style,
+            marker="o",
+            markersize=3,
+            linewidth=1.1,
+            elinewidth=0.8,
+            label=title,
+        )
+    labels = [f"{a:g}–{b:g}\n({n})" for a, b, n in bins.itertuples(index=False)]
+    ax.set_xticks(np.arange(len(bins)), labels)
+    ax.set_xlabel("size percentile of the object (instances)")
+    ax.set_ylim(bottom=0)

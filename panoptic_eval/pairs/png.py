@@ -53,9 +53,8 @@ class LabelPng:
 
     @property
     def supported(self) -> bool:
-        """Whether the core reads such files: 8- or 16-bit grey, 8-bit RGB or RGBA, not interlaced, not too wide."""
-        kind = self.bit_depth, self.colour_type
-        usual = kind in ((8, GREY), (16, GREY), (8, RGB), (8, RGBA))
+        """Whether the core reads such files: grey, palette, 8-bit RGB or RGBA, not interlaced, not too wide."""
+        usual = self.colour_type in (GREY, PALETTE) or (self.bit_depth == 8 and self.colour_type in (RGB, RGBA))
         return usual and not self.interlaced and self.row_bytes <= MAX_ROW_BYTES
 
 

@@ -29,7 +29,7 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
     check(png)  # Pillow fills missing rows with zeros, and reads files that lack their end
     bit_depth = header(png).bit_depth
     try:
-        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(_bare(png)), formats=["PNG"]) as image:
             if image.mode in ("RGB", "RGBA") and bit_depth == 8:  # of 16 bits Pillow would drop the lower ones
                 return _colour_ids(image)
             if image.mode in ("1", "L", "P", "I", "I;16", "I;16B"):
@@ -41,6 +41,18 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
     raise PngError(
         f"has mode {mode} of {bit_depth} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit grey, or a palette"
     )
+
+
+def _bare(png: bytes) -> bytes:
+    """The PNG without the chunks that have no bearing on ids: Pillow refuses some that no viewer minds."""
+    view = memoryview(png)
+    kept, at, kind = [view[:8]], 8, b""
+    while kind != b"IEND":
+        start, kind = at, png[at + 4 : at + 8]
+        at += 12 + int.from_bytes(view[at : at + 4], "big")
+        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
+            kept.append(view[start:at])
+    return b"".join(kept)
 
 
 def _colour_ids(image: Image.Image) -> UInt32[np.ndarray, "h w"]:

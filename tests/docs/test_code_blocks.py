@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from folders import segments, write_coco, write_mapillary
 
+from panoptic_eval import evaluate
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 
@@ -47,7 +49,7 @@ def is_elsewhere(command):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with the data that documents name: /data (data here), with Mapillary Vistas, and predictions/ of it."""
+    """A folder with the data that documents name: /data (data here), predictions/, and runs/mine, their scores."""
     labels = np.random.default_rng(0).choice([BIRD, SKY, CAR], (4, 6, 9)).repeat(8, 1).repeat(8, 2)
     write_mapillary(tmp_path / "data" / "mvd", {f"image{k}": 256 * ids for k, ids in enumerate(labels)})
     names = ((BIRD, "Bird", 1), (SKY, "Sky", 0), (CAR, "Car", 1))
@@ -56,6 +58,7 @@ def place(tmp_path):
     shifted = {f"image{k}": (np.roll(ids + 1, 3, axis=1), info) for k, ids in enumerate(labels)}
     predictions = tmp_path / "predictions"
     write_coco(predictions / "panoptic.json", shifted, categories=categories, folder=predictions / "panoptic")
+    evaluate(predictions, "mvd", root=tmp_path / "data", out=tmp_path / "runs" / "mine")
     return tmp_path
 
 

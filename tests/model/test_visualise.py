@@ -5,41 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.visualise import OPACITY, Region, colour, main, overlay
+from model.visualise import main
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.predictions import PredictionWriter
 
 SKY, CAR = Category(4, "sky", False, (0, 100, 200)), Category(7, "car", True)
-
-
-def test_segments_are_tinted_void_is_left_and_edges_are_black():
-    image = np.full((4, 8, 3), 50, np.uint8)
-    ids = np.zeros((4, 8), int)
-    ids[:, 4:] = 9
-    drawn = overlay(image, ids, [Region(9, SKY)])
-    assert (drawn[:, :3] == 50).all()
-    assert (drawn[:, 3] == 0).all()
-    expected = 50 * (1 - OPACITY) + np.array(SKY.color) * OPACITY
-    assert np.abs(drawn[:, 4:] - expected).max() <= 0.5
-
-
-def test_instances_of_a_category_differ_and_categories_without_colour_get_one():
-    shades = {tuple(colour(CAR, number)) for number in range(5)}
-    assert len(shades) == 5
-    assert tuple(colour(CAR, 0)) != tuple(colour(Category(8, "bus", True), 0))
-    assert (colour(SKY, 1) == SKY.color).all()
-
-
-def test_a_name_is_written_on_an_instance_of_some_size_and_on_nothing_else():
-    image = np.zeros((60, 60, 3), np.uint8)
-    ids = np.ones((60, 60), int)
-    plain = overlay(image, ids, [Region(1, SKY)])
-    named = overlay(image, ids, [Region(1, CAR, 0.5)])
-    assert len(np.unique(plain.reshape(-1, 3), axis=0)) == 1
-    assert (named.min(-1) > 200).any()
-    ids[:] = 0
-    ids[5, 5] = 1
-    assert not (overlay(image, ids, [Region(1, CAR, 0.5)]).min(-1) > 200).any()
 
 
 @pytest.fixture

@@ -1,0 +1,176 @@
+"""Pictures of predictions: segments tinted over their photograph, beside the ground truth."""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from PIL import Image, ImageDraw
+
+from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.errors import InputError, PngError
+from panoptic_eval.files import read_regular, write_atomically
+from panoptic_eval.pairs.reference import decode, ids_of
+from panoptic_eval.pairs.table import PairTable, Segments
+from panoptic_eval.photographs import read
+
+OPACITY = 0.5
+SHADES = (0.7, 1.0, 1.3, 0.85, 1.15)
+"""Brightness of a category's instances in turn, so that neighbors differ."""
+NAMED = 0.02
+"""Instances of at least this share of the image's longer side have their names written on them."""
+GRAY = 128
+"""Background where there is no photograph."""
+LIMIT = 1 << 30
+"""Bytes of the largest PNG that is read."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """What is drawn of one segment."""
+
+    id: int
+    """Its value in the label image."""
+    category: Category
+    score: float | None = None
+
+
+def overlay(
+    image: UInt8[np.ndarray, "h w 3"], ids: Int[np.ndarray, "h w"], regions: Sequence[Region]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """An image tinted with the colors of categories, edges of segments in black, names on instances of some size.
+
+    Args:
+        image: RGB.
+        ids: the value of its segment at each pixel; those of no region are void, and left as they are.
+        regions: one a segment.
+    """
+    known, inverse = np.unique(ids, return_inverse=True)
+    tint, opacity = np.zeros((len(known), 3)), np.zeros((len(known), 1))
+    at = {int(id_): i for i, id_ in enumerate(known)}
+    seen: dict[int, int] = {}
+    for region in regions:
+        number = seen[region.category.id] = seen.get(region.category.id, -1) + 1
+        if region.id in at:
+            tint[at[region.id]] = color(region.category, number if region.category.isthing else 1)
+            opacity[at[region.id]] = OPACITY
+    inverse = inverse.reshape(ids.shape)
+    mixed = image * (1 - opacity[inverse]) + tint[inverse] * opacity[inverse]
+    mixed[_edges(inverse)] = 0
+    picture = Image.fromarray(mixed.round().astype(np.uint8))
+    _write_names(picture, ids, regions)
+    return np.array(picture)
+
+
+def color(category: Category, number: int) -> Float[np.ndarray, " 3"]:
+    """RGB, 0 to 255, of the n-th segment of a category: the data set's color, or one drawn from the id, shaded."""
+    if category.color is not None:
+        base = np.array(category.color, float)
+    else:
+        # Steps of the golden ratio around the circle of hues: neighbouring ids get distant colors.
+        base = 255 * np.array(colorsys.hsv_to_rgb(category.id * 0.618034 % 1, 0.8 if category.isthing else 0.4, 0.9))
+    return np.minimum(base * SHADES[number % len(SHADES)], 255)
+
+
+def _edges(labels: Int[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Pixels that differ from the one below or on the right."""
+    edges = np.zeros(labels.shape, bool)
+    edges[:-1] |= labels[1:] != labels[:-1]
+    edges[:, :-1] |= labels[:, 1:] != labels[:, :-1]
+    return edges
+
+
+def _write_names(picture: Image.Image, ids: Int[np.ndarray, "h w"], regions: Sequence[Region]) -> None:
+    draw = ImageDraw.Draw(picture)
+    found = ids_of(ids.astype(np.uint32))[0]
+    boxes = dict(zip(found.id.tolist(), found.box.tolist(), strict=True))
+    for region in regions:
+        x0, y0, x1, y1 = boxes.get(region.id, (0, 0, 0, 0))
+        if region.category.isthing and max(x1 - x0, y1 - y0) >= NAMED * max(picture.size):
+            text = region.category.name + ("" if region.score is None else f" {region.score:.2f}")
+            draw.text((x0 + 1, y0), text, fill=(255, 255, 255), stroke_width=1, stroke_fill=(0, 0, 0))
+
+
+def regions(segments: Segments, catalogue: Catalogue, image: int) -> list[Region]:
+    """What is drawn of the segments of one image of a table; crowds are named so, and drawn as things."""
+    drawn = []
+    for row in np.flatnonzero(segments.image == image).tolist():
+        category, score = catalogue.categories[segments.category[row]], float(segments.score[row])
+        if segments.crowd[row]:
+            category = replace(category, name=f"{category.name}, crowd", isthing=True)
+        drawn.append(Region(int(segments.id[row]), category, None if np.isnan(score) else score))
+    return drawn
+
+
+def picture(table: PairTable, image: int, *, longest: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Photograph, ground truth and prediction of one image: side by side, or one below the other if it is wide.
+
+    Args:
+        table: of files.
+        image: its index in the table.
+        longest: longer side of a panel at most, pixels.
+
+    Raises:
+        InputError: a PNG is not where it was, or not what was counted.
+    """
+    files = table.files[image]
+    pngs = [path for path in (files.gt, files.pred) if path is not None]
+    contents = [_read(path) for path in pngs]
+    if "-".join(hashlib.sha256(content).hexdigest() for content in contents) != table.digest[image]:
+        names = " or ".join(map(str, pngs))
+        raise InputError(f"{names}: has changed since it was counted; expected the same file, or score the run again")
+    height, width = table.size[image].tolist()
+    if files.photograph is not None and files.photograph.exists():
+        photograph, _ = read(files.photograph)
+    else:
+        photograph = Image.new("RGB", (width, height), (GRAY,) * 3)
+    photograph.thumbnail((longest, longest))
+    panels = [np.asarray(photograph)]
+    for side, content in zip((table.gt, table.pred), contents, strict=False):
+        drawn = regions(side, table.catalogue, image)
+        panels.append(overlay(panels[0], resized(decode(content), photograph), drawn))
+    return np.concatenate(panels, axis=0 if photograph.width > photograph.height else 1)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_regular(path, LIMIT)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}); expected the PNG that was counted"
+        ) from error
+
+
+def write(table: PairTable, images: Iterable[int], out: Path, *, longest: int = 1600) -> Iterator[Path]:
+    """Write a PNG for each of some images, in the order given, as the iterator goes on; names begin with their place.
+
+    Raises:
+        InputError: the table is not of files; or as for `picture`.
+    """
+    if not table.files:
+        raise InputError("the run is not of files; expected one that panoptic-eval --out stored")
+    for place, image in enumerate(images, start=1):
+        name = re.sub(r"[^\w.-]", "_", str(table.image_id[image]))[:100]
+        path = out / f"{place:04d}_{name}.png"
+        content = io.BytesIO()
+        try:
+            Image.fromarray(picture(table, image, longest=longest)).save(content, format="PNG")
+        except PngError as error:
+            raise InputError(f"image {table.image_id[image]!r}: {error}") from error
+        write_atomically(path, content.getvalue())
+        yield path
+
+
+def resized(ids: Int[np.ndarray, "h w"], image: Image.Image) -> Int[np.ndarray, "h w"]:
+    """A label image at the size of a drawing: of each pixel, the value nearest to its centre."""
+    height, width = ids.shape
+    y = ((np.arange(image.height) + 0.5) * height / image.height).astype(int)
+    x = ((np.arange(image.width) + 0.5) * width / image.width).astype(int)
+    return ids[y[:, None], x].astype(np.int64)
