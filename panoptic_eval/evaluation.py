@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -26,10 +27,10 @@ from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.outputs import csv, json
 from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.build import build
-from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
+from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
 from panoptic_eval.pairs.journal import Journal
 from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable, concatenate
-from panoptic_eval.predictions import Predictions, read_predictions
+from panoptic_eval.predictions import Detections, Predictions, read_predictions
 from panoptic_eval.report import Report
 from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.run_folder import JOURNAL, REPORT, RunFolder, opened
@@ -220,7 +221,9 @@ def count(
             stack.callback(executor.shutdown, cancel_futures=True)
         journal = None if out is None else stack.enter_context(Journal(stack.enter_context(opened(out)).path / JOURNAL))
 
-        def walk(side: LabelMaps, what: str) -> PairTable:
+        def walk(
+            side: LabelMaps, what: str, detections: Detections | None = None
+        ) -> tuple[PairTable, list[Overlaps | None]]:
             return _count_side(
                 gt_maps,
                 side,
@@ -231,10 +234,11 @@ def count(
                 executor=executor,
                 journal=journal,
                 progress=progress,
+                detections=detections,
             )
 
-        panoptic = walk(predictions.panoptic, "panoptic")
-        semantic = None if predictions.semantic is None else walk(predictions.semantic, "semantic")
+        panoptic, overlaps = walk(predictions.panoptic, "panoptic", predictions.instances)
+        semantic = None if predictions.semantic is None else walk(predictions.semantic, "semantic")[0]
     suspected = suspicions(panoptic)
     if strict and suspected:
         raise InputError(suspected)
@@ -245,10 +249,7 @@ def count(
     if predictions.instances is not None:
         from panoptic_eval.pairs.instances import detections_table
 
-        def watch(images: Iterable[int]) -> Iterator[int]:
-            return _bar(images, len(panoptic), "instances", progress)
-
-        instances = detections_table(panoptic, gt_maps, predictions.instances, watch=watch)
+        instances = detections_table(panoptic, gt_maps, predictions.instances, overlaps)
         instances = replace(instances, origin=replace(panoptic.origin, warnings=()))
     return Tables(panoptic, instances, semantic)
 
@@ -260,16 +261,23 @@ class Job:
     key: str
     gt: LabelMap
     pred: LabelMap | None
-    known: str | None
-    """Digest of the files whose counts an earlier run kept."""
+    masks: tuple[dict[str, Any], ...] = ()
+    """Detections in this image, COCO's compressed run lengths."""
+    known: str | None = None
+    """Digest of the files and masks whose counts an earlier run kept."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What one job gave: the digest of both files, and counts or faults; neither where the digest is the known one."""
+    """What one job gave: counts or faults; neither where the files and masks are known."""
 
     counts: IdCounts | None
     digest: str
+    """Digest of both files."""
+    kept_as: str = ""
+    """Digest of both files and the masks."""
+    overlaps: Overlaps | None = None
+    """Pixels that the ids of gt share with the masks; None without masks."""
     fast: bool = True
     """Whether the fast path takes such files; the reference counts the others."""
     faults: tuple[str, ...] = ()
@@ -278,6 +286,7 @@ class Counted:
 def count_job(job: Job) -> Counted:
     """Read and count the two files of one image; never raises for bad files."""
     from panoptic_eval.pairs import count_pair, supported
+    from panoptic_eval.pairs.instances import count_overlaps
 
     contents = []
     for side, label_map in (("gt", job.gt), ("pred", job.pred)):
@@ -290,17 +299,25 @@ def count_job(job: Job) -> Counted:
                 None, "", faults=(f"{side} image {label_map.image_id!r}: {label_map.png} cannot be read ({error})",)
             )
     digest = "-".join(hashlib.sha256(c).hexdigest() for c in contents)
-    if digest == job.known:
-        return Counted(None, digest, all(map(supported, contents)))
+    kept_as = "-".join([digest, *([_digest_of(job.masks)] if job.masks else [])])
+    fast = all(map(supported, contents))
+    if kept_as == job.known:
+        return Counted(None, digest, kept_as, fast=fast)
     try:
         counts = count_pair(contents[0], contents[-1])
+        overlaps = count_overlaps(contents[0], counts, job.masks) if job.masks else None
     except PngError as error:
         side, _, what = str(error).partition(": ")
         label_map = job.gt if side == "gt" or job.pred is None else job.pred
         return Counted(None, digest, faults=(f"{side} image {job.gt.image_id!r}: {label_map.png} {what}",))
     if job.pred is None:
         counts = _without_prediction(counts)
-    return Counted(counts, digest, all(map(supported, contents)))
+    return Counted(counts, digest, kept_as, overlaps, fast)
+
+
+def _digest_of(masks: Sequence[Mapping[str, Any]]) -> str:
+    """Digest of run lengths, whose text holds no space."""
+    return hashlib.sha256(b" ".join(mask["counts"] for mask in masks)).hexdigest()
 
 
 def _without_prediction(counts: IdCounts) -> IdCounts:
@@ -321,7 +338,9 @@ def _count_side(
     executor: Executor,
     journal: Journal | None,
     progress: bool,
-) -> PairTable:
+    detections: Detections | None = None,
+) -> tuple[PairTable, list[Overlaps | None]]:
+    """The table of one side's label maps; and of each image, what the detections share with gt's ids."""
     at = {m.image_id: k for k, m in enumerate(pred.maps)}
     first, last = (len(gt.maps) * k // shard[1] for k in (shard[0] - 1, shard[0]))
     gt_at = np.arange(first, last)
@@ -337,10 +356,11 @@ def _count_side(
     if missing == "skip":
         gt_at, pred_at = gt_at[pred_at >= 0], pred_at[pred_at >= 0]
     jobs = []
+    masks = _masks_of(detections, len(gt.maps))
     for g, p in zip(gt_at.tolist(), pred_at.tolist(), strict=True):
         key = f"{what} {gt.maps[g].image_id!r}"
         known = None if journal is None else journal.digest(key)
-        jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, known))
+        jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, masks[g], known))
     finished = _bar(_run(executor, jobs, journal), len(jobs), what, progress)
     done = [counted for _, counted in sorted(finished, key=lambda result: result[0])]
     faults = [fault for counted in done for fault in counted.faults]
@@ -354,7 +374,18 @@ def _count_side(
     table = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin, faults=found)
     found.check(strict=strict)
     files = tuple(Files(j.gt.png, j.pred.png if j.pred else None, j.gt.photograph) for j in jobs)
-    return replace(table, origin=replace(origin, warnings=found.warnings), files=files)
+    table = replace(table, origin=replace(origin, warnings=found.warnings), files=files)
+    return table, [c.overlaps for c in done]
+
+
+def _masks_of(detections: Detections | None, images: int) -> list[tuple[dict[str, Any], ...]]:
+    """The masks of each image's detections, in the order of their file."""
+    if detections is None or detections.rle is None:
+        return [()] * images
+    order = np.argsort(detections.image, kind="stable")
+    first = np.searchsorted(detections.image[order], np.arange(images + 1)).tolist()
+    rows = order.tolist()
+    return [tuple(detections.rle[k] for k in rows[a:b]) for a, b in pairwise(first)]
 
 
 def _run(executor: Executor, jobs: Sequence[Job], journal: Journal | None) -> Iterator[tuple[int, Counted]]:
@@ -379,9 +410,10 @@ def _run(executor: Executor, jobs: Sequence[Job], journal: Journal | None) -> It
             start()
             if journal is not None and not counted.faults:
                 if counted.counts is None:
-                    counted = replace(counted, counts=journal.counts(jobs[k].key))
+                    counts, overlaps = journal.counts(jobs[k].key)
+                    counted = replace(counted, counts=counts, overlaps=overlaps)
                 else:
-                    journal.add(jobs[k].key, counted.digest, counted.counts)
+                    journal.add(jobs[k].key, counted.kept_as, counted.counts, counted.overlaps)
             yield k, counted
     finally:
         for future in running:

@@ -55,5 +55,16 @@ class IdCounts:
     """int32 indices into `gt` and `pred`, int64 pixels; sorted by (gt, pred), each occurs once and has a pixel."""
 
 
+@dataclass(frozen=True)
+class Overlaps:
+    """Pixels that the ids of one label image share with the masks of detections, which may overlap each other."""
+
+    id: Int[np.ndarray, " k"]
+    """As in the label image."""
+    mask: Int[np.ndarray, " k"]
+    """Index into the image's masks."""
+    pixels: Int[np.ndarray, " k"]
+
+
 CountPair = Callable[[bytes, bytes], IdCounts]
 """Two PNG files' contents (gt, pred) to their counts. Raises PngError, starting with "gt: " or "pred: "."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from panoptic_eval import core
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.detections import Detections
 from panoptic_eval.errors import InputError, PngError
-from panoptic_eval.labels import LabelMap, LabelMaps
-from panoptic_eval.pairs.counts import Pairs
+from panoptic_eval.labels import LabelMaps
+from panoptic_eval.pairs import compiled, reference
+from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
 from panoptic_eval.pairs.table import PairTable, Segments
 from panoptic_eval.shapes import Float, Int, UInt32
 
@@ -22,25 +24,17 @@ Rle = Mapping[str, Any]
 
 
 def detections_table(
-    table: PairTable,
-    gt: LabelMaps,
-    detections: Detections,
-    *,
-    watch: Callable[[Iterable[int]], Iterable[int]] = iter,
+    table: PairTable, gt: LabelMaps, detections: Detections, overlaps: Sequence[Overlaps | None]
 ) -> PairTable:
-    """The table of a label map's instances and the detections in instances.json.
+    """Make the table of a label map's instances and the detections in instances.json.
 
     Args:
-        table: of the panoptic predictions, whose gt segments are taken over.
-        gt: its ground truth: the masks come from its PNGs.
-        detections: of any of gt's images.
-        watch: is given the images' indices as they are walked, for a progress bar.
-
-    Raises:
-        InputError: a gt PNG that cannot be read any more.
+        table: table of the panoptic predictions, whose gt segments are taken over.
+        gt: its ground truth.
+        detections: detections in any of gt's images.
+        overlaps: pixels that the detections of each image of the table share with gt's ids; None without masks.
     """
     at = {label_map.image_id: k for k, label_map in enumerate(gt.maps)}
-    maps = [gt.maps[at[image_id]] for image_id in table.image_id]
     position = np.full(len(gt.maps), -1)
     position[[at[image_id] for image_id in table.image_id]] = np.arange(len(table))
     image = position[detections.image]
@@ -48,38 +42,56 @@ def detections_table(
     rows = rows[np.argsort(image[rows], kind="stable")]  # within an image, the order of the file
     rles = None if detections.rle is None else [detections.rle[r] for r in rows.tolist()]
     pred = _detected(image[rows], detections.category[rows], detections.score[rows], detections.box[rows], rles)
-    nothing = np.empty(0, np.int64)
-    table = replace(table, pred=pred, pairs=Pairs(nothing, nothing, nothing), has_masks=rles is not None)
-    if rles is None:
-        return table
-    first_gt, first_pred = (np.searchsorted(s.image, np.arange(len(table) + 1)) for s in (table.gt, pred))
-
-    def masks() -> Iterator[tuple[Sequence[Rle], Sequence[Rle]]]:
-        for k in watch(range(len(table))):
-            found = rles[first_pred[k] : first_pred[k + 1]]
-            yield (_instances(table, slice(first_gt[k], first_gt[k + 1]), maps[k]) if found else [], found)
-
-    return _with_pairs(table, masks())
+    pairs = _instance_pairs(table, np.searchsorted(pred.image, np.arange(len(table))), overlaps)
+    return replace(table, pred=pred, pairs=pairs, has_masks=rles is not None)
 
 
-def _instances(table: PairTable, rows: slice, label_map: LabelMap) -> list[Rle]:
-    """The masks of one image's gt segments, empty ones for stuff.
+def _instance_pairs(table: PairTable, first: Int[np.ndarray, " i"], overlaps: Sequence[Overlaps | None]) -> Pairs:
+    """Pairs of gt instances and detections; `first` is the row of each image's first detection."""
+    none = Overlaps(*(np.empty(0, np.int64) for _ in range(3)))
+    per_image = [o or none for o in overlaps]
+    image = np.repeat(np.arange(len(per_image)), [len(o.id) for o in per_image])
+    id_, mask, pixels = (
+        np.concatenate([none.id, *(getattr(o, name) for o in per_image)]).astype(np.int64)
+        for name in ("id", "mask", "pixels")
+    )
+    key = (table.gt.image << 33) + table.gt.id
+    order = np.argsort(key)
+    wanted = (image << 33) + id_
+    row = np.append(order, -1)[np.searchsorted(key[order], wanted)]
+    things = table.catalogue.isthing[table.gt.category]
+    kept = np.flatnonzero((np.append(key, -1)[row] == wanted) & np.append(things, False)[row])
+    pred = first[image[kept]] + mask[kept]
+    # Indices of a palette may be one id: their pixels add.
+    pair, at = np.unique(pred * (len(table.gt) + 1) + row[kept], return_inverse=True)
+    pred, gt = np.divmod(pair, len(table.gt) + 1)
+    return Pairs(gt, pred, np.bincount(at, pixels[kept], len(pair)).astype(np.int64))
+
+
+def count_overlaps(png: bytes, counts: IdCounts, masks: Sequence[Rle]) -> Overlaps:
+    """Count the pixels that each id of a ground truth's label PNG shares with each mask.
+
+    Args:
+        png: the file.
+        counts: its joint histogram with a prediction.
+        masks: COCO's compressed run lengths.
 
     Raises:
-        InputError: a PNG that cannot be read any more.
+        PngError: the masks have another size: the file was replaced after they had been read.
     """
-    from panoptic_eval.pairs.reference import decode
-
-    try:
-        labels = decode(label_map.png.read_bytes())
-    except (OSError, PngError) as error:
-        raise InputError(f"{label_map.png}: {error}") from error
-    gt = table.gt
-    things = table.catalogue.isthing[gt.category[rows]].tolist()
-    return [
-        encode_segment(labels, i, box) if thing else empty_rle(labels.shape)
-        for i, box, thing in zip(gt.id[rows].tolist(), gt.box[rows].astype(int), things, strict=True)
-    ]
+    size = [counts.height, counts.width]
+    if any(list(rle["size"]) != size for rle in masks):
+        raise PngError(f"gt: has {size[1]} x {size[0]} pixels, its detections another size; expected it not to change")
+    library = core.library()
+    encoded = None if library is None else compiled.encode_segments(library, png, counts.gt.id)
+    if encoded is None:
+        labels = reference.decode(png)
+        boxes = np.concatenate([counts.gt.box[:, :2], counts.gt.box[:, 2:] - counts.gt.box[:, :2]], axis=1)
+        segments = [encode_segment(labels, i, box) for i, box in zip(counts.gt.id.tolist(), boxes, strict=True)]
+    else:
+        segments = [{"size": size, "counts": text} for text in encoded]
+    segment, mask, pixels = _shared(segments, masks)
+    return Overlaps(counts.gt.id[segment].astype(np.int64), mask, pixels)
 
 
 def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> PairTable:
@@ -140,14 +152,6 @@ def encode_segment(labels: UInt32[np.ndarray, "h w"], segment: int, box: Int[np.
     return rle
 
 
-def empty_rle(shape: tuple[int, ...]) -> Rle:
-    """Run-length encoding without a pixel."""
-    from pycocotools import mask
-
-    rle: Rle = mask.frPyObjects({"size": list(shape), "counts": [shape[0] * shape[1]]}, *shape)
-    return rle
-
-
 def _rle(segmentation: Any, image: Mapping[str, Any]) -> Rle:
     """One encoding of polygons, or of compressed or uncompressed runs."""
     from pycocotools import mask
@@ -196,17 +200,24 @@ def _detected(
 
 def _with_pairs(table: PairTable, masks: Iterable[tuple[Sequence[Rle], Sequence[Rle]]]) -> PairTable:
     """The table with the shared pixels of all gt and predicted masks, given image by image."""
+    first_gt, first_pred = (np.searchsorted(s.image, np.arange(len(table))) for s in (table.gt, table.pred))
+    pairs = [Pairs(*(np.empty(0, np.int64) for _ in range(3)))]
+    for g, p, (gts, preds) in zip(first_gt, first_pred, masks, strict=True):
+        gt, pred, pixels = _shared(gts, preds)
+        pairs.append(Pairs(g + gt, p + pred, pixels))
+    return replace(table, pairs=Pairs(*(np.concatenate([getattr(p, f.name) for p in pairs]) for f in fields(Pairs))))
+
+
+def _shared(
+    gts: Sequence[Rle], preds: Sequence[Rle]
+) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """Index of the gt mask, of the predicted one, and the pixels of both, of each two that overlap."""
     from pycocotools import mask
 
-    found: list[tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]] = []
-    first_gt, first_pred = (np.searchsorted(s.image, np.arange(len(table))) for s in (table.gt, table.pred))
-    for k, (gts, preds) in enumerate(masks):
-        if gts and preds:
-            # As if all gt were crowds, the IoU is the intersection over the detection's area: an exact way to get it.
-            share = np.asarray(mask.iou(list(preds), list(gts), [1] * len(gts)))
-            p, g = np.nonzero(share)
-            area = table.pred.area[first_pred[k] + p]
-            found.append((first_gt[k] + g, first_pred[k] + p, np.rint(share[p, g] * area).astype(np.int64)))
-    none = np.empty(0, np.int64)
-    gt, pred, pixels = (np.concatenate([none, *part]) for part in (zip(*found, strict=True) if found else ((),) * 3))
-    return replace(table, pairs=Pairs(gt, pred, pixels))
+    if not gts or not preds:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
+    # As if all gt were crowds, the IoU is the intersection over the detection's area: an exact way to get it.
+    share = np.asarray(mask.iou(list(preds), list(gts), [1] * len(gts)))
+    p, g = np.nonzero(share)
+    area = np.array([mask.area(rle) for rle in preds], np.int64)
+    return g, p, np.rint(share[p, g] * area[p]).astype(np.int64)

@@ -17,10 +17,10 @@ import orjson
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import read_regular
-from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
+from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
 
 SIGN = b"panoptic-eval journal "
-HEAD = SIGN + b"2\n"
+HEAD = SIGN + b"3\n"
 LIMIT = 64 << 30
 """Bytes of the largest journal that is read."""
 _RECORD = struct.Struct("<Q16s")  # length and checksum of what follows
@@ -35,7 +35,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept: dict[str, tuple[str, IdCounts]] = {}
+        self._kept: dict[str, tuple[str, IdCounts, Overlaps | None]] = {}
         try:
             data = read_regular(path, LIMIT) if path.exists() else b""
             if not (data.startswith(SIGN) or SIGN.startswith(data)):
@@ -58,10 +58,10 @@ class Journal:
             if len(payload) < length or _checksum(payload) != checksum:
                 break
             try:
-                key, digest, counts = _unpack(payload)
+                key, digest, counts, overlaps = _unpack(payload)
             except (ValueError, KeyError, TypeError):  # whoever wrote it, its checksum fits
                 break
-            self._kept[key] = digest, counts
+            self._kept[key] = digest, counts, overlaps
             at += _RECORD.size + length
         return at
 
@@ -80,17 +80,17 @@ class Journal:
         """Digest of the files that an image's kept counts are of; None where none are kept."""
         return self._kept[key][0] if key in self._kept else None
 
-    def counts(self, key: str) -> IdCounts:
-        """The counts kept of an image."""
-        return self._kept[key][1]
+    def counts(self, key: str) -> tuple[IdCounts, Overlaps | None]:
+        """What is kept of an image."""
+        return self._kept[key][1:]
 
-    def add(self, key: str, digest: str, counts: IdCounts) -> None:
+    def add(self, key: str, digest: str, counts: IdCounts, overlaps: Overlaps | None = None) -> None:
         """Keep an image's counts; they survive a kill of the process once this returns.
 
         Raises:
             InputError: the file cannot be written.
         """
-        payload = _pack(key, digest, counts)
+        payload = _pack(key, digest, counts, overlaps)
         try:
             self._write(_RECORD.pack(len(payload), _checksum(payload)) + payload)
         except OSError as error:
@@ -112,9 +112,11 @@ def _checksum(payload: bytes) -> bytes:
     return hashlib.blake2b(payload, digest_size=16).digest()
 
 
-def _pack(key: str, digest: str, counts: IdCounts) -> bytes:
+def _pack(key: str, digest: str, counts: IdCounts, overlaps: Overlaps | None) -> bytes:
     arrays = [getattr(side, name) for side in (counts.gt, counts.pred) for name in ("id", "area", "box")]
     arrays += [counts.pairs.gt, counts.pairs.pred, counts.pairs.pixels]
+    if overlaps is not None:
+        arrays += vars(overlaps).values()
     head = {
         "key": key,
         "digest": digest,
@@ -124,7 +126,7 @@ def _pack(key: str, digest: str, counts: IdCounts) -> bytes:
     return b"\n".join([orjson.dumps(head), b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)])
 
 
-def _unpack(payload: bytes) -> tuple[str, str, IdCounts]:
+def _unpack(payload: bytes) -> tuple[str, str, IdCounts, Overlaps | None]:
     line, _, data = payload.partition(b"\n")
     head = orjson.loads(line)
     height, width = head["size"]
@@ -135,5 +137,6 @@ def _unpack(payload: bytes) -> tuple[str, str, IdCounts]:
         array = np.frombuffer(data, dtype, count, at).reshape(shape)
         arrays.append(array)
         at += array.nbytes
-    counts = IdCounts(height, width, Ids(*arrays[:3]), Ids(*arrays[3:6]), Pairs(*arrays[6:]))
-    return head["key"], head["digest"], counts
+    counts = IdCounts(height, width, Ids(*arrays[:3]), Ids(*arrays[3:6]), Pairs(*arrays[6:9]))
+    overlaps = Overlaps(*arrays[9:]) if arrays[9:] else None
+    return head["key"], head["digest"], counts, overlaps

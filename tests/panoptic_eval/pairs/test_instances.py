@@ -1,15 +1,23 @@
 import json
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 import random_maps
 from coco_reference import pycocotools
+from PIL import Image
 from pycocotools import mask
+from table_equality import assert_equal
 
-from panoptic_eval import evaluate
+from panoptic_eval import core, evaluate
+from panoptic_eval.datasets import ground_truth
+from panoptic_eval.errors import InputError
+from panoptic_eval.evaluation import count
 from panoptic_eval.metrics import average_precision as ap
-from panoptic_eval.pairs.instances import encode_segment, from_coco
+from panoptic_eval.pairs import count_pair
+from panoptic_eval.pairs.instances import count_overlaps, encode_segment, from_coco
 from panoptic_eval.pairs.reference import ids_of
+from panoptic_eval.predictions import read_predictions
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -101,3 +109,71 @@ def test_boxes_without_masks_give_box_ap_alone(scene, tmp_path):
     report = evaluate(pred_json, gt_json)
     assert "AP_box_instances" in report.scores
     assert "AP_mask_instances" not in report.scores
+
+
+def test_overlaps_are_those_of_decoded_masks_whoever_encodes(scene, monkeypatch):
+    _, _, images, gt_json, _, results = scene
+    p = images[0]
+    masks = [r["segmentation"] for r in results if r["image_id"] == p.image_id]
+    masks = [{**m, "counts": m["counts"].encode()} for m in masks]
+    file = next(gt_json.with_suffix("").glob(f"*{p.image_id}.png")).read_bytes()
+    counts = count_pair(file, file)
+    expected = {
+        (i, k): n
+        for k, m in enumerate(masks)
+        for i in counts.gt.id.tolist()
+        if (n := int((mask.decode(m).astype(bool) & (p.gt == i)).sum()))
+    }
+    for value in ("off", str(core.PATH)):
+        monkeypatch.setenv("PANOPTIC_EVAL_CORE", value)
+        core.library.cache_clear()
+        found = count_overlaps(file, counts, masks)
+        keys = zip(found.id.tolist(), found.mask.tolist(), strict=True)
+        assert dict(zip(keys, found.pixels.tolist(), strict=True)) == expected
+    monkeypatch.undo()
+    core.library.cache_clear()
+
+
+def test_each_label_image_is_read_once_so_that_what_is_counted_is_what_is_scored(scene, tmp_path, monkeypatch):
+    _, _, _, gt_json, pred_json, results = scene
+    (tmp_path / "instances.json").write_text(json.dumps(results))
+    expected = evaluate(pred_json, gt_json).scores
+    seen = []
+
+    def read_and_replace(path, limit):
+        content = path.read_bytes()
+        if path.suffix == ".png":
+            seen.append(path)
+            Image.new("RGB", (3, 3)).save(path)  # whoever reads again, reads something else
+        return content
+
+    monkeypatch.setattr("panoptic_eval.evaluation.read_regular", read_and_replace)
+    assert str(evaluate(pred_json, gt_json).scores) == str(expected)
+    assert len(seen) == len(set(seen)) == 12
+
+
+def test_a_label_image_replaced_by_one_of_another_size_after_its_detections_were_read_is_a_fault(scene, tmp_path):
+    _, _, _, gt_json, pred_json, results = scene
+    (tmp_path / "instances.json").write_text(json.dumps(results))
+    gt = ground_truth(gt_json)
+    pred = read_predictions(pred_json, gt)
+    image = results[0]["image_id"]
+    for maps in (gt, pred.panoptic):
+        Image.new("RGB", (3, 3)).save(next(m.png for m in maps.maps if m.image_id == image))
+    with pytest.raises(InputError, match="3 x 3 pixels, its detections another size"):
+        evaluate(pred, gt)
+
+
+def test_instances_are_the_same_from_processes_and_from_a_journal(scene, tmp_path, monkeypatch):
+    _, _, _, gt_json, pred_json, results = scene
+    (tmp_path / "instances.json").write_text(json.dumps(results))
+    expected = count(pred_json, gt_json)
+    with ProcessPoolExecutor(1) as processes:
+        assert_equal(count(pred_json, gt_json, executor=processes).instances, expected.instances)
+    count(pred_json, gt_json, out=tmp_path / "out")  # whose journal stays, as it was not stored
+    monkeypatch.setattr("panoptic_eval.pairs.instances.count_overlaps", None)
+    assert_equal(count(pred_json, gt_json, out=tmp_path / "out").instances, expected.instances)
+    monkeypatch.undo()
+    (tmp_path / "instances.json").write_text(json.dumps(results[1:]))
+    fewer = count(pred_json, gt_json)
+    assert_equal(count(pred_json, gt_json, out=tmp_path / "out").instances, fewer.instances)
