@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.environment import require
-from model.config import STREETS, VARIANTS, configure
+from model.config import STREETS, Method, configure
 from model.data.index import build_index
 from model.data.loader import Batch, CropDataset
 from model.families import build_network
@@ -42,6 +42,7 @@ from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
 from reproduce.provenance import provenance, write_provenance
+from reproduce.variants import BY_NAME
 from streets.dataset import write_dataset
 
 Part = Literal["steps", "pooling", "norm", "loading", "inference", "one-image"]
@@ -84,15 +85,15 @@ def ratios(seconds: Mapping[str, float], base: str) -> str:
     return table(["", "ms", f"times {base}"], rows)
 
 
-def samples(root: Path, arm: str) -> CropDataset:
+def samples(root: Path, variant: str) -> CropDataset:
     gt = ground_truth(root, split="training")
-    config = configure("streets", arm)
+    config = configure("streets", BY_NAME[variant].method)
     return CropDataset(gt, build_index(gt), config.sample, config.levels, seed=0)
 
 
-def stepper(arm: str, catalogue: Catalogue, device: torch.device) -> Callable[[Batch], None]:
-    """Training steps of an arm."""
-    config = configure("streets", arm)
+def stepper(variant: str, catalogue: Catalogue, device: torch.device) -> Callable[[Batch], None]:
+    """Training steps of a variant."""
+    config = configure("streets", BY_NAME[variant].method)
     network = initial_network(config, catalogue, 0).to(device).train()
     optimizer = build_optimizer(network, config.schedule)
 
@@ -108,16 +109,16 @@ def stepper(arm: str, catalogue: Catalogue, device: torch.device) -> Callable[[B
 
 
 def steps(root: Path, device: torch.device, rounds: int) -> str:
-    """Step time of each arm; all crop arms on the same samples, so that CABB's share can be told."""
+    """Step time of each variant; all that train on crops get the same samples, so that CABB's share can be told."""
     catalogue = ground_truth(root, split="training").catalogue
     size = STREETS.schedule.batch
     batches = {kind: next(samples(root, kind).batches([range(size)])) for kind in ("crop", "crop+isus", "full")}
 
     def batch_of(name: str) -> Batch:
-        arm = VARIANTS[name]
-        return batches["crop+isus" if arm.isus else "crop" if arm.crops else "full"]
+        method = BY_NAME[name].method
+        return batches["crop+isus" if method.isus else "crop" if method.crops else "full"]
 
-    contenders = {name: partial(stepper(name, catalogue, device), batch_of(name)) for name in VARIANTS}
+    contenders = {name: partial(stepper(name, catalogue, device), batch_of(name)) for name in BY_NAME}
     seconds = interleaved(contenders, rounds, device)
     # For the two per cent, the two alone and more often, in both orders.
     pair = {name: contenders[name] for name in ("crop", "crop+cabb")}
@@ -213,12 +214,12 @@ def loading(root: Path, device: torch.device, rounds: int) -> str:
     """Share of a training run's time that is spent waiting for samples."""
     size, count = STREETS.schedule.batch, 4 * rounds
     rows = []
-    for arm in ("crop", "crop+cabb+isus", "full"):
+    for variant in ("crop", "crop+cabb+isus", "full"):
         catalogue = ground_truth(root, split="training").catalogue
         for workers in (0, 2):
             wanted = [range(k * size, (k + 1) * size) for k in range(count + 2)]
-            batches = samples(root, arm).batches(wanted, workers=workers)
-            step = stepper(arm, catalogue, device)
+            batches = samples(root, variant).batches(wanted, workers=workers)
+            step = stepper(variant, catalogue, device)
             for _ in range(2):  # workers and network warm up
                 step(next(batches))
             waiting, began = 0.0, time.perf_counter()
@@ -227,8 +228,8 @@ def loading(root: Path, device: torch.device, rounds: int) -> str:
                 batch = next(batches)
                 waiting += time.perf_counter() - asked
                 step(batch)
-            rows.append([arm, workers, f"{waiting / (time.perf_counter() - began):.1%}"])
-    return f"### Waiting for samples, streets, {device.type}\n\n{table(['arm', 'workers', 'of the time'], rows)}"
+            rows.append([variant, workers, f"{waiting / (time.perf_counter() - began):.1%}"])
+    return f"### Waiting for samples, streets, {device.type}\n\n{table(['variant', 'workers', 'of the time'], rows)}"
 
 
 def inference(device: torch.device) -> str:
@@ -240,7 +241,9 @@ def inference(device: torch.device) -> str:
 
 def one_image(device: torch.device) -> str:
     catalogue = Catalogue(tuple(Category(i, str(i), i < 37) for i in range(65)))
-    network = build_network(configure("mvd", "crop+cabb+isus"), catalogue.isthing.tolist(), torch.Generator())
+    network = build_network(
+        configure("mvd", Method(cabb=True, isus=True)), catalogue.isthing.tolist(), torch.Generator()
+    )
     network.to(device).eval()
     shortest = network.config.sample.shortest
     image = np.random.default_rng(0).integers(0, 256, (shortest, shortest * 4 // 3, 3), np.uint8)

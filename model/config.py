@@ -265,7 +265,7 @@ class Preset:
     network: Config
     """The paper's network, trained on crops."""
     whole_shortest: int
-    """s_0 of variants that train on whole images. Our choice: the paper says that CROP has almost double FULL's."""
+    """s_0 without crops. Assumed: the paper says that CROP has almost double FULL's resolution."""
     seamless: Config
     """The Seamless baseline, trained on crops."""
     seamless_whole_shortest: int
@@ -351,59 +351,43 @@ PRESETS: dict[str, Preset] = {
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One row of the paper's Table 1: what differs between runs on one data set."""
+class Method:
+    """The parts of the paper that a training run switches on: what the rows of its Table 1 differ in."""
 
-    seamless: bool = False
-    """Seamless' network in place of the paper's."""
     crops: bool = True
-    """Train on crops, else on whole images at reduced resolution."""
+    """Train on crops at full resolution; without it, on whole images at reduced resolution (FULL)."""
     cabb: bool = False
-    """The crop-aware box loss (Sec. 2.3), else the standard one (Eq. 1)."""
+    """Use the crop-aware box loss (CABB, Sec. 2.3) instead of the standard one (Eq. 1)."""
     isus: bool = False
-    """Instance scale-uniform sampling (Sec. 2.1), else class-uniform."""
+    """Draw crops by instance scale-uniform sampling (ISUS, Sec. 2.1) instead of class-uniform sampling (CUS)."""
     clipped: bool = False
-    """Clipped matching: ours, not the paper's."""
+    """Clip an anchor to the crop on an instance's open sides before it is matched (ours, not the paper's)."""
+    seamless: bool = False
+    """Train the network of the Seamless baseline instead of the paper's."""
 
 
-VARIANTS: dict[str, Variant] = {
-    "full": Variant(crops=False),
-    "crop": Variant(),
-    "crop+cabb": Variant(cabb=True),
-    "crop+isus": Variant(isus=True),
-    "crop+cabb+isus": Variant(cabb=True, isus=True),
-    "seamless": Variant(seamless=True, crops=False),
-    "seamless+crop": Variant(seamless=True),
-    "seamless+cabb+isus": Variant(seamless=True, cabb=True, isus=True),
-    "crop+clipped": Variant(clipped=True),
-    "crop+cabb+isus+clipped": Variant(cabb=True, isus=True, clipped=True),
-}
-
-
-def configure(preset: str, variant: str) -> Config:
-    """Return the settings of one variant on one data set.
+def configure(preset: str, method: Method = Method()) -> Config:
+    """Return the settings of a method on a data set.
 
     Raises:
-        ValueError: no such preset or variant.
+        ValueError: there is no such preset.
 
-    >>> configure("mvd", "full").sample.crop is None
+    >>> configure("mvd", Method(crops=False)).sample.crop is None
     True
     """
     if preset not in PRESETS:
         raise ValueError(f"no preset {preset!r}: choose from {', '.join(PRESETS)}")
-    if variant not in VARIANTS:
-        raise ValueError(f"no variant {variant!r}: choose from {', '.join(VARIANTS)}")
-    settings, chosen = PRESETS[preset], VARIANTS[variant]
-    config = settings.seamless if chosen.seamless else settings.network
-    whole_shortest = settings.seamless_whole_shortest if chosen.seamless else settings.whole_shortest
-    sample = replace(config.sample, sampling="isus" if chosen.isus else "cus")
-    if not chosen.crops:
+    settings = PRESETS[preset]
+    config = settings.seamless if method.seamless else settings.network
+    whole_shortest = settings.seamless_whole_shortest if method.seamless else settings.whole_shortest
+    sample = replace(config.sample, sampling="isus" if method.isus else "cus")
+    if not method.crops:
         sample = replace(sample, crop=None, shortest=whole_shortest)
     return replace(
         config,
         sample=sample,
-        box_loss="crop_aware" if chosen.cabb else "standard",
-        matching="clipped" if chosen.clipped else "visible",
+        box_loss="crop_aware" if method.cabb else "standard",
+        matching="clipped" if method.clipped else "visible",
     )
 
 

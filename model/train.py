@@ -1,7 +1,7 @@
-"""Trains one arm:  python -m model.train streets --arm crop+cabb+isus --data DIR --out DIR
+"""Trains one network:  python -m model.train streets --cabb --isus --data DIR --out DIR
 
 Sample k of a run, and what is drawn at random for it, are functions of (seed, k); step s takes the samples from
-s * batch on, however many ranks share them. All arms of a seed start from the same weights.
+s * batch on, however many ranks share them. All variants of a seed start from the same weights.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from model.checkpoint import (
     save_state,
     transfer,
 )
-from model.config import Config, ConfigError, configure, from_json
+from model.config import Config, ConfigError, Method, configure, from_json
 from model.data.index import cached_index
 from model.data.loader import Batch, CropDataset
 from model.distributed import Ranks, everybodys, joined, total
@@ -47,7 +47,6 @@ from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 
-DEFAULT_ARM = "crop+cabb+isus"
 METRICS = "metrics.jsonl"
 ADVICE = "use --accumulate (parts of a batch one after the other), more ranks, or a smaller sample.crop"
 WEIGHTS_STREAM, SAMPLING_STREAM = 1, 2
@@ -82,13 +81,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Options(Settings):
-    """Train one arm on one data set. Ranks that torchrun starts share each batch; all machines must see one --out."""
+    """Train a network on a data set. Ranks that torchrun starts share each batch; all machines must see one --out."""
 
     preset: tyro.conf.Positional[str] = tyro.MISSING
     """mvd, idd, cityscapes, streets; or the path of a config.json, as a run writes it, which says everything."""
-    arm: str | None = None
-    """Of a preset: full, crop, crop+cabb, crop+isus, crop+cabb+isus (if not given), crop+clipped,
-    crop+cabb+isus+clipped, seamless, seamless+crop, seamless+cabb+isus."""
+    method: tyro.conf.OmitArgPrefixes[Method] = Method()  # noqa: RUF009 (frozen)
+    """Parts of the paper to switch on; only with the name of a preset."""
     data: str = tyro.MISSING
     """mvd, idd, cityscapes (below --root or $PANOPTIC_DATA), or the path of a data set."""
     out: Path = tyro.MISSING
@@ -215,7 +213,7 @@ def loss_names(line: Mapping[str, Any]) -> list[str]:
 
 
 def initial_network(config: Config, catalogue: Catalogue, seed: int) -> PanopticNetwork:
-    """A fresh network on the CPU: a function of architecture and seed, so that arms which share both are equal."""
+    """A fresh network on the CPU: a function of architecture and seed, so that variants which share both are equal."""
     return build_network(config, catalogue.isthing.tolist(), _generator(seed, WEIGHTS_STREAM))
 
 
@@ -361,17 +359,17 @@ def _events(folder: Path, start: int) -> Any:
 
 
 def _config(options: Options) -> Config:
-    """Settings of the arm, or of the file, that was asked for.
+    """Return the settings that were asked for: a preset's with a method, or those of a file.
 
     Raises:
-        InputError: no such preset, arm or file.
+        InputError: there is no such preset or file, or a method is given beside a file.
     """
     path = Path(options.preset)
     stored = path.suffix == ".json"
-    if stored and options.arm is not None:
-        raise InputError(f"{path}: says everything; expected no --arm with it")
+    if stored and options.method != Method():
+        raise InputError(f"{path}: says everything; expected no --cabb, --isus or other part of a method with it")
     try:
-        config = from_json(path.read_text()) if stored else configure(options.preset, options.arm or DEFAULT_ARM)
+        config = from_json(path.read_text()) if stored else configure(options.preset, options.method)
         return config if options.steps is None else replace(config, schedule=with_steps(config.schedule, options.steps))
     except ConfigError as error:
         raise InputError(f"{path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Scores of entries with 95 % intervals over images, and how much they differ between arms."""
+"""Scores of systems with 95 % intervals over images, and how much they differ between variants."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.metric import divide
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.score import Tables, draw, interval, scores
-from reproduce.entries import Entry
+from reproduce.systems import System
 
 RESAMPLES = 1000
 PERCENTILES = (0.0, 25.0, 50.0, 75.0, 95.0, 100.0)
-"""Of sizes: the top bin of the embedded data set has to hold enough instances. The paper names only the 99th."""
+"""Percentiles of area that bound the size bins: the top bin of the embedded data set has to hold enough instances. The
+paper names only the 99th."""
 TOP = (0.0, 99.0, 100.0)
-"""Where it holds enough: as in the paper."""
+"""Percentiles that bound the paper's largest bin; it is used where it holds enough instances."""
 ENOUGH = 50
-"""Instances in a bin."""
+"""Smallest number of instances in the paper's largest bin."""
 
 
 Values = dict[tuple[str, str], Float[np.ndarray, " w"]]
-"""Scores by name and part: on the images as they are, then on each resample."""
+"""Scores by name and part: on the original image set, then on each resample."""
 
 
 @dataclass(frozen=True)
@@ -34,48 +35,49 @@ class Estimate:
     """A score, fraction or ratio."""
 
     value: float
-    """On the images as they are, mean over seeds."""
+    """Mean over seeds on the original image set."""
     low: float
-    """2.5th percentile over resampled images of the mean over seeds."""
+    """2.5th percentile of that mean over resampled image sets."""
     high: float
     """97.5th percentile."""
     seeds: tuple[float, ...]
-    """On the images as they are, of each seed."""
+    """Score of each seed on the original image set."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """All scores of all entries, under the same resamples of the same images."""
+    """All scores of all systems on the same resamples of the same images."""
 
-    by_name: dict[str, list[Values]]
-    """Of each entry's name, one for each seed, all from the same first seed on; the first column is the images as they
-    are."""
+    by_system: dict[str, list[Values]]
+    """Resampled scores by a system's name: one dictionary per seed, lowest seed first. Column 0 is the original image
+    set, the others are resamples."""
     bins: dict[str, int]
-    """Size bins by their names, "0–25 %", and how many instances each holds."""
+    """Number of instances in each size bin, by the bin's name, such as "0–25 %"."""
 
     def estimate(self, name: str, score: str, part: str) -> Estimate:
-        """Mean over seeds, and its interval over images."""
-        by_seed = [values[score, part] for values in self.by_name[name]]
+        """Return the mean over seeds, and its interval over images."""
+        by_seed = [values[score, part] for values in self.by_system[name]]
         mean = np.mean(by_seed, 0)
         return Estimate(float(mean[0]), *interval(mean), tuple(float(v[0]) for v in by_seed))
 
     def difference(self, a: str, b: str, score: str, part: str) -> Difference:
-        """b - a, both means over the seeds that both have."""
-        seeds = min(len(self.by_name[name]) for name in (a, b))
-        means = [np.mean([values[score, part] for values in self.by_name[name][:seeds]], 0) for name in (a, b)]
+        """Return b - a, both means over the seeds that both have."""
+        seeds = min(len(self.by_system[name]) for name in (a, b))
+        means = [np.mean([values[score, part] for values in self.by_system[name][:seeds]], 0) for name in (a, b)]
         return difference(score, part, *means)
 
 
-def bootstrap(entries: Sequence[Entry], *, seed: int = 0, resamples: int = RESAMPLES, wide: float | None) -> Scores:
-    """Every score of every entry on the same resampled images.
+def bootstrap(systems: Sequence[System], *, seed: int = 0, resamples: int = RESAMPLES, wide: float | None) -> Scores:
+    """Compute every score of every system on the same resampled images.
 
     Args:
-        entries: on the same images in the same order.
-        seed: of the resamples.
-        resamples: sets of as many images as there are, drawn with replacement.
-        wide: also score the boxes of objects wider than this, pixels: the training crop, at the size of the images.
+        systems: to be compared, on the same images in the same order.
+        seed: random seed of the resamples.
+        resamples: number of image sets, each of as many images as there are, drawn with replacement.
+        wide: width in pixels of the images, such as that of the training crop; the boxes of objects wider than this
+            are scored, too.
     """
-    table = entries[0].tables.panoptic
+    table = systems[0].tables.panoptic
     weights = draw(np.random.default_rng(seed), len(table), resamples)
     edges, top = (sizes.area_edges(table, percent) for percent in (PERCENTILES, TOP))
     ranges = [*sizes.bins(edges), sizes.bins(top)[-1]]
@@ -83,18 +85,18 @@ def bootstrap(entries: Sequence[Entry], *, seed: int = 0, resamples: int = RESAM
     area = table.gt.area[table.catalogue.isthing[table.gt.category] & ~table.gt.crowd]
     held = [int(((area >= low) & (area <= high)).sum()) for low, high in ranges]
     used = len(names) if held[-1] >= ENOUGH else len(names) - 1
-    by_name: dict[str, list[Values]] = {}
-    for entry in entries:
-        parts = scores(entry.tables, weights=weights, bins=ranges[:used]).parts
+    by_system: dict[str, list[Values]] = {}
+    for system in systems:
+        parts = scores(system.tables, weights=weights, bins=ranges[:used]).parts
         values = {(name, names[part] if isinstance(part, int) else part): v for (name, part), v in parts.items()}
         if wide is not None:
-            values |= wide_objects(entry.tables, np.concatenate([np.ones_like(weights[:1]), weights]), wide)
-        by_name.setdefault(entry.name, []).append(values)
-    return Scores(by_name, dict(zip(names[:used], held[:used], strict=True)))
+            values |= wide_objects(system.tables, np.concatenate([np.ones_like(weights[:1]), weights]), wide)
+        by_system.setdefault(system.name, []).append(values)
+    return Scores(by_system, dict(zip(names[:used], held[:used], strict=True)))
 
 
 def wide_objects(tables: Tables, weights: Int[np.ndarray, "w i"], width: float) -> Values:
-    """How well the boxes of wide objects are found: of each, the detection of its category that overlaps it most.
+    """Score the boxes of wide objects: for each, the detection of its category that overlaps it most.
 
     `recall@.5`: share of objects with a detection of IoU 0.5 or more; `mean IoU` of these best detections, 0 where
     there is none; `width ratio`: width of the detection by that of the object, mean over those with any overlap.
@@ -119,11 +121,11 @@ def wide_objects(tables: Tables, weights: Int[np.ndarray, "w i"], width: float) 
 def best_boxes(
     table: PairTable, rows: Int[np.ndarray, " r"]
 ) -> tuple[Float[np.ndarray, " r"], Float[np.ndarray, " r"]]:
-    """Of the prediction of the same image and category whose box overlaps that of a gt segment most: IoU, width ratio.
+    """Return IoU and width ratio of the prediction whose box overlaps that of a gt segment most, in image and category.
 
     Args:
-        table: of label maps or detections.
-        rows: of `table.gt`. Where nothing overlaps, the IoU is 0 and the ratio NaN.
+        table: pair table of label maps or detections.
+        rows: indices into `table.gt`. Where nothing overlaps, the IoU is 0 and the ratio NaN.
     """
     pred = table.pred
     iou, ratio = np.zeros(len(rows)), np.full(len(rows), np.nan)

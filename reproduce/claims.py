@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -24,32 +23,33 @@ import tyro
 from scipy.stats import binom, spearmanr
 
 from model.box_coding import encode
-from model.checkpoint import CheckpointError
 from model.losses.cabb import crop_aware_loss
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.score import interval
 from reproduce.bootstrap import Scores, bootstrap
-from reproduce.entries import Source, about, entries, ground_truth
+from reproduce.options import Comparison, ending_at_faults
+from reproduce.systems import about, images, systems
 
 Verdict = Literal["reproduced", "opposite", "inconclusive", "not testable here"]
 FULL, CROP, CABB, ISUS, BOTH = "full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus"
+"""Names of the variants that the claims are about."""
 BATCH_MS = 10.0
-"""What CABB may cost a batch (the paper: about 10 ms)."""
+"""Largest cost of CABB per batch, milliseconds (the paper: about 10)."""
 BOXES = 8 * 128
-"""Of a batch, in each head: eight crops with 128 positives."""
+"""Number of boxes of a batch in each head: eight crops with 128 positives."""
 FLAT = 0.9
 """Scales are far from uniform if the entropy of their levels is below this share of the most that is possible."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Something that a claim says is above zero."""
+    """A number that a claim says is above zero."""
 
     tested: str
-    """What was computed, and its unit."""
+    """Name of the number, and its unit."""
     published: str
-    """The paper's figure for it; empty where it gives none."""
+    """Figure of the paper; empty where it gives none."""
     value: float
     low: float
     high: float
@@ -64,11 +64,11 @@ class Claim:
     text: str
     parts: tuple[Part, ...]
     why: str = ""
-    """Why it cannot be tested here."""
+    """Reason why it cannot be tested here."""
 
     @property
     def verdict(self) -> Verdict:
-        """By the rule above."""
+        """Verdict by the rule above."""
         verdicts = [part.verdict for part in self.parts]
         if not verdicts or "not testable here" in verdicts:
             return "not testable here"
@@ -78,16 +78,15 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Options(Source):
-    """Test the paper's claims on the arms whose checkpoints there are."""
+class Options(Comparison):
+    """Test the paper's claims on the variants that have checkpoints.
 
-    out: Path | None = None
-    """Gets claims.md and claims.json (with --full: claims_full); results/NAME if not given. Fig. 2's CSV
-    files are read from there."""
+    Reads the CSV files of Fig. 2 from the folder of results, and writes claims.md and claims.json there.
+    """
 
 
 def verdict(low: float, high: float, seeds: Sequence[float] = ()) -> Verdict:
-    """Of a number that should be above zero.
+    """Judge a number that should be above zero.
 
     >>> verdict(0.1, 0.5), verdict(-0.1, 0.5), verdict(-0.5, -0.1), verdict(0.1, 0.5, [0.4, -0.1])
     ('reproduced', 'inconclusive', 'opposite', 'inconclusive')
@@ -98,41 +97,41 @@ def verdict(low: float, high: float, seeds: Sequence[float] = ()) -> Verdict:
 
 
 def certain(tested: str, published: str, value: float) -> Part:
-    """A part whose number has no spread worth an interval."""
+    """Make a part whose number has no spread worth an interval."""
     return Part(tested, published, value, value, value, verdict(value, value))
 
 
 def combined(scores: Scores, tested: str, published: str, terms: Sequence[tuple[float, str, str, str]]) -> Part:
-    """A part whose number is a sum of factor * score of an entry, in per cent points (of ratios: as they are).
+    """Make a part whose number is a sum of factor * score of a system, in per cent points.
 
-    Of entries with different numbers of seeds, those that all of them have are used.
+    Of systems with different numbers of seeds, the seeds that all of them have are used.
 
     Args:
-        scores: of all entries.
+        scores: scores of all systems.
         tested, published: as for `Part`.
-        terms: factor, entry, score, part of the score.
+        terms: factor, name of the system, score, part of the score.
     """
-    missing = sorted({name for _, name, _, _ in terms} - set(scores.by_name))
-    undefined = not missing and any((s, p) not in scores.by_name[name][0] for _, name, s, p in terms)
+    missing = sorted({name for _, name, _, _ in terms} - set(scores.by_system))
+    undefined = not missing and any((s, p) not in scores.by_system[name][0] for _, name, s, p in terms)
     if missing or undefined:
         why = f"{tested}; no checkpoint of {', '.join(missing)}" if missing else f"{tested}; too few instances"
         return Part(why, published, math.nan, math.nan, math.nan, "not testable here")
-    seeds = min(len(scores.by_name[name]) for _, name, _, _ in terms)
-    mean = sum(f * np.mean([v[s, p] for v in scores.by_name[name][:seeds]], 0) for f, name, s, p in terms)
+    seeds = min(len(scores.by_system[name]) for _, name, _, _ in terms)
+    mean = sum(f * np.mean([v[s, p] for v in scores.by_system[name][:seeds]], 0) for f, name, s, p in terms)
     percent = 100 * np.asarray(mean)
     value, (low, high) = float(percent[0]), interval(percent)
-    by_seed = [sum(f * float(scores.by_name[name][k][s, p][0]) for f, name, s, p in terms) for k in range(seeds)]
+    by_seed = [sum(f * float(scores.by_system[name][k][s, p][0]) for f, name, s, p in terms) for k in range(seeds)]
     return Part(tested, published, value, low, high, verdict(low, high, by_seed))
 
 
 def gain(scores: Scores, a: str, b: str, score: str, part: str, published: str = "") -> Part:
-    """b - a of one score."""
+    """Make a part of b - a of one score."""
     name = f"{score} {part}".replace("_", " ").removesuffix(" all").removesuffix(" AP")
     return combined(scores, f"{name}: {b} − {a}", published, [(1, b, score, part), (-1, a, score, part)])
 
 
 def random_boxes(rng: np.random.Generator, rows: int) -> tuple[torch.Tensor, ...]:
-    """Deltas, proposals, visible boxes, open sides (float64) in a crop of 1024 pixels, half of the boxes cut."""
+    """Draw deltas, proposals, visible boxes, open sides (float64) in a crop of 1024 pixels, half of the boxes cut."""
     side = np.exp(rng.uniform(np.log(16), np.log(900), (rows, 2)))
     corner = np.maximum(rng.uniform(-0.3, 0.9, (rows, 2)) * 1024, 1 - side)  # some of it is in the crop
     full = np.concatenate([corner, corner + side], -1)
@@ -144,7 +143,7 @@ def random_boxes(rng: np.random.Generator, rows: int) -> tuple[torch.Tensor, ...
 
 
 def loss_parts(rng: np.random.Generator) -> tuple[Part, ...]:
-    """Claim 1, on random boxes: by how much each law is kept, relative to what rounding allows."""
+    """Test claim 1 on random boxes: by how much each law is kept, relative to what rounding allows."""
     deltas, proposals, visible, open_sides = random_boxes(rng, 4096)
     beta, tolerance, step = 1 / 9, 1e-6, 1e-5
 
@@ -181,7 +180,7 @@ def _max(values: torch.Tensor) -> float:
 
 
 def overhead_parts(rng: np.random.Generator, repeat: int = 50) -> tuple[Part, ...]:
-    """Claim 2, on this machine: median milliseconds of a batch with the crop-aware loss beyond one with the plain loss.
+    """Test claim 2 on this machine: how many milliseconds longer a batch takes with the crop-aware loss (median).
 
     Processor time on one core, which is best for so small tensors; the interval is that of the median. All of it so
     that other work on the machine hardly shows.
@@ -211,10 +210,10 @@ def overhead_parts(rng: np.random.Generator, repeat: int = 50) -> tuple[Part, ..
 
 
 def scale_parts(folder: Path) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-    """Claims 3 and 4, from the CSV files of Fig. 2.
+    """Test claims 3 and 4 with the CSV files of Fig. 2.
 
     Raises:
-        InputError: they are not there.
+        InputError: the files are not there.
     """
     if not (folder / "fig2_iou.csv").is_file():
         raise InputError(f"{folder}: holds no fig2_iou.csv; expected what bash reproduce/fig2.sh writes")
@@ -237,7 +236,7 @@ def scale_parts(folder: Path) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
 
 
 def image_claims(scores: Scores) -> list[Claim]:
-    """Claims 5 to 13, from the scores of the arms."""
+    """Test claims 5 to 13 with the scores of the variants."""
     bins = list(scores.bins)
     smallest, top = bins[0], bins[-1]
     consecutive = [b for b in bins if b != "99–100 %"]
@@ -305,8 +304,8 @@ def image_claims(scores: Scores) -> list[Claim]:
             10,
             "CABB, ISUS, and both improve PQ over CROP.",
             tuple(
-                gain(scores, CROP, arm, "PQ", "all", published)
-                for arm, published in ((CABB, "+0.9 (MVD)"), (ISUS, "+1.1 (MVD)"), (BOTH, "+1.5 (MVD)"))
+                gain(scores, CROP, variant, "PQ", "all", published)
+                for variant, published in ((CABB, "+0.9 (MVD)"), (ISUS, "+1.1 (MVD)"), (BOTH, "+1.5 (MVD)"))
             ),
         ),
         Claim(
@@ -345,17 +344,17 @@ def image_claims(scores: Scores) -> list[Claim]:
 
 
 def markdown(claims: Sequence[Claim], source: str, images: int, seeds: Sequence[int]) -> str:
-    """The page; `seeds` has how many each arm was trained from."""
+    """Write the page; `seeds` has the number of seeds of each variant."""
     fewest, most = min(seeds), max(seeds)
     count = f"{fewest} seed{'s' if fewest > 1 else ''}" if fewest == most else f"{fewest} to {most} seeds"
     lines = [
         "# The paper's claims",
         "",
-        f"Tested on {source}, {images} images, {count} an arm. Scores in per cent",
+        f"Tested on {source}, {images} images, {count} a variant. Scores in per cent",
         "points with 95 % intervals over images (bootstrap). A part of a claim is a number that should be above zero:",
         "reproduced if its interval lies above zero (with several seeds: and every seed's number does), opposite if",
         "below, inconclusive otherwise. A claim is reproduced if all its parts are, opposite if one is.",
-        *(["With one seed an arm, no interval says how much training itself varies."] if most == 1 else []),
+        *(["With one seed a variant, no interval says how much training itself varies."] if most == 1 else []),
         "",
         "| claim | verdict |",
         "| --- | --- |",
@@ -377,30 +376,30 @@ def markdown(claims: Sequence[Claim], source: str, images: int, seeds: Sequence[
 def main() -> None:
     """Predict, count, test, and write the verdicts."""
     options = tyro.cli(Options)
-    out = options.out or Path("results") / Path(options.gt).name
     rng = np.random.default_rng(0)
-    try:
-        by_size, by_level = scale_parts(out)
-        gt = ground_truth(options)
-        found = entries(options, gt)
-    except (InputError, CheckpointError) as error:
-        sys.exit(f"claims: {error}")
-    scores = bootstrap(found, wide=None)
-    claims = [
-        Claim(
-            1, "L_CABB is a lower bound of L_BB, equal where nothing is cut; its gradient is exact.", loss_parts(rng)
-        ),
-        Claim(2, "The overhead of CABB is about 10 ms a batch (here: at most).", overhead_parts(rng)),
-        Claim(3, "Cropped boxes agree less with full ones the larger the object; scales are not uniform.", by_size),
-        Claim(4, "ISUS smooths the distribution of scales over pyramid levels.", by_level),
-        *image_claims(scores),
-    ]
-    rows = [asdict(claim) | {"verdict": claim.verdict} for claim in claims]
-    page = markdown(claims, gt.source, len(gt.maps), [len(by_seed) for by_seed in scores.by_name.values()])
-    record = {"provenance": about(options, gt, found), "claims": rows}
-    name = "claims_full" if options.full else "claims"
-    write_atomically(out / f"{name}.json", json.dumps(_nulls(record), indent=1, ensure_ascii=False) + "\n")
-    write_atomically(out / f"{name}.md", page)
+    path = options.result("claims")
+    with ending_at_faults("claims"):
+        by_size, by_level = scale_parts(path.parent)
+        gt = images(options)
+        compared = systems(options, gt)
+        scores = bootstrap(compared, wide=None)
+        claims = [
+            Claim(
+                1,
+                "L_CABB is a lower bound of L_BB, equal where nothing is cut; its gradient is exact.",
+                loss_parts(rng),
+            ),
+            Claim(2, "The overhead of CABB is about 10 ms a batch (here: at most).", overhead_parts(rng)),
+            Claim(3, "Cropped boxes agree less with full ones the larger the object; scales are not uniform.", by_size),
+            Claim(4, "ISUS smooths the distribution of scales over pyramid levels.", by_level),
+            *image_claims(scores),
+        ]
+        rows = [asdict(claim) | {"verdict": claim.verdict} for claim in claims]
+        page = markdown(claims, gt.source, len(gt.maps), [len(by_seed) for by_seed in scores.by_system.values()])
+        record = {"provenance": about(options, gt, compared), "claims": rows}
+        content = json.dumps(_nulls(record), indent=1, ensure_ascii=False)
+        write_atomically(path.with_suffix(".json"), f"{content}\n")
+        write_atomically(path.with_suffix(".md"), page)
     print(page)
 
 

@@ -6,13 +6,11 @@ class-uniform (CROP) and instance scale-uniform sampling (ISUS). Right: sizes of
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -30,50 +28,48 @@ from model.data.crops import cut_labels
 from model.data.index import DataIndex, cached_index
 from model.data.sampling import Sampler
 from model.levels import box_levels
-from panoptic_eval.datasets import FORMATS, ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
+from reproduce.figures import STYLE, WIDTH, save
+from reproduce.options import DataSet, ending_at_faults, ground_truth
 from reproduce.provenance import provenance, write_provenance
+from reproduce.variants import BY_NAME
 
-STREETS = Path("runs/streets/data")
-ARMS = {"CROP": "crop", "ISUS": "crop+isus"}
-SERIES = {"data set": "#666666", "CROP": "#0072b2", "ISUS": "#d55e00"}
-"""What is drawn, and its colour (Okabe and Ito, 2008: told apart by everybody)."""
+IMAGES = 1000
+"""Number of training images of the embedded data set."""
+SAMPLINGS = {"CROP": "crop", "ISUS": "crop+isus"}
+"""Variants whose crops are compared, by the name of the sampling in the figure."""
+COLORS = {"data set": "#666666", **{series: BY_NAME[variant].color for series, variant in SAMPLINGS.items()}}
 PER_OCTAVE = 2
-"""Bins of size."""
+"""Number of size bins per doubling of the size."""
 MIN_COUNT = 20
-"""A bin with fewer objects is left out: its mean says little."""
+"""Smallest number of objects in a bin that is drawn: the mean of fewer says little."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """Draw Fig. 2 from the labels of a data set."""
+class Options(DataSet):
+    """Draw Fig. 2 from the labels of a data set.
 
-    gt: str = "streets"
-    """streets (the embedded data set, drawn by streets), mvd, idd, cityscapes, coco, or a path."""
-    root: Path | None = None
-    """Where the data sets are."""
-    split: str = "training"
-    """Of the data set."""
-    gt_version: Literal["1.2", "2.0"] | None = None
-    """Of Mapillary Vistas."""
+    Writes fig2.png, fig2.pdf, fig2.json, fig2_iou.csv, fig2_scales.csv and fig2_levels.csv.
+    """
+
+    split: str | None = "training"
+    """Split, named as in the data set."""
     preset: str | None = None
-    """Settings of the crops: streets, mvd, idd, cityscapes; by default as the data set is called, else mvd."""
+    """Preset of the crops: streets, mvd, idd or cityscapes. Default: that of the data set, else mvd."""
     crops: int = 4000
-    """Drawn of each kind of sampling."""
+    """Number of crops to draw with each kind of sampling."""
     seed: int = 0
-    """Of the crops."""
-    out: Path | None = None
-    """Gets fig2.png, .pdf, .json and the CSV files; results/NAME by default."""
+    """Random seed of the crops."""
     workers: int = 2
-    """Threads."""
+    """Number of threads."""
 
 
 def cropped_objects(
     gt: LabelMaps, index: DataIndex, sampler: Sampler, *, crops: int, workers: int = 1, progress: bool = False
 ) -> pd.DataFrame:
-    """One row for each object in each of the first crops of a stream.
+    """Make a row for each object in each of the first crops of a stream.
 
     Columns: `size`, √area in the image; `scaled`, √(width * height) of its full box at the scale of the crop; `level`
     of that box; `iou` of the visible box with the full one.
@@ -102,7 +98,7 @@ def cropped_objects(
 
 
 def all_objects(index: DataIndex, config: SampleConfig, levels: Levels) -> pd.DataFrame:
-    """One row for each object of a data set, at the scale of its rescaled images; columns as of `cropped_objects`."""
+    """Make a row for each object of a data set at the scale of its rescaled images; columns as of `cropped_objects`."""
     rows = np.flatnonzero(index.is_instance)
     scale = config.shortest / index.size.min(1)[index.image[rows]]
     scaled = index.box[rows] * scale[:, None]
@@ -116,12 +112,12 @@ def all_objects(index: DataIndex, config: SampleConfig, levels: Levels) -> pd.Da
 
 
 def box_size(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
-    """√(width * height)."""
+    """Return √(width * height) of boxes."""
     return np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
 
 
 def box_iou(ours: Float[np.ndarray, "n 4"], theirs: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
-    """Row by row."""
+    """Return the IoU of boxes, row by row."""
     shared = np.minimum(ours[:, 2:], theirs[:, 2:]) - np.maximum(ours[:, :2], theirs[:, :2])
     intersection = shared.clip(min=0).prod(1)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (ours, theirs)]
@@ -129,13 +125,13 @@ def box_iou(ours: Float[np.ndarray, "n 4"], theirs: Float[np.ndarray, "n 4"]) ->
 
 
 def bin_edges(sizes: Float[np.ndarray, " n"]) -> Float[np.ndarray, " b+1"]:
-    """Powers of 2 ** (1 / PER_OCTAVE) that enclose all sizes."""
+    """Return powers of 2 ** (1 / PER_OCTAVE) that enclose all sizes."""
     low, high = np.floor(np.log2(sizes.min()) * PER_OCTAVE), np.floor(np.log2(sizes.max()) * PER_OCTAVE) + 1
     return 2 ** (np.arange(low, high + 1) / PER_OCTAVE)
 
 
 def iou_by_size(objects: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Mean, quartiles and number of `iou` in each bin of `size`, for each sampling."""
+    """Compute mean, quartiles and number of `iou` in each bin of `size`, for each sampling."""
     edges = bin_edges(np.concatenate([rows["size"].to_numpy() for rows in objects.values()]))
     parts = []
     for name, rows in objects.items():
@@ -159,7 +155,7 @@ def iou_by_size(objects: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def share_by_scale(objects: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Share of objects in each bin of `scaled`, for each source."""
+    """Compute the share of objects in each bin of `scaled`, for each source."""
     edges = bin_edges(np.concatenate([rows["scaled"].to_numpy() for rows in objects.values()]))
     parts = []
     for name, rows in objects.items():
@@ -174,7 +170,7 @@ def share_by_scale(objects: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def share_by_level(objects: Mapping[str, pd.DataFrame], levels: Levels) -> pd.DataFrame:
-    """Share of objects on each pyramid level, and the entropy of these shares in bits, for each source."""
+    """Compute the share of objects on each pyramid level, and the entropy of these shares in bits, for each source."""
     parts = []
     for name, rows in objects.items():
         count = np.bincount(rows["level"], minlength=levels.count)
@@ -185,7 +181,7 @@ def share_by_level(objects: Mapping[str, pd.DataFrame], levels: Levels) -> pd.Da
 
 
 def entropy(count: np.ndarray) -> float:
-    """Of a histogram, bits: log2 of the number of bins if it is flat.
+    """Return the entropy of a histogram, bits: log2 of the number of bins if it is flat.
 
     >>> entropy(np.array([2, 2, 0, 0]))
     1.0
@@ -195,10 +191,9 @@ def entropy(count: np.ndarray) -> float:
 
 
 def draw(iou: pd.DataFrame, scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, crop: int) -> Figure:
-    """Both panels, as wide as a page."""
-    style: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(7.2, 2.8), layout="constrained")
+    """Draw both panels."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
         left, right = figure.subplots(1, 2)
         draw_iou(iou, crop, ax=left)
         draw_scales(scales, by_level, levels, ax=right)
@@ -206,12 +201,12 @@ def draw(iou: pd.DataFrame, scales: pd.DataFrame, by_level: pd.DataFrame, levels
 
 
 def draw_iou(iou: pd.DataFrame, crop: int, *, ax: Axes) -> None:
-    """Left: mean IoU against size."""
+    """Draw the left panel: mean IoU against size."""
     iou = iou[iou["objects"] >= MIN_COUNT]
     for name, rows in iou.groupby("sampling", sort=False):
-        centre = np.sqrt(rows["size_from"] * rows["size_to"])
-        colour = SERIES[str(name)]
-        ax.plot(centre, rows["mean_iou"], color=colour, marker="o", markersize=3, label=name)
+        center = np.sqrt(rows["size_from"] * rows["size_to"])
+        color = COLORS[str(name)]
+        ax.plot(center, rows["mean_iou"], color=color, marker="o", markersize=3, label=name)
     ax.set_xscale("log", base=2)
     ax.set_ylim(0, 1.03)
     ax.set_xlabel("object size in the image, √area, pixels")
@@ -221,11 +216,11 @@ def draw_iou(iou: pd.DataFrame, crop: int, *, ax: Axes) -> None:
 
 
 def draw_scales(scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, *, ax: Axes) -> None:
-    """Right: shares of sizes as steps, the sizes at which levels switch, and how flat the levels' shares are."""
+    """Draw the right panel: shares of sizes, the sizes at which levels switch, and the entropy over levels."""
     for name, rows in scales.groupby("source", sort=False):
         bits = by_level.loc[by_level["source"] == name, "entropy_bits"].iloc[0]
         edges = [*rows["scaled_from"], rows["scaled_to"].iloc[-1]]
-        ax.stairs(100 * rows["share"], edges, color=SERIES[str(name)], linewidth=1.3, label=f"{name} {bits:.2f}")
+        ax.stairs(100 * rows["share"], edges, color=COLORS[str(name)], linewidth=1.3, label=f"{name} {bits:.2f}")
     ax.set_xscale("log", base=2)
     shown = scales[scales["share"] > 0.001]
     low, high = shown["scaled_from"].min(), shown["scaled_to"].max()
@@ -247,7 +242,7 @@ def draw_scales(scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, *,
 
 
 def _legend_above(ax: Axes, title: str) -> None:
-    """Where it hides nothing."""
+    """Put the legend above the axes, where it hides nothing."""
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
@@ -269,27 +264,24 @@ def _plain_ticks(ax: Axes) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw the figure and say where it is."""
+    """Draw the figure, or say why not."""
     options = tyro.cli(Options, args=arguments)
-    given = STREETS if options.gt == "streets" else options.gt
-    try:
-        run(options, ground_truth(given, root=options.root, split=options.split, version=options.gt_version))
-    except InputError as error:
-        raise SystemExit(f"fig2: {error}") from error
+    with ending_at_faults("fig2"):
+        run(options, ground_truth(options, images=IMAGES))
 
 
 def run(options: Options, gt: LabelMaps) -> None:
-    """Draws from the labels of a data set, and writes the figure, its numbers and where they come from.
+    """Draw from the labels of a data set, and write the figure, its numbers and their provenance.
 
     Raises:
-        InputError: its labels cannot be used.
+        InputError: the labels cannot be used.
     """
-    name = options.gt if options.gt in ("streets", *(f.name for f in FORMATS)) else Path(options.gt).name
+    name = Path(options.gt).name
     preset = options.preset or (name if name in PRESETS else "mvd")
     index = cached_index(gt, workers=options.workers, progress=True)
     if not index.is_instance.any():
         raise InputError(f"{gt.source}: has no things; expected some to crop")
-    configs = {series: configure(preset, arm) for series, arm in ARMS.items()}
+    configs = {series: configure(preset, BY_NAME[variant].method) for series, variant in SAMPLINGS.items()}
     config = configs["CROP"]
     crop, levels = config.sample.crop, config.roi.levels
     assert crop is not None
@@ -307,9 +299,12 @@ def run(options: Options, gt: LabelMaps) -> None:
     every = {"data set": all_objects(index, config.sample, levels), **objects}
     iou, scales, by_level = iou_by_size(objects), share_by_scale(every), share_by_level(every, levels)
 
-    out = options.out or Path("results") / name
-    for file, table in (("fig2_iou", iou), ("fig2_scales", scales), ("fig2_levels", by_level)):
-        write_atomically(out / f"{file}.csv", table.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
+    path = options.result("fig2")
+    for part, table in (("iou", iou), ("scales", scales), ("levels", by_level)):
+        write_atomically(
+            path.with_name(f"{path.name}_{part}.csv"),
+            table.to_csv(index=False, float_format="%.5g", lineterminator="\n"),
+        )
     record = provenance(
         seed=options.seed,
         data={
@@ -326,15 +321,10 @@ def run(options: Options, gt: LabelMaps) -> None:
             **{series: asdict(c.sample) for series, c in configs.items()},
         },
     )
-    write_provenance(out / "fig2.json", record)
-    figure = draw(iou, scales, by_level, levels, crop)
-    for suffix, undated in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-        content = io.BytesIO()
-        with mpl.rc_context({"pdf.fonttype": 42}):  # letters that other programs can edit
-            figure.savefig(content, format=suffix, dpi=300, metadata=undated)
-        write_atomically(out / f"fig2.{suffix}", content.getvalue())
+    write_provenance(path.with_suffix(".json"), record)
+    save(draw(iou, scales, by_level, levels, crop), path)
     print(by_level.drop_duplicates("source")[["source", "entropy_bits"]].round(3).to_string(index=False))
-    print(f"of {np.log2(levels.count):g} bits at most; wrote {out}/fig2.png")
+    print(f"of {np.log2(levels.count):g} bits at most; wrote {path}.png")
 
 
 if __name__ == "__main__":

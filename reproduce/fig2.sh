@@ -5,8 +5,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source reproduce/setup.sh
-case " $* " in
-    *" --gt"[\ =]*) ;;
-    *) python -m streets --out runs/streets/data ;; # what is there already is kept
-esac
 python -m reproduce.fig2 "$@"

@@ -1,61 +1,45 @@
-"""Fig. 5: box and mask AP of every arm by size of the objects, with intervals. Porzi et al., CVPR 2021."""
+"""Fig. 5: box and mask AP of every variant by size of the objects, with intervals. Porzi et al., CVPR 2021."""
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 import tyro
 from matplotlib.figure import Figure
 
-from model.checkpoint import CheckpointError
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.plots import ap_with_intervals
 from reproduce.bootstrap import Scores, bootstrap
-from reproduce.entries import Source, about, entries, ground_truth
+from reproduce.figures import STYLE, WIDTH, save
+from reproduce.options import Comparison, ending_at_faults
 from reproduce.provenance import write_provenance
-from reproduce.table1 import TITLES
+from reproduce.systems import about, images, systems
+from reproduce.variants import BY_NAME
 
 KINDS = {"AP_box": "box AP", "AP_mask": "mask AP"}
-LOOKS = {
-    "full": ("#000000", "-"),
-    "crop": ("#0072b2", "-"),
-    "crop+cabb": ("#56b4e9", "-"),
-    "crop+isus": ("#009e73", "-"),
-    "crop+cabb+isus": ("#d55e00", "-"),
-    "seamless": ("#000000", "--"),
-    "seamless+crop": ("#0072b2", "--"),
-    "seamless+cabb+isus": ("#d55e00", "--"),
-    "crop+clipped": ("#0072b2", ":"),
-    "crop+cabb+isus+clipped": ("#d55e00", ":"),
-}
-"""Colour says how an arm is trained, style which network or matching it has. Colours that everybody tells apart (Okabe
-and Ito, 2008)."""
 OTHERS = ("#cc79a7", "#e69f00", "#999999")
-"""Colours of other systems."""
+"""Colors of other systems."""
 
 
 @dataclass(frozen=True)
-class Options(Source):
-    """Draw Fig. 5 of the arms whose checkpoints there are, and of other systems' predictions."""
+class Options(Comparison):
+    """Draw Fig. 5 of the variants that have checkpoints, and of other systems' predictions.
 
-    arms: tuple[str, ...] = ()
-    """Only these entries; all of them if not given."""
-    out: Path | None = None
-    """Gets fig5.png, .pdf, .csv and .json; results/NAME if not given. (With --full: fig5_full.)"""
+    Writes fig5.png, fig5.pdf, fig5.csv and fig5.json.
+    """
+
+    systems: tuple[str, ...] = ()
+    """Names of the systems to draw: of variants, or of folders of predictions. Default: all."""
 
 
 def ap_by_size(scores: Scores) -> pd.DataFrame:
-    """One row an entry, kind of AP and size bin; scores are fractions, empty where no instance is in the bin."""
+    """Make a row for each system, kind of AP and size bin; scores are fractions, empty where a bin has no instance."""
     rows = []
-    for name in scores.by_name:
+    for name in scores.by_system:
         for kind in KINDS:
             for part, instances in scores.bins.items():
                 low, high = part.removesuffix(" %").split("–")
@@ -78,14 +62,13 @@ def ap_by_size(scores: Scores) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Both kinds of AP side by side."""
-    style: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
-    with mpl.rc_context(style):
+    """Draw both kinds of AP side by side."""
+    with mpl.rc_context(STYLE):
         names = rows["name"].unique().tolist()
-        figure = Figure(figsize=(7.2, 3.8), layout="constrained")
-        for ax, (kind, title) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
+        figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+        for ax, (kind, label) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
             ap_with_intervals(rows[rows["kind"] == kind], ax=ax, looks=looks(names))
-            ax.set_ylabel(f"{title}, per cent")
+            ax.set_ylabel(f"{label}, per cent")
         figure.legend(
             *ax.get_legend_handles_labels(), loc="outside upper left", ncols=min(3, len(names)), frameon=False
         )
@@ -93,33 +76,28 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 
 def looks(names: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-    """Color, line style and title of each entry; other systems get colors of their own."""
-    others = {name: (OTHERS[k % len(OTHERS)], "-.") for k, name in enumerate(n for n in names if n not in LOOKS)}
-    return {name: (*(LOOKS | others)[name], TITLES.get(name, name)) for name in names}
+    """Choose color, line style and title of each system; those that are no variants get colors of their own."""
+    others = [name for name in names if name not in BY_NAME]
+    chosen = {name: (variant.color, variant.line, variant.title) for name, variant in BY_NAME.items()}
+    chosen |= {name: (OTHERS[k % len(OTHERS)], "-.", name) for k, name in enumerate(others)}
+    return {name: chosen[name] for name in names}
 
 
 def main() -> None:
     """Predict, count, and draw."""
     options = tyro.cli(Options)
-    try:
-        gt = ground_truth(options)
-        found = entries(options, gt)
-    except (InputError, CheckpointError) as error:
-        sys.exit(f"fig5: {error}")
-    found = [e for e in found if not options.arms or e.name in options.arms]
-    rows = ap_by_size(bootstrap(found, wide=None))
-    out = options.out or Path("results") / Path(options.gt).name
-    name = "fig5_full" if options.full else "fig5"
-    write_atomically(out / f"{name}.csv", rows.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    write_provenance(out / f"{name}.json", about(options, gt, found))
-    figure = draw(rows)
-    for suffix, undated in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-        content = io.BytesIO()
-        with mpl.rc_context({"pdf.fonttype": 42}):  # letters that other programs can edit
-            figure.savefig(content, format=suffix, dpi=300, metadata=undated)
-        write_atomically(out / f"{name}.{suffix}", content.getvalue())
+    with ending_at_faults("fig5"):
+        gt = images(options)
+        compared = [s for s in systems(options, gt) if not options.systems or s.name in options.systems]
+        if not compared:
+            raise InputError(f"--systems: none of {', '.join(options.systems)} is there; expected a variant's name")
+        rows = ap_by_size(bootstrap(compared, wide=None))
+        path = options.result("fig5")
+        write_atomically(path.with_suffix(".csv"), rows.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        write_provenance(path.with_suffix(".json"), about(options, gt, compared))
+        save(draw(rows), path)
     shown = rows.pivot_table(index=["kind", "name"], columns="from_percent", values="value", sort=False)
-    print(f"{(100 * shown).round(1).to_string()}\nwrote {out / name}.png")
+    print(f"{(100 * shown).round(1).to_string()}\nwrote {path}.png")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,8 @@ mean IoU, and those with the largest absolute difference are drawn, whichever sy
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -25,7 +21,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
-from model.checkpoint import CONFIG, CheckpointError
+from model.checkpoint import CONFIG
 from model.config import from_json
 from model.visualise import true_regions
 from panoptic_eval.errors import InputError
@@ -36,65 +32,66 @@ from panoptic_eval.pairs.reference import decode
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.predictions import read_predictions
 from reproduce.bootstrap import best_boxes
-from reproduce.entries import Entry, Source, about, entries, found_checkpoints, ground_truth
+from reproduce.figures import STYLE, WIDTH, save
+from reproduce.options import Comparison, ending_at_faults
 from reproduce.provenance import write_provenance
-from reproduce.table1 import TITLES
+from reproduce.systems import System, about, checkpoints, images, systems
+from reproduce.variants import title
 
 TOP = 95.0
 """Percentile of area from which things are large, where none is wider than a crop."""
 LONGEST = 640
-"""Longer side of one picture at most, pixels."""
-WIDTH = 7.2
-"""Of the figure, inches."""
+"""Largest length of the longer side of one picture, pixels."""
 
 
 @dataclass(frozen=True)
-class Options(Source):
-    """Draw Fig. 6: the images on which two entries differ most in the boxes of large objects."""
+class Options(Comparison):
+    """Draw Fig. 6: the images on which two systems differ most in the boxes of large objects.
 
-    arms: tuple[str, str] = ("crop", "crop+cabb+isus")
-    """The two entries: arms, or names of folders of predictions; of several seeds, the first."""
+    Writes fig6.png, fig6.pdf, fig6.csv and fig6.json.
+    """
+
+    systems: tuple[str, str] = ("crop", "crop+cabb+isus")
+    """Names of the two systems: of variants, whose first seeds are used, or of folders of predictions."""
     images: int = 4
-    """How many are drawn."""
-    out: Path | None = None
-    """Gets fig6.png, .pdf, .csv and .json; results/NAME if not given. (With --full: fig6_full.)"""
+    """Number of images to draw."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """An image with the segments of one side, and what is drawn on it. Boxes are x, y, width, height in the image."""
+    """An image with the segments of gt or prediction, and boxes to draw on it: x, y, width, height, image pixels."""
 
     picture: UInt8[np.ndarray, "h w 3"]
     size: tuple[int, int]
     """Height, width of the image, pixels."""
     large: Float[np.ndarray, "r 4"]
-    """Boxes of the gt's large objects."""
+    """Boxes of the large objects of the gt."""
     notes: tuple[str, ...]
-    """One for each of them."""
-    found: Float[np.ndarray, "p 4"]
+    """Note on each large object."""
+    predicted: Float[np.ndarray, "p 4"]
     """Boxes of predicted segments."""
 
 
-def crop_widths(found: Sequence[Entry], size: Int[np.ndarray, "i 2"]) -> Float[np.ndarray, " i"]:
-    """Width of the training crop of the first entry that has one, in pixels of each image as it is; else infinity.
+def crop_widths(compared: Sequence[System], size: Int[np.ndarray, "i 2"]) -> Float[np.ndarray, " i"]:
+    """Return the width of the training crop of the first system that has one, pixels of each image; else infinity.
 
     Args:
-        found: entries; what they were trained on is read from their checkpoints.
+        compared: systems; their checkpoints say what they were trained on.
         size: height, width of the images.
     """
-    for entry in found:
-        if entry.checkpoint is not None:
-            sample = from_json((entry.checkpoint / CONFIG).read_text()).sample
+    for system in compared:
+        if system.checkpoint is not None:
+            sample = from_json((system.checkpoint / CONFIG).read_text()).sample
             if sample.crop is not None:
                 return sample.crop * size.min(1) / sample.shortest
     return np.full(len(size), np.inf)
 
 
 def large_objects(table: PairTable, widths: Float[np.ndarray, " i"]) -> tuple[Int[np.ndarray, " r"], str]:
-    """Rows of `table.gt` that are large things, not crowds, and the rule that says so.
+    """Return the rows of `table.gt` that are large things, not crowds, and the rule that chose them.
 
     Args:
-        table: of label maps.
+        table: pair table of label maps.
         widths: a box wider than that of its image is large. If there is none, the largest things by area are.
     """
     gt = table.gt
@@ -107,15 +104,15 @@ def large_objects(table: PairTable, widths: Float[np.ndarray, " i"]) -> tuple[In
 
 
 def ranked_images(a: PairTable, b: PairTable, rows: Int[np.ndarray, " r"]) -> pd.DataFrame:
-    """Images that have large objects, the largest absolute difference first, equal ones in their order.
+    """Rank the images that have large objects: the largest absolute difference first, equal ones in their order.
 
     Args:
-        a, b: of label maps: what the panels show, not what fusion has dropped.
-        rows: of the gt of either, which are the same.
+        a, b: pair tables of label maps: what the panels show, not what fusion has dropped.
+        rows: indices into the gt of either, which are the same.
 
     Returns:
-        Columns: `image`, its index, and `image_id`; `large`, how many large objects it has; `a` and `b`, the mean over
-        these of the IoU of the best box of their category; `difference`, b - a.
+        Columns: `image`, its index, and `image_id`; `large`, its number of large objects; `a` and `b`, the mean IoU of
+        these objects with the best box of their category; `difference`, b - a.
     """
     objects = pd.DataFrame({"image": a.gt.image[rows], "a": best_boxes(a, rows)[0], "b": best_boxes(b, rows)[0]})
     images = objects.groupby("image").agg(large=("a", "size"), a=("a", "mean"), b=("b", "mean")).reset_index()
@@ -125,7 +122,7 @@ def ranked_images(a: PairTable, b: PairTable, rows: Int[np.ndarray, " r"]) -> pd
 
 
 def boxes_on(table: PairTable, rows: Int[np.ndarray, " r"]) -> Float[np.ndarray, "p 4"]:
-    """Boxes of predicted segments that lie mostly on one gt segment of some, or cover most of it, in its category."""
+    """Return the boxes of predicted segments that lie mostly on one of the gt segments, or cover most of it."""
     pairs = np.isin(table.pairs.gt, rows) & (table.pairs.pred >= 0)
     gt, pred, pixels = table.pairs.gt[pairs], table.pairs.pred[pairs], table.pairs.pixels[pairs]
     most = pixels > np.minimum(table.gt.area[gt], table.pred.area[pred]) / 2
@@ -133,14 +130,14 @@ def boxes_on(table: PairTable, rows: Int[np.ndarray, " r"]) -> Float[np.ndarray,
     return table.pred.box[np.unique(pred[most & same])]
 
 
-def panels_of(gt: LabelMaps, two: Sequence[Entry], image: int, rows: Int[np.ndarray, " r"]) -> list[Panel]:
-    """The ground truth of an image, then each entry's prediction.
+def panels_of(gt: LabelMaps, two: Sequence[System], image: int, rows: Int[np.ndarray, " r"]) -> list[Panel]:
+    """Make the panel of an image's ground truth, then one of each system's prediction.
 
     Args:
-        gt: of all images.
-        two: entries on them.
-        image: index into them.
-        rows: large objects of this image, in the pair tables of the entries.
+        gt: ground truth of all images.
+        two: systems to show.
+        image: index of the image.
+        rows: large objects of this image, in the pair tables of the systems.
     """
     path = gt.maps[image].photograph
     if path is None:
@@ -156,9 +153,9 @@ def panels_of(gt: LabelMaps, two: Sequence[Entry], image: int, rows: Int[np.ndar
     large = truth.gt.box[rows]
     names = tuple(truth.catalogue.categories[c].name for c in truth.gt.category[rows].tolist())
     panels = [Panel(segments_on(photograph, gt, image), size, large, names, np.empty((0, 4)))]
-    for entry in two:
-        table = entry.tables.panoptic
-        pred = read_predictions(entry.predictions, gt).panoptic
+    for system in two:
+        table = system.tables.panoptic
+        pred = read_predictions(system.predictions, gt).panoptic
         at = [m.image_id for m in pred.maps].index(gt.maps[image].image_id)
         notes = tuple(f"IoU {iou:.2f}" for iou in best_boxes(table, rows)[0])
         panels.append(Panel(segments_on(photograph, pred, at), size, large, notes, boxes_on(table, rows)))
@@ -166,10 +163,10 @@ def panels_of(gt: LabelMaps, two: Sequence[Entry], image: int, rows: Int[np.ndar
 
 
 def segments_on(photograph: Image.Image, side: LabelMaps, image: int) -> UInt8[np.ndarray, "h w 3"]:
-    """A photograph below the segments of one of the images of a side, each instance in a colour of its own."""
+    """Lay the segments of one of the images of a side over its photograph, each instance in a color of its own."""
     ids = decode(side.maps[image].png.read_bytes())
     regions = true_regions(side, image, ids)
-    for k, region in enumerate(regions):  # nameless, as notes say more; a category without colour gets one from its id
+    for k, region in enumerate(regions):  # nameless, as notes say more; a category without color gets one from its id
         category = replace(region.category, name="")
         regions[k] = Region(region.id, replace(category, id=k, color=None) if category.isthing else category)
     shown = Image.fromarray(ids.astype(np.int32)).resize(photograph.size, Image.Resampling.NEAREST)
@@ -177,10 +174,9 @@ def segments_on(photograph: Image.Image, side: LabelMaps, image: int) -> UInt8[n
 
 
 def draw(panels: Sequence[Sequence[Panel]], titles: Sequence[str], labels: Sequence[str]) -> Figure:
-    """An image a row; titles are of the columns, labels of the rows."""
-    style: Any = {"font.size": 8}
+    """Draw a row for each image; titles name the columns, labels the rows."""
     heights = [row[0].size[0] / row[0].size[1] for row in panels]
-    with mpl.rc_context(style):
+    with mpl.rc_context(STYLE | {"axes.spines.top": True, "axes.spines.right": True}):
         narrow = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
         figure = Figure(figsize=(WIDTH, WIDTH / len(titles) * sum(heights) + 0.3), layout=narrow)
         axes = figure.subplots(len(panels), len(titles), squeeze=False, height_ratios=heights)
@@ -194,7 +190,7 @@ def draw(panels: Sequence[Sequence[Panel]], titles: Sequence[str], labels: Seque
 
 
 def draw_panel(panel: Panel, *, ax: Axes) -> None:
-    """A picture, the large objects of the ground truth as dashed boxes with their notes, predictions as solid ones."""
+    """Draw a picture, the large objects of the gt as dashed boxes with their notes, predictions as solid ones."""
     height, width = panel.size
     ax.imshow(panel.picture, extent=(0, width, height, 0))
     outline = [withStroke(linewidth=2, foreground="black")]
@@ -209,7 +205,7 @@ def draw_panel(panel: Panel, *, ax: Axes) -> None:
             path_effects=outline,
             clip_on=True,
         )
-    for x, y, w, h in panel.found:
+    for x, y, w, h in panel.predicted:
         ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor="#f0e442", linewidth=0.9))
     ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
 
@@ -218,57 +214,49 @@ def run(options: Options) -> None:
     """Predict, count, choose, and write the figure and how every image was ranked.
 
     Raises:
-        InputError: one of the two entries is missing, or there is nothing to choose from.
-        CheckpointError: a checkpoint that cannot be read.
+        InputError: one of the two systems is missing, or there is nothing to choose from.
+        CheckpointError: a checkpoint cannot be read.
     """
     if options.images < 1:
         raise InputError(f"--images is {options.images}; expected 1 or more")
-    there = dict.fromkeys([arm for arm, _, _ in found_checkpoints(options)] + [p.name for p in options.predictions])
-    if missing := [arm for arm in options.arms if arm not in there]:
+    there = dict.fromkeys([c.variant for c in checkpoints(options)] + [p.name for p in options.predictions])
+    if missing := [name for name in options.systems if name not in there]:
         known = ", ".join(there) or "none, without --checkpoints and --predictions"
         raise InputError(
-            [f"--arms: there is no entry {arm!r}; expected two of those there are: {known}" for arm in missing]
+            [f"--systems: there is no system {name!r}; expected two of those there are: {known}" for name in missing]
         )
-    gt = ground_truth(options)
-    found = entries(options, gt)
-    two = [next(e for e in found if e.name == arm) for arm in options.arms]
-    a, b = (e.tables.panoptic for e in two)
+    gt = images(options)
+    compared = systems(options, gt)
+    two = [next(s for s in compared if s.name == name) for name in options.systems]
+    a, b = (s.tables.panoptic for s in two)
     rows, rule = large_objects(a, crop_widths(two, a.size))
     if not len(rows):
         raise InputError(f"{gt.source}: has no things; expected some to compare")
-    images = ranked_images(a, b, rows)
-    chosen = images.head(options.images)
+    ranked = ranked_images(a, b, rows)
+    chosen = ranked.head(options.images)
     panels = [panels_of(gt, two, image, rows[a.gt.image[rows] == image]) for image in chosen["image"].tolist()]
-    titles = ["ground truth", *(TITLES.get(arm, arm) for arm in options.arms)]
     labels = [f"{id_}\nIoU {d:+.2f}" for id_, d in zip(chosen["image_id"], chosen["difference"], strict=True)]
-    figure = draw(panels, titles, labels)
+    figure = draw(panels, ["ground truth", *map(title, options.systems)], labels)
 
-    table = images.drop(columns="image").rename(columns={k: f"iou {e.name}" for k, e in zip("ab", two, strict=True)})
+    table = ranked.drop(columns="image").rename(columns={k: f"iou {s.name}" for k, s in zip("ab", two, strict=True)})
     table["drawn"] = table.index < options.images
-    out = options.out or Path("results") / Path(options.gt).name
-    name = "fig6_full" if options.full else "fig6"
-    write_atomically(out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    path = options.result("fig6")
+    write_atomically(path.with_suffix(".csv"), table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     record = about(options, gt, two)
-    record["config"] |= {"arms": list(options.arms), "images": options.images, "large": rule}
-    write_provenance(out / f"{name}.json", record)
-    for suffix, undated in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-        content = io.BytesIO()
-        with mpl.rc_context({"pdf.fonttype": 42}):  # letters that other programs can edit
-            figure.savefig(content, format=suffix, dpi=160, metadata=undated)
-        write_atomically(out / f"{name}.{suffix}", content.getvalue())
-    up, down = ((sign * images["difference"] > 0).sum() for sign in (1, -1))
+    record["config"] |= {"systems": list(options.systems), "images": options.images, "large": rule}
+    write_provenance(path.with_suffix(".json"), record)
+    save(figure, path, dpi=160)
+    up, down = ((sign * ranked["difference"] > 0).sum() for sign in (1, -1))
     print(table.head(options.images).round(3).to_string(index=False))
-    print(f"{len(rows)} large objects ({rule}) on {len(images)} images; wrote {out / name}.png")
+    print(f"{len(rows)} large objects ({rule}) on {len(ranked)} images; wrote {path}.png")
     print(f"{two[1].name} is better on {up} of these images, {two[0].name} on {down}")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Draw the figure, or say why not."""
     options = tyro.cli(Options, args=arguments)
-    try:
+    with ending_at_faults("fig6"):
         run(options)
-    except (InputError, CheckpointError) as error:
-        sys.exit(f"fig6: {error}")
 
 
 if __name__ == "__main__":

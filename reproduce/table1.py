@@ -1,8 +1,7 @@
-"""Table 1: every arm's scores with their intervals, from predictions of checkpoints; beside it what was published."""
+"""Table 1: scores of every variant with their intervals, from predictions of checkpoints; and what was published."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import tyro
 
-from model.checkpoint import CheckpointError
 from model.config import PRESETS
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
@@ -19,8 +17,10 @@ from panoptic_eval.outputs import csv, markdown
 from panoptic_eval.pairs import stored
 from reproduce.audit import audit, published
 from reproduce.bootstrap import Scores, bootstrap
-from reproduce.entries import Entry, Source, about, entries, ground_truth
+from reproduce.options import EMBEDDED, Comparison, ending_at_faults
 from reproduce.provenance import write_provenance
+from reproduce.systems import System, about, images, systems
+from reproduce.variants import BY_NAME, VARIANTS, title
 
 HEADER = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU", "PC", "PC_th", "PC_st", "PQ_dagger")
 COLUMNS = {
@@ -36,45 +36,20 @@ COLUMNS = {
     "box AP": ("AP_box", "AP"),
 }
 """In the order of the published table, box AP added; both APs are those of the fused output."""
-TITLES = {
-    "full": "FULL",
-    "crop": "CROP",
-    "crop+cabb": "CROP + CABB",
-    "crop+isus": "CROP + ISUS",
-    "crop+cabb+isus": "CROP + CABB + ISUS",
-    "seamless": "Seamless",
-    "seamless+crop": "Seamless + CROP",
-    "seamless+cabb+isus": "Seamless + CABB + ISUS",
-    "crop+clipped": "CROP, clipped matching (ours)",
-    "crop+cabb+isus+clipped": "CROP + CABB + ISUS, clipped matching (ours)",
-}
-
-COMPARED = (
-    ("full", "crop"),
-    ("crop", "crop+cabb"),
-    ("crop", "crop+isus"),
-    ("crop", "crop+cabb+isus"),
-    ("crop", "crop+clipped"),
-    ("crop+clipped", "crop+cabb+isus+clipped"),
-    ("crop+cabb+isus", "crop+cabb+isus+clipped"),
-    ("seamless", "seamless+crop"),
-    ("seamless+crop", "seamless+cabb+isus"),
-)
-"""Arms that differ in what is being tested, the second against the first."""
 DIFFERENCES = ("PQ", "PQ_th", "PC_th", "mAP", "box AP")
 """Columns whose differences are on the page, beside those of the largest objects; the CSV file has all."""
 
 
 @dataclass(frozen=True)
-class Options(Source):
-    """Table 1 of the arms whose checkpoints there are, and of other systems' predictions; then the published one."""
+class Options(Comparison):
+    """Make Table 1 of the variants that have checkpoints, and of other systems' predictions; print the published one.
 
-    out: Path | None = None
-    """Gets table1.md, .csv and .json, table1_differences.csv; results/NAME if not given. (With --full: table1_full.)"""
+    Writes table1.md, table1.csv, table1_differences.csv, table1.json and the pair tables.
+    """
 
 
 def published_block() -> str:
-    """The published rows as a Markdown table, suspicious cells marked, and why they are."""
+    """Write the published rows as a Markdown table, with suspicious cells marked and explained."""
     rows = published()
     found = audit(rows)
     marks = {(k, column): f"[{n}]" for n, (k, column, _) in enumerate(found, 1)}
@@ -92,14 +67,14 @@ def published_block() -> str:
 
 
 def crop_width(gt: str) -> float | None:
-    """Side of a preset's training crop, pixels of an image whose shortest side is that of the network's input."""
-    return float(PRESETS[gt].network.sample.crop or 0) if gt == "streets" else None
+    """Return the side of the training crop of the embedded data set, pixels of its images; None for other data sets."""
+    return float(PRESETS[gt].network.sample.crop or 0) if gt == EMBEDDED else None
 
 
 def our_rows(scores: Scores) -> list[dict[str, str | float]]:
-    """A row an entry and column: value, interval over images, lowest and highest seed; fractions."""
+    """Make a row for each system and column: value, interval over images, lowest and highest seed; fractions."""
     rows: list[dict[str, str | float]] = []
-    for name in scores.by_name:
+    for name in scores.by_system:
         for column, (score, part) in COLUMNS.items():
             e = scores.estimate(name, score, part)
             seeds = {"seeds": len(e.seeds), "seeds_low": min(e.seeds), "seeds_high": max(e.seeds)}
@@ -108,24 +83,24 @@ def our_rows(scores: Scores) -> list[dict[str, str | float]]:
 
 
 def our_block(scores: Scores) -> str:
-    """Our rows as a Markdown table, per cent: mean over seeds ± half the 95 % interval over images."""
+    """Write our rows as a Markdown table, per cent: mean over seeds ± half the 95 % interval over images."""
     cells = []
-    for name in scores.by_name:
-        row = {"": TITLES.get(name, name), "C": crops(name), "pre-training": "none" if name in TITLES else "–"}
+    for name in scores.by_system:
+        row = {"": title(name), "C": crops(name), "pre-training": "none" if name in BY_NAME else "–"}
         for column, (score, part) in COLUMNS.items():
             e = scores.estimate(name, score, part)
             row[column] = f"{100 * e.value:.1f} ±{50 * (e.high - e.low):.1f}"
-        cells.append(row | {"seeds": str(len(scores.by_name[name]))})
+        cells.append(row | {"seeds": str(len(scores.by_system[name]))})
     return markdown.table(cells)
 
 
 def difference_rows(scores: Scores) -> list[dict[str, str | float]]:
-    """A row a compared pair of arms and column: difference, its interval over images paired, p; fractions."""
+    """Make a row for each variant, base and column: paired difference, its interval over images, p; fractions."""
     top = list(scores.bins)[-1]
     columns = COLUMNS | {f"mAP {top}": ("AP_mask", top), f"box AP {top}": ("AP_box", top)}
     rows: list[dict[str, str | float]] = []
-    for a, b in COMPARED:
-        if {a, b} <= set(scores.by_name):
+    for a, b in ((base, variant.name) for variant in VARIANTS for base in variant.bases):
+        if {a, b} <= set(scores.by_system):
             for column, key in columns.items():
                 d = scores.difference(a, b, *key)
                 numbers = {"difference": d.difference, "low": d.low, "high": d.high, "p": d.p}
@@ -134,13 +109,13 @@ def difference_rows(scores: Scores) -> list[dict[str, str | float]]:
 
 
 def difference_block(scores: Scores) -> str:
-    """Differences between arms as a Markdown table, per cent points; empty where no two are to be compared."""
+    """Write the differences as a Markdown table, per cent points; empty where no two variants are to be compared."""
     cells: dict[str, dict[str, str]] = {}
     for row in difference_rows(scores):
         a, b, column = (str(row[key]) for key in ("a", "b", "column"))
         if column in DIFFERENCES or column not in COLUMNS:
             value, low, high = (100 * float(row[key]) for key in ("difference", "low", "high"))
-            name = f"{TITLES[b]} − {TITLES[a]}"
+            name = f"{title(b)} − {title(a)}"
             cells.setdefault(name, {"": name})[column] = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
     if not cells:
         return ""
@@ -149,26 +124,26 @@ def difference_block(scores: Scores) -> str:
 
 
 def crops(name: str) -> str:
-    """Column C, as published: whether an arm trains on crops."""
-    return "–" if name not in TITLES else "no" if name in ("full", "seamless") else "yes"
+    """Fill column C, as published: whether a variant trains on crops."""
+    return "–" if name not in BY_NAME else "yes" if BY_NAME[name].method.crops else "no"
 
 
 def spread_block(scores: Scores) -> str:
-    """Lowest and highest seed of each entry that has several, per cent; empty where none has."""
+    """Write the lowest and highest seed of each system that has several, per cent; empty where none has."""
     cells = []
-    for name, by_seed in scores.by_name.items():
+    for name, by_seed in scores.by_system.items():
         if len(by_seed) > 1:
             found = {c: scores.estimate(name, *key).seeds for c, key in COLUMNS.items()}
             spread = {c: f"{100 * min(v):.1f}–{100 * max(v):.1f}" for c, v in found.items()}
-            cells.append({"": TITLES.get(name, name), **spread})
+            cells.append({"": title(name), **spread})
     return markdown.table(cells) if cells else ""
 
 
 def wide_block(scores: Scores, width: float) -> str:
-    """How well the boxes of objects wider than the training crop are found, before fusion."""
+    """Write how well the boxes of objects wider than the training crop are detected, before fusion."""
     cells = []
-    for name in scores.by_name:
-        row = {"": TITLES.get(name, name)}
+    for name in scores.by_system:
+        row = {"": title(name)}
         for part, factor in (("recall@.5", 100), ("mean IoU", 100), ("width ratio", 1)):
             e = scores.estimate(name, "wide", part)
             digits = 1 if factor == 100 else 2
@@ -182,12 +157,12 @@ def wide_block(scores: Scores, width: float) -> str:
 
 
 def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
-    """The whole page."""
-    seeds = max(len(by_seed) for by_seed in scores.by_name.values())
+    """Write the whole page."""
+    seeds = max(len(by_seed) for by_seed in scores.by_system.values())
     note = (
         "Spread over seeds, lowest to highest:\n\n" + spread_block(scores)
         if seeds > 1
-        else "One seed an arm: how much a score varies from seed to seed is not known here."
+        else "One seed a variant: how much a score varies from seed to seed is not known here."
     )
     return "\n".join(
         [
@@ -214,12 +189,18 @@ def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
     )
 
 
-def write(out: Path, name: str, scores: Scores, found: Sequence[Entry], record: Mapping[str, Any], page: str) -> None:
-    """The page, its numbers, where they come from, and the pair tables from which `reproduce.verify` computes them."""
-    for entry in found:
-        path = out / "pairs" / name / f"{entry.label}.npz"
-        table = replace(entry.tables.panoptic, files=())  # predictions are not shipped
-        write_atomically(path, stored.pack({"panoptic": table}, path.parent))
+def write(path: Path, scores: Scores, compared: Sequence[System], record: Mapping[str, Any], page: str) -> None:
+    """Write the page, its numbers, their provenance, and the pair tables from which `reproduce.verify` computes them.
+
+    Args:
+        path: of the results, without suffix.
+        scores, compared, record, page: what is written.
+    """
+    out, name = path.parent, path.name
+    for system in compared:
+        stored_at = out / "pairs" / name / f"{system.label}.npz"
+        table = replace(system.tables.panoptic, files=())  # predictions are not shipped
+        write_atomically(stored_at, stored.pack({"panoptic": table}, stored_at.parent))
     csv.write_rows(our_rows(scores), out / f"{name}.csv")
     if differences := difference_rows(scores):
         csv.write_rows(differences, out / f"{name}_differences.csv")
@@ -230,18 +211,17 @@ def write(out: Path, name: str, scores: Scores, found: Sequence[Entry], record: 
 def main() -> None:
     """Predict, count, and write the table."""
     options = tyro.cli(Options)
-    try:
-        gt = ground_truth(options)
-        found = entries(options, gt)
-    except (InputError, CheckpointError) as error:
-        print(f"Published (Porzi et al., CVPR 2021, Table 1), per cent\n\n{published_block()}\n")
-        sys.exit(f"table1: {error}")
-    width = crop_width(options.gt)
-    scores = bootstrap(found, wide=width)
-    out = options.out or Path("results") / Path(options.gt).name
-    name = "table1_full" if options.full else "table1"
-    page = text(gt, scores, width)
-    write(out, name, scores, found, about(options, gt, found), page)
+    with ending_at_faults("table1"):
+        try:
+            gt = images(options)
+            compared = systems(options, gt)
+        except InputError:
+            print(f"Published (Porzi et al., CVPR 2021, Table 1), per cent\n\n{published_block()}\n")
+            raise
+        width = crop_width(options.gt)
+        scores = bootstrap(compared, wide=width)
+        page = text(gt, scores, width)
+        write(options.result("table1"), scores, compared, about(options, gt, compared), page)
     print(page)
 
 

@@ -1,7 +1,7 @@
-"""Do the committed results still follow from the committed checkpoints?  python -m reproduce.verify
+"""Checks that the committed results follow from the committed checkpoints:  python -m reproduce.verify
 
-Compares the hashes of the checkpoints with those that each result names, and computes the tables anew from the stored
-pair tables. Exits with 1, and says what differs.
+Compares the hashes of the checkpoints with those that each result names, and computes the tables again from the stored
+pair tables. Exits with 1 and lists what differs.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import pandas as pd
 import tyro
 
 from model.checkpoint import WEIGHTS
-from model.config import VARIANTS
 from model.predict import fingerprint
 from panoptic_eval.pairs import stored as pair_tables
 from panoptic_eval.score import Tables
-from reproduce.arms import CHECKPOINTS, TABLE
 from reproduce.bootstrap import bootstrap
 from reproduce.claims import image_claims
-from reproduce.entries import Entry
 from reproduce.fig5 import ap_by_size
+from reproduce.systems import CHECKPOINTS, System
 from reproduce.table1 import difference_rows, our_rows
+from reproduce.train import TABLE
+from reproduce.variants import VARIANTS
 
 TOLERANCE = 1e-6
-"""Of scores: they are stored with six digits."""
+"""Largest difference of a score: they are stored with six digits."""
 SUFFIXES = ("", "_full")
-"""Of results on the first images and seeds, and on all of them."""
+"""Endings of the names of results: on the first images and seeds, and on all of them."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Options:
 
 
 def faults(results: Path, checkpoints: Path) -> list[str]:
-    """What does not follow; empty if all is well."""
+    """List what does not follow from the checkpoints; empty if all does."""
     hashes = {
         p.parent.relative_to(checkpoints).as_posix(): fingerprint(p.parent) for p in checkpoints.glob(f"**/{WEIGHTS}")
     }
     found = []
     table = pd.read_csv(results / TABLE.name)
-    labels = table["arm"] + "/seed" + table["seed"].astype(str)
+    labels = table["variant"] + "/seed" + table["seed"].astype(str)
     trained = dict(zip(labels, table["weights_sha256"], strict=True))
     found += differing_hashes(hashes, trained, results / TABLE.name)
     for suffix in SUFFIXES:
@@ -66,12 +66,12 @@ def faults(results: Path, checkpoints: Path) -> list[str]:
 
 
 def differing_scores(results: Path, suffix: str, records: Mapping[str, Any]) -> list[str]:
-    """Which of the results with a suffix, whose JSON files are given, the stored pair tables do not give."""
+    """List the results with a suffix, whose JSON files are given, that the stored pair tables do not give."""
     folder = results / "pairs" / f"table1{suffix}"
-    entries = stored(folder)
-    if not entries:
+    compared = stored(folder)
+    if not compared:
         return [f"{folder}: holds no pair table; expected those of {', '.join(records)}"]
-    scores, found = bootstrap(entries, wide=None), []
+    scores, found = bootstrap(compared, wide=None), []
     for name, rows in (("table1", pd.DataFrame(our_rows(scores))), ("fig5", ap_by_size(scores))):
         if f"{name}{suffix}" in records:
             found += differing_rows(results / f"{name}{suffix}.csv", rows)
@@ -88,17 +88,17 @@ def differing_scores(results: Path, suffix: str, records: Mapping[str, Any]) -> 
     return found
 
 
-def stored(folder: Path) -> list[Entry]:
-    """Entries of the stored pair tables, in the order of the arms."""
+def stored(folder: Path) -> list[System]:
+    """Load the systems whose pair tables are stored, in the order of the variants."""
     return [
-        Entry(arm, int(p.stem.removeprefix("seed")), None, None, p, Tables(**pair_tables.load(p)))
-        for arm in VARIANTS
-        for p in sorted((folder / arm).glob("seed*.npz"))
+        System(variant.name, int(p.stem.removeprefix("seed")), None, None, p, Tables(**pair_tables.load(p)))
+        for variant in VARIANTS
+        for p in sorted((folder / variant.name).glob("seed*.npz"))
     ]
 
 
 def differing_hashes(ours: Mapping[str, str], named: Mapping[str, str], where: Path) -> list[str]:
-    """Checkpoints that a result names and that are others now, or gone."""
+    """List the checkpoints that a result names and that have changed, or are gone."""
     return [
         f"{where}: names checkpoint {label} with SHA-256 {sha256}; expected {ours.get(label, 'one that is shipped')}"
         for label, sha256 in named.items()
@@ -107,7 +107,7 @@ def differing_hashes(ours: Mapping[str, str], named: Mapping[str, str], where: P
 
 
 def differing_rows(path: Path, ours: pd.DataFrame) -> list[str]:
-    """Whether a CSV file holds other rows."""
+    """Compare the rows of a CSV file with others; empty if they are equal."""
     try:
         pd.testing.assert_frame_equal(pd.read_csv(path), ours, check_dtype=False, rtol=0, atol=TOLERANCE)
     except AssertionError as error:
@@ -116,7 +116,7 @@ def differing_rows(path: Path, ours: pd.DataFrame) -> list[str]:
 
 
 def main() -> None:
-    """Check, and say what was found."""
+    """Check, and print what differs."""
     options = tyro.cli(Options, description=__doc__)
     found = faults(options.results, options.checkpoints)
     if found:

@@ -16,7 +16,7 @@ from tiny_training import ALONE, CATALOGUE, config, network, run, supply
 
 from model import train as training
 from model.checkpoint import CheckpointError, latest_state, load_network, save_network
-from model.config import configure, to_json
+from model.config import Method, configure, to_json
 from model.distributed import Ranks
 from model.memory import OutOfMemory
 from model.train import Settings, TrainingError, initial_network, share, train
@@ -146,9 +146,9 @@ def test_accumulated_gradients_are_those_of_the_mean_over_parts(tmp_path):
         torch.testing.assert_close(after, after_first_step, msg=name, rtol=1e-4, atol=1e-6)
 
 
-def test_arms_of_a_seed_start_from_the_same_weights():
-    names = ("full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus", "crop+clipped")
-    states = [initial_network(configure("streets", name), CATALOGUE, 5).state_dict() for name in names]
+def test_all_methods_of_a_seed_start_from_the_same_weights():
+    methods = (Method(), Method(crops=False), Method(cabb=True, isus=True), Method(clipped=True))
+    states = [initial_network(configure("streets", method), CATALOGUE, 5).state_dict() for method in methods]
     for state in states[1:]:
         assert all(torch.equal(state[name], weights) for name, weights in states[0].items())
 
@@ -271,8 +271,7 @@ def test_the_command_trains_on_a_data_set_and_goes_on_where_it_was(scenes, setti
     ("arguments", "says"),
     [
         (["coffee"], "no preset 'coffee': choose from mvd"),
-        (["streets", "--arm", "half"], "no arm 'half': choose from full"),
-        (["{settings}", "--arm", "crop"], "expected no --arm"),
+        (["{settings}", "--cabb"], "expected no --cabb"),
         (["nowhere.json"], "nowhere.json"),
         (["{settings}", "--steps", "0"], "0 steps"),
         (["{settings}", "--accumulate", "3"], "cannot be cut evenly"),

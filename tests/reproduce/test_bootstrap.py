@@ -9,11 +9,11 @@ from panoptic_eval.pairs.table import take
 from panoptic_eval.rules import Rules
 from panoptic_eval.score import Tables, score
 from reproduce.bootstrap import PERCENTILES, best_boxes, bootstrap, wide_objects
-from reproduce.entries import Entry
+from reproduce.systems import System
 
 
-def entry(name, tables, seed=0):
-    return Entry(name, seed, None, None, Path(name), tables)
+def system(name, tables, seed=0):
+    return System(name, seed, None, None, Path(name), tables)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def degraded(table):
 
 
 def test_values_on_the_images_as_they_are_are_the_report(table):
-    scores = bootstrap([entry("a", Tables(table))], resamples=20, wide=None)
+    scores = bootstrap([system("a", Tables(table))], resamples=20, wide=None)
     report = score(Tables(table), Rules(percentiles=PERCENTILES))
     for key in (("PQ", "all"), ("PC", "things"), ("AP_mask", "AP")):
         assert scores.estimate("a", *key).value == pytest.approx(report.scores[key[0]][key[1]], abs=1e-12)
@@ -45,7 +45,7 @@ def test_values_on_the_images_as_they_are_are_the_report(table):
 def test_intervals_hold_the_value_and_shrink_with_more_images(table):
     few = take(table, np.arange(5))
     wide, narrow = (
-        bootstrap([entry("a", Tables(t))], resamples=200, wide=None).estimate("a", "PQ", "all") for t in (few, table)
+        bootstrap([system("a", Tables(t))], resamples=200, wide=None).estimate("a", "PQ", "all") for t in (few, table)
     )
     assert wide.low < wide.value < wide.high
     assert narrow.high - narrow.low < wide.high - wide.low
@@ -54,7 +54,7 @@ def test_intervals_hold_the_value_and_shrink_with_more_images(table):
 def test_seeds_are_averaged_and_differences_are_paired(table):
     worse = degraded(table)
     scores = bootstrap(
-        [entry("good", Tables(table)), entry("good", Tables(worse), 1), entry("bad", Tables(worse))],
+        [system("good", Tables(table)), system("good", Tables(worse), 1), system("bad", Tables(worse))],
         resamples=50,
         wide=None,
     )

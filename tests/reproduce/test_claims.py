@@ -12,7 +12,7 @@ BINS = {"0–25 %": 100, "25–50 %": 100, "50–75 %": 100, "75–95 %": 80, "9
 
 
 def scores(means, *, noise=0.001, seeds=1):
-    """Entries whose every score is a mean, and resamples around it; `means` may give a dictionary by (score, part)."""
+    """Systems whose every score is a mean, and resamples around it; `means` may give a dictionary by (score, part)."""
     rng = np.random.default_rng(0)
     keys = [(kind, part) for kind in ("AP_box", "AP_mask") for part in (*BINS, "AP")]
     keys += [(name, part) for name in ("PQ", "PC") for part in ("all", "things", "stuff")]
@@ -28,7 +28,7 @@ def scores(means, *, noise=0.001, seeds=1):
 
 def test_a_clear_gain_is_reproduced_a_clear_loss_opposite_and_noise_neither():
     made = scores({CROP: 0.3, CABB: 0.35, ISUS: 0.25, BOTH: 0.3})
-    test = lambda arm: combined(made, "", "", [(1, arm, "PQ", "all"), (-1, CROP, "PQ", "all")])  # noqa: E731
+    test = lambda name: combined(made, "", "", [(1, name, "PQ", "all"), (-1, CROP, "PQ", "all")])  # noqa: E731
     assert test(CABB).verdict == "reproduced"
     assert test(CABB).value == pytest.approx(5)
     assert test(ISUS).verdict == "opposite"
@@ -42,9 +42,9 @@ def test_one_seed_of_the_other_sign_is_enough_for_doubt():
     assert verdict(-0.2, -0.1, [-0.3, 0.1]) == "inconclusive"
 
 
-def test_arms_of_different_numbers_of_seeds_are_compared_by_those_that_they_share():
+def test_variants_of_different_numbers_of_seeds_are_compared_by_those_that_they_share():
     made = scores({CROP: 0.3, CABB: 0.35})
-    made.by_name[CROP] += scores({CROP: 0.5}).by_name[CROP]
+    made.by_system[CROP] += scores({CROP: 0.5}).by_system[CROP]
     test = combined(made, "", "", [(1, CABB, "PQ", "all"), (-1, CROP, "PQ", "all")])
     assert (test.value, test.verdict) == (pytest.approx(5), "reproduced")
 
@@ -110,10 +110,10 @@ def test_scales_are_read_from_the_csv_files_of_fig_2(tmp_path):
 
 def test_the_page_has_every_claim_and_no_nan():
     found = image_claims(scores({FULL: 0.2, CROP: 0.3}))
-    assert "1 to 3 seeds an arm" in markdown(found, "somewhere", 7, [1, 3])
+    assert "1 to 3 seeds a variant" in markdown(found, "somewhere", 7, [1, 3])
     page = markdown(found, "somewhere", 7, [1, 1])
     assert all(f"| {number}. " in page for number in range(5, 14))
     assert "nan" not in page
-    assert "1 seed an arm" in page
+    assert "1 seed a variant" in page
     assert "With one seed" in page
     assert math.isnan(found[-2].parts[0].value)

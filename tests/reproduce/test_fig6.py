@@ -3,13 +3,13 @@ import json
 
 import numpy as np
 import pytest
-from arm_folders import write_checkpoints, write_validation
 from drawings import BUS, CAR, SKY, table
 from PIL import Image
+from variant_folders import write_checkpoints, write_validation
 
 from panoptic_eval.pairs.table import concatenate
-from reproduce.entries import Entry
 from reproduce.fig6 import boxes_on, crop_widths, large_objects, main, ranked_images
+from reproduce.systems import System
 
 GT = ("cccc....", "........cccc", "ssccccss", "cc......", "ss..cccc")
 """One image each: a car of four pixels on all but the fourth, whose car has two."""
@@ -70,10 +70,10 @@ def arguments(folder, out):
 
 
 def test_the_crop_is_brought_to_the_size_of_each_image(folder):
-    entry = Entry("crop", 0, folder / "checkpoints/crop/seed0", None, folder, None)
-    other = Entry("theirs", None, None, None, folder, None)
+    ours = System("crop", 0, folder / "checkpoints/crop/seed0", None, folder, None)
+    other = System("theirs", None, None, None, folder, None)
     sizes = np.array([[64, 96], [256, 128]])
-    assert crop_widths([other, entry], sizes).tolist() == [64, 128]  # crops of 64 from shortest sides of 64
+    assert crop_widths([other, ours], sizes).tolist() == [64, 128]  # crops of 64 from shortest sides of 64
     assert crop_widths([other], sizes).tolist() == [np.inf, np.inf]
 
 
@@ -85,7 +85,7 @@ def test_the_command_writes_the_figure_the_ranking_and_where_it_comes_from(folde
     assert [r["drawn"] for r in rows] == ["True", "True"] + ["False"] * (len(rows) - 2)
     assert all({"iou crop", "iou crop+cabb+isus", "large", "difference"} <= set(r) for r in rows)
     record = json.loads((tmp_path / "fig6.json").read_text())
-    assert record["config"]["arms"] == ["crop", "crop+cabb+isus"]
+    assert record["config"]["systems"] == ["crop", "crop+cabb+isus"]
     assert set(record["checkpoints"]) == {"crop/seed0", "crop+cabb+isus/seed0"}
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     main([*arguments(folder, tmp_path), "--images", "2"])
@@ -93,9 +93,9 @@ def test_the_command_writes_the_figure_the_ranking_and_where_it_comes_from(folde
     assert "large objects" in capsys.readouterr().out
 
 
-def test_an_entry_that_is_not_there_is_named(folder, tmp_path):
-    with pytest.raises(SystemExit, match=r"no entry 'full'; expected two of those there are: crop, crop\+cabb\+isus"):
-        main([*arguments(folder, tmp_path), "--arms", "crop", "full"])
+def test_a_system_that_is_not_there_is_named(folder, tmp_path):
+    with pytest.raises(SystemExit, match=r"no system 'full'; expected two of those there are: crop, crop\+cabb\+isus"):
+        main([*arguments(folder, tmp_path), "--systems", "crop", "full"])
     with pytest.raises(SystemExit, match="--images is 0"):
         main([*arguments(folder, tmp_path), "--images", "0"])
     assert not list(tmp_path.iterdir())

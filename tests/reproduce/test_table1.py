@@ -5,26 +5,28 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from arm_folders import write_checkpoints, write_validation
+from variant_folders import write_checkpoints, write_validation
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import evaluate
 from panoptic_eval.outputs.csv import write_rows
-from reproduce import arms, fig5, table1
-from reproduce.entries import Source, entries, found_checkpoints, ground_truth
+from reproduce import fig5, table1, train
+from reproduce.options import Comparison
+from reproduce.systems import checkpoints, images, systems
+from reproduce.variants import BY_NAME
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("arms")
+    root = tmp_path_factory.mktemp("variants")
     gt = write_validation(root / "gt")
     runs = {"crop+cabb+isus/seed0": 3, "crop/seed1": 1, "crop/seed0": 2}
     write_checkpoints(root / "checkpoints", gt, runs)
     return root
 
 
-def source(folder, **options):
-    return Source(
+def comparison(folder, **options):
+    return Comparison(
         gt=str(folder / "gt"),
         checkpoints=folder / "checkpoints",
         folder=folder / "runs",
@@ -39,37 +41,37 @@ def run(main, folder, monkeypatch, *options):
     main()
 
 
-def test_checkpoints_are_found_in_the_order_of_the_arms(folder):
-    assert [(arm, seed) for arm, seed, _ in found_checkpoints(source(folder))] == [("crop", 0), ("crop+cabb+isus", 0)]
-    every = found_checkpoints(source(folder, full=True))
-    assert [(arm, seed) for arm, seed, _ in every] == [("crop", 0), ("crop", 1), ("crop+cabb+isus", 0)]
+def test_checkpoints_are_listed_in_the_order_of_the_variants(folder):
+    assert [(c.variant, c.seed) for c in checkpoints(comparison(folder))] == [("crop", 0), ("crop+cabb+isus", 0)]
+    every = checkpoints(comparison(folder, full=True))
+    assert [(c.variant, c.seed) for c in every] == [("crop", 0), ("crop", 1), ("crop+cabb+isus", 0)]
 
 
-def test_entries_are_what_predict_and_evaluate_give_and_are_kept(folder):
-    options = source(folder)
-    gt = ground_truth(options)
-    first = entries(options, gt)
+def test_systems_are_what_predict_and_evaluate_give_and_are_kept(folder):
+    options = comparison(folder)
+    gt = images(options)
+    first = systems(options, gt)
     report = evaluate(first[0].predictions, folder / "gt")
     stored = json.loads((first[0].predictions.parent / "report" / "report.json").read_text())
     assert stored["scores"]["PQ"]["all"] == report.scores["PQ"]["all"]
     written = {p: p.stat().st_mtime_ns for p in folder.joinpath("runs").rglob("*.png")}
     assert len(written) == 2 * len(gt.maps)
-    entries(options, gt)
+    systems(options, gt)
     assert {p: p.stat().st_mtime_ns for p in folder.joinpath("runs").rglob("*.png")} == written
 
 
 def test_side_by_side_files_are_the_same(folder, tmp_path):
-    options = source(folder)
-    gt = ground_truth(options)
-    alone = entries(options, gt)
-    together = entries(replace(options, folder=tmp_path, side_by_side=2), gt)
+    options = comparison(folder)
+    gt = images(options)
+    alone = systems(options, gt)
+    together = systems(replace(options, folder=tmp_path, side_by_side=2), gt)
     assert [e.label for e in together] == [e.label for e in alone]
     assert [e.tables.panoptic.digest for e in together] == [e.tables.panoptic.digest for e in alone]
 
 
-def test_the_table_has_a_row_an_entry_and_says_where_it_comes_from(folder, monkeypatch, capsys, tmp_path):
-    options = source(folder)
-    (other, _) = entries(options, ground_truth(options))
+def test_the_table_has_a_row_a_system_and_says_where_it_comes_from(folder, monkeypatch, capsys, tmp_path):
+    options = comparison(folder)
+    (other, _) = systems(options, images(options))
     run(table1.main, folder, monkeypatch, "--full", "--predictions", other.predictions, "--out", tmp_path)
     page = (tmp_path / "table1_full.md").read_text()
     assert page.strip() in capsys.readouterr().out
@@ -87,7 +89,7 @@ def test_the_table_has_a_row_an_entry_and_says_where_it_comes_from(folder, monke
     assert {(r["a"], r["b"]) for r in differences} == {("crop", "crop+cabb+isus")}
     for r in differences:
         assert float(r["low"]) <= float(r["high"])
-        if ("predictions", r["column"]) in values:  # those of the one seed of CROP that both arms have
+        if ("predictions", r["column"]) in values:  # those of the one seed of CROP that both variants have
             difference = values["crop+cabb+isus", r["column"]] - values["predictions", r["column"]]
             assert float(r["difference"]) == pytest.approx(difference, abs=1e-12)
     assert "| CROP + CABB + ISUS − CROP " in page
@@ -106,15 +108,15 @@ def test_nothing_to_compare_still_prints_what_was_published(folder, monkeypatch,
 
 @pytest.mark.parametrize("side_by_side", [1, 2])
 def test_images_that_are_not_there_are_an_error(folder, side_by_side):
-    options = replace(source(folder), folder=folder / "blind", side_by_side=side_by_side)
-    gt = ground_truth(options)
+    options = replace(comparison(folder), folder=folder / "blind", side_by_side=side_by_side)
+    gt = images(options)
     blind = replace(gt, maps=tuple(replace(m, photograph=None) for m in gt.maps))
     with pytest.raises(InputError, match="where image image0 is") as error:
-        entries(options, blind)
+        systems(options, blind)
     assert str(error.value).count("1 fault") == 1
 
 
-def test_fig_5_has_a_row_an_entry_kind_and_bin(folder, monkeypatch, capsys, tmp_path):
+def test_fig_5_has_a_row_a_system_kind_and_bin(folder, monkeypatch, capsys, tmp_path):
     run(fig5.main, folder, monkeypatch, "--out", tmp_path)
     rows = list(csv.DictReader((tmp_path / "fig5.csv").open()))
     assert {r["name"] for r in rows} == {"crop", "crop+cabb+isus"}
@@ -127,40 +129,46 @@ def test_fig_5_has_a_row_an_entry_kind_and_bin(folder, monkeypatch, capsys, tmp_
 
 
 def test_the_plan_trains_the_most_wanted_first():
-    names = [run.name for run in arms.PLAN]
-    assert len(names) == len(set(names)) == 18
-    assert names[:5] == [f"{arm}/seed0" for arm in ("full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus")]
+    names = [run.name for run in train.PLAN]
+    assert len(names) == len(set(names)) == sum(variant.seeds for variant in BY_NAME.values())
+    assert names[:5] == [f"{name}/seed0" for name in ("full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus")]
 
 
 def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, monkeypatch):
     """`model.train` itself is tested elsewhere: here it has finished already."""
-    options = arms.Options(
-        data=folder / "gt",
+    options = train.Options(
         runs=tmp_path / "runs",
         checkpoints=tmp_path / "shipped",
         table=tmp_path / "results" / "training.csv",
     )
-    done = arms.Run("crop", 0)
+    done = train.Run("crop", 0)
     write_checkpoints(options.runs, folder / "gt", {done.name: 0})
     losses = dict.fromkeys(("objectness", "anchor_box", "category", "proposal_box", "mask", "semantic"), 0.5)
     counts = {"instances": 40, "positive_anchors": [9, 3, 1]}
-    lines = [json.dumps({"step": k + 1, "images": 8 * (k + 1), "seconds": 2.0, **counts, **losses}) for k in range(3)]
-    (options.runs / done.name / arms.METRICS).write_text("\n".join(lines))
-    monkeypatch.setattr(arms, "commit", lambda: "abc")
-    monkeypatch.setattr(arms.subprocess, "run", lambda command, check, env: None)
-    arms.train(done, options)
-    assert arms.shipped(options.checkpoints) == (done,)
-    row = arms.row(done, options)
-    assert (row["arm"], row["seed"], row["steps"], row["samples"], row["seconds"]) == ("crop", 0, 3, 24, 6)
+    lines = [
+        json.dumps(
+            {"step": k + 1, "images": 8 * (k + 1), "loss": 3, **losses, "learning_rate": 0.1, "seconds": 2.0, **counts}
+        )
+        for k in range(3)
+    ]
+    (options.runs / done.name / train.METRICS).write_text("\n".join(lines))
+    monkeypatch.setattr(train, "commit", lambda: "abc")
+    commands = []
+    monkeypatch.setattr(train.subprocess, "run", lambda command, check, env: commands.append(command))
+    train.train(done, folder / "gt", options)
+    assert train.shipped(options.checkpoints) == (done,)
+    assert {"model.train", "streets", "--crops", "--no-cabb", "--no-isus"} <= set(commands[0])
+    row = train.row(done, options)
+    assert (row["variant"], row["seed"], row["steps"], row["samples"], row["seconds"]) == ("crop", 0, 3, 24, 6)
     assert row["mask"] == 0.5
     assert (row["instances"], row["coarsest_anchors"]) == (40, 1)
     assert row["commit"] == "abc"
     options.table.parent.mkdir()
-    write_rows([{**row, "arm": arm, "steps": 7} for arm in ("crop", "full", "crop+cabb")], options.table)
+    write_rows([{**row, "variant": name, "steps": 7} for name in ("crop", "full", "crop+cabb")], options.table)
     write_checkpoints(options.checkpoints, folder / "gt", {"full/seed0": 0})
-    arms.record(done, options)  # replaces its own row, keeps that of FULL, drops that of a network that is gone
+    train.record(done, options)  # replaces its own row, keeps that of FULL, drops that of a network that is gone
     kept = pd.read_csv(options.table)
-    assert list(zip(kept["arm"], kept["steps"], strict=True)) == [("full", 7), ("crop", 3)]
-    monkeypatch.setattr(arms, "MAX_BYTES", 10)
+    assert list(zip(kept["variant"], kept["steps"], strict=True)) == [("full", 7), ("crop", 3)]
+    monkeypatch.setattr(train, "MAX_BYTES", 10)
     with pytest.raises(ValueError, match="expected 10 at most"):
-        arms.train(done, options)
+        train.train(done, folder / "gt", options)

@@ -3,34 +3,35 @@ import shutil
 
 import pandas as pd
 import pytest
-from arm_folders import write_checkpoints, write_validation
+from variant_folders import write_checkpoints, write_validation
 
 from model.predict import fingerprint
 from reproduce import fig5, table1
 from reproduce.bootstrap import bootstrap
 from reproduce.claims import image_claims
-from reproduce.entries import Source, about, entries, ground_truth
+from reproduce.options import Comparison
+from reproduce.systems import about, images, systems
 from reproduce.verify import faults
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """What the scripts write of two arms, and the checkpoints."""
+    """What the scripts write of two variants, and the checkpoints."""
     tmp_path = tmp_path_factory.mktemp("verify")
     gt = write_validation(tmp_path / "gt")
     checkpoints = write_checkpoints(tmp_path / "checkpoints", gt, {"full/seed0": 1, "crop/seed0": 2})
-    source = Source(gt=str(gt), checkpoints=checkpoints, folder=tmp_path / "runs", device="cpu")
+    comparison = Comparison(gt=str(gt), checkpoints=checkpoints, folder=tmp_path / "runs", device="cpu")
     out = tmp_path / "results"
-    maps = ground_truth(source)
-    found = entries(source, maps)
-    scores, record = bootstrap(found, wide=None), about(source, maps, found)
-    table1.write(out, "table1", scores, found, record, "page")
+    maps = images(comparison)
+    found = systems(comparison, maps)
+    scores, record = bootstrap(found, wide=None), about(comparison, maps, found)
+    table1.write(out / "table1", scores, found, record, "page")
     fig5.ap_by_size(scores).to_csv(out / "fig5.csv", index=False, float_format="%.6g")
     (out / "fig5.json").write_text(json.dumps(record))
     claims = [{"number": c.number, "verdict": c.verdict} for c in image_claims(scores)]
     (out / "claims.json").write_text(json.dumps({"provenance": record, "claims": claims}))
-    hashes = {"weights_sha256": [fingerprint(checkpoints / f"{arm}/seed0") for arm in ("full", "crop")]}
-    pd.DataFrame({"arm": ["full", "crop"], "seed": [0, 0], **hashes}).to_csv(out / "training.csv", index=False)
+    hashes = {"weights_sha256": [fingerprint(checkpoints / f"{name}/seed0") for name in ("full", "crop")]}
+    pd.DataFrame({"variant": ["full", "crop"], "seed": [0, 0], **hashes}).to_csv(out / "training.csv", index=False)
     return tmp_path
 
 

@@ -12,7 +12,7 @@ from model.box_coding import encode
 from model.boxes.anchor_matching import sample_anchors
 from model.boxes.losses import gather
 from model.boxes.network import BoxNetwork, build
-from model.config import PRESETS, configure
+from model.config import PRESETS, Method, configure
 from model.families import build_network
 from model.ops.roi_align import roi_align
 from model.targets import IGNORE
@@ -263,15 +263,15 @@ def test_rows_are_gathered_across_images():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_can_be_built(preset):
     with torch.device("meta"):
-        for arm in ("crop", "seamless"):
-            network = build(configure(preset, arm), ISTHING)
+        for method in (Method(), Method(seamless=True)):
+            network = build(configure(preset, method), ISTHING)
             assert sum(p.numel() for p in network.parameters()) > 1e6
 
 
 def test_streets_is_small_enough_to_ship():
     """In half precision, at most 4 MB a checkpoint."""
-    for arm in ("crop", "seamless+crop"):
-        state = build(configure("streets", arm), [False] * 6 + [True] * 8).half().state_dict()
+    for method in (Method(), Method(seamless=True)):
+        state = build(configure("streets", method), [False] * 6 + [True] * 8).half().state_dict()
         assert len(save(state)) < 4e6
 
 

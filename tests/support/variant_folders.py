@@ -1,4 +1,4 @@
-"""Checkpoints of arms that nobody trained, and images for them, laid out as reproduce/ expects them."""
+"""Checkpoints of variants that nobody trained, and images for them, laid out as reproduce/ expects them."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def write_validation(root: Path, images: int = 4) -> Path:
 
 
 def write_checkpoints(root: Path, gt: Path, runs: dict[str, int]) -> Path:
-    """Networks as they are before training, by ARM/seedN and the seed of their weights."""
+    """Networks as they are before training, by VARIANT/seedN and the seed of their weights."""
     catalogue = ground_truth(gt).catalogue
     for name, seed in runs.items():
         save_network(root / name, initial_network(config(), catalogue, seed), catalogue)

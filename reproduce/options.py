@@ -1,0 +1,98 @@
+"""What the commands share: options of the data set, the systems and the results; and how a command ends at a fault."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from model.checkpoint import CheckpointError
+from panoptic_eval import datasets
+from panoptic_eval.errors import InputError
+from panoptic_eval.labels import LabelMaps
+from streets.dataset import write_dataset
+
+EMBEDDED = "streets"
+"""Name of the data set that is drawn."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set, and the folder of the results that are made of it."""
+
+    gt: str = EMBEDDED
+    """Ground truth: streets (the embedded data set, which is drawn), mvd, idd, cityscapes, coco, or a path."""
+    root: Path | None = None
+    """Folder of the data sets. Default: $PANOPTIC_DATA."""
+    split: str | None = None
+    """Split, named as in the data set. Default: the validation split."""
+    gt_version: Literal["1.2", "2.0"] | None = None
+    """Release of Mapillary Vistas to read. Default: 1.2 if the data set has both, else the one it has."""
+    out: Path | None = None
+    """Folder of the results. Default: results/NAME, with the name of the data set."""
+
+    def result(self, name: str) -> Path:
+        """Return where a result is written, without its suffix."""
+        return (self.out or Path("results") / Path(self.gt).name) / name
+
+
+@dataclass(frozen=True)
+class Comparison(DataSet):
+    """The systems that are compared on a data set."""
+
+    full: bool = False
+    """Compare all seeds, on all 500 validation images of the embedded data set, and add _full to the results' names.
+    Default: the first seed of each variant, on 200 images."""
+    checkpoints: Path | None = None
+    """Folder of checkpoints: VARIANT/ or VARIANT/seedN/, as model.train writes them. Default: for the embedded data
+    set, those that are shipped."""
+    predictions: tuple[Path, ...] = ()
+    """Folders of predictions of other systems, on the same images."""
+    folder: Path = Path("runs/reproduce")
+    """Folder for predictions and pair tables; what is there from an earlier run is used again."""
+    device: str | None = None
+    """Device to predict on: cpu, cuda or cuda:N. Default: the GPU if there is one."""
+    side_by_side: int | None = None
+    """Number of checkpoints that predict at the same time. Default: one per core on the embedded data set, where an
+    image of so small a network gains little from a second core; one on other data sets."""
+
+    def result(self, name: str) -> Path:
+        """Return where a result is written, without its suffix."""
+        return super().result(f"{name}_full" if self.full else name)
+
+
+def ground_truth(data: DataSet, *, images: int) -> LabelMaps:
+    """Find a data set; the embedded one is drawn first.
+
+    Args:
+        data: the options.
+        images: number of images to draw of the embedded data set.
+
+    Raises:
+        InputError: there is no such data set.
+    """
+    if data.gt != EMBEDDED:
+        return datasets.ground_truth(data.gt, root=data.root, split=data.split, version=data.gt_version)
+    split = data.split or "validation"
+    return datasets.ground_truth(embedded(split, images), split=split)
+
+
+def embedded(split: str, images: int) -> Path:
+    """Draw the first images of a split of the embedded data set, and return their folder."""
+    root = Path("runs") / EMBEDDED / f"{split}-{images}"
+    write_dataset(root, seed=0, counts={split: images}, progress=True)
+    return root
+
+
+@contextmanager
+def ending_at_faults(command: str) -> Iterator[None]:
+    """End the program with one message, not a traceback, where the input is at fault or the user interrupts."""
+    try:
+        yield
+    except (InputError, CheckpointError) as error:
+        sys.exit(f"{command}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{command}: interrupted; run the same command again to continue")

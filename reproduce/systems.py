@@ -1,0 +1,175 @@
+"""What tables and figures compare: predictions of shipped checkpoints, and of other systems, counted once.
+
+Predictions are written below runs/, to a folder named by the checkpoint's hash. A second run uses them again, and an
+interrupted one continues.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from model.checkpoint import WEIGHTS, load_network
+from model.distributed import joined
+from model.predict import Photograph, fingerprint, predict
+from panoptic_eval.errors import InputError
+from panoptic_eval.evaluation import count, rescore, store
+from panoptic_eval.labels import LabelMaps
+from panoptic_eval.run_folder import RunFolder
+from panoptic_eval.score import Tables
+from reproduce.options import EMBEDDED, Comparison, ground_truth
+from reproduce.provenance import provenance
+from reproduce.variants import VARIANTS
+
+CHECKPOINTS = Path("results/streets/checkpoints")
+"""Folder of the shipped networks."""
+IMAGES, ALL_IMAGES = 200, 500
+"""Number of validation images of the embedded data set: by default, and with --full."""
+CORES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network of a variant."""
+
+    variant: str
+    """Name of the variant."""
+    seed: int | None
+    """Seed it was trained from; None where a variant has one folder only."""
+    folder: Path
+
+
+@dataclass(frozen=True)
+class System:
+    """The predictions of one system, counted."""
+
+    name: str
+    """Name of the variant, or of the folder of predictions."""
+    seed: int | None
+    checkpoint: Path | None
+    weights_sha256: str | None
+    predictions: Path
+    tables: Tables
+
+    @property
+    def label(self) -> str:
+        """Name that no other system has: VARIANT, or VARIANT/seedN."""
+        return self.name if self.seed is None else f"{self.name}/seed{self.seed}"
+
+
+def images(options: Comparison) -> LabelMaps:
+    """Find the images that systems are compared on; those of the embedded data set are drawn.
+
+    Raises:
+        InputError: there is no such data set.
+    """
+    return ground_truth(options, images=ALL_IMAGES if options.full else IMAGES)
+
+
+def checkpoints(options: Comparison) -> list[Checkpoint]:
+    """List the checkpoints to compare, in the order of the variants; only first seeds unless `full`."""
+    root = options.checkpoints or (CHECKPOINTS if options.gt == EMBEDDED else None)
+    if root is None:
+        return []
+    listed: list[Checkpoint] = []
+    for variant in VARIANTS:
+        folder = root / variant.name
+        if (folder / WEIGHTS).is_file():
+            listed.append(Checkpoint(variant.name, None, folder))
+        seeds = sorted((int(p.name.removeprefix("seed")), p) for p in folder.glob("seed[0-9]*"))
+        trained = [Checkpoint(variant.name, seed, p) for seed, p in seeds if (p / WEIGHTS).is_file()]
+        listed += trained if options.full else trained[:1]
+    return listed
+
+
+def systems(options: Comparison, gt: LabelMaps) -> list[System]:
+    """Predict what is not predicted yet, and count the pixels of all predictions.
+
+    Raises:
+        InputError: there is nothing to compare, or predictions cannot be counted.
+        CheckpointError: a checkpoint cannot be read.
+    """
+    trained = checkpoints(options)
+    if not trained and not options.predictions:
+        raise InputError(
+            f"there is nothing to compare on {gt.source}; "
+            f"expected --checkpoints with VARIANT/{WEIGHTS}, or --predictions"
+        )
+    at_a_time = min(options.side_by_side or (CORES if options.gt == EMBEDDED else 1), len(trained))
+    counted_systems = []
+    with ExitStack() as stack:
+        walk: Callable[..., Iterator[System]] = map
+        if at_a_time > 1:
+            pool = ProcessPoolExecutor(at_a_time, get_context("spawn"), _prepare, (max(1, CORES // at_a_time),))
+            walk = stack.enter_context(pool).map
+        ours = walk(partial(_predicted, options, gt), trained)
+        others = (System(p.name, None, None, None, p, counted(p, gt, None)) for p in options.predictions)
+        total = len(trained) + len(options.predictions)
+        bar = stack.enter_context(tqdm(total=total, unit="system", desc="predict and count"))
+        for system in chain(ours, others):
+            counted_systems.append(system)
+            bar.set_postfix_str(f"{system.label} is done")
+            bar.update()
+    return counted_systems
+
+
+def _prepare(threads: int) -> None:
+    """Prepare a process: it ends at once when interrupted, as predictions on the disk are used again."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    torch.set_num_threads(threads)
+
+
+def _predicted(options: Comparison, gt: LabelMaps, checkpoint: Checkpoint) -> System:
+    """Predict with one checkpoint what is not predicted yet, and count it."""
+    sha256 = fingerprint(checkpoint.folder)
+    folder = options.folder / f"{Path(options.gt).name}-{len(gt.maps)}" / checkpoint.variant / sha256[:12]
+    predict_all(checkpoint.folder, gt, folder / "predictions", device=options.device, made_by=sha256)
+    tables = counted(folder / "predictions", gt, folder / "report")
+    return System(checkpoint.variant, checkpoint.seed, checkpoint.folder, sha256, folder / "predictions", tables)
+
+
+def predict_all(checkpoint: Path, gt: LabelMaps, out: Path, *, device: str | None, made_by: str) -> None:
+    """Do what `python -m model.predict` does, for the images of a ground truth."""
+    without = [m.image_id for m in gt.maps if m.photograph is None]
+    if without:
+        raise InputError(f"{gt.source}: does not say where image {without[0]} is; expected a folder of images")
+    images = [Photograph(m.image_id, m.photograph) for m in gt.maps if m.photograph is not None]
+    with joined(device) as ranks:
+        network, catalogue = load_network(checkpoint)
+        predict(network.to(ranks.device), catalogue, images, out, made_by=made_by, ranks=ranks, progress=False)
+
+
+def counted(predictions: Path, gt: LabelMaps, out: Path | None) -> Tables:
+    """Count a folder of predictions; store the pair tables and the report if `out` is given."""
+    if out is None:
+        return count(predictions, gt)
+    with RunFolder(out) as folder:
+        tables = count(predictions, gt, out=folder)
+        store(rescore(tables), tables, folder)
+    return tables
+
+
+def about(options: Comparison, gt: LabelMaps, compared: Sequence[System]) -> dict[str, Any]:
+    """Describe what a result is made of: code, images, checkpoints, predictions."""
+    gt_digests = " ".join(digest.split("-")[0] for digest in compared[0].tables.panoptic.digest)
+    record = provenance(
+        seed=0,
+        data={"gt": gt.source, "images": len(gt.maps), "gt_sha256": hashlib.sha256(gt_digests.encode()).hexdigest()},
+        config={"full": options.full},
+    )
+    weights = {s.label: s.weights_sha256 for s in compared if s.weights_sha256}
+    others = [str(s.predictions) for s in compared if not s.weights_sha256]
+    return record | {"checkpoints": weights, "predictions": others}

@@ -1,0 +1,65 @@
+"""The variants of the method that are trained and compared: one row each, read by tables, figures, claims and training.
+
+A variant's name is that of its folder of checkpoints, and of its rows in the results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model.config import Method
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train a network."""
+
+    name: str
+    title: str
+    """Name in tables and figures."""
+    method: Method
+    """Parts of the paper that it switches on."""
+    bases: tuple[str, ...]
+    """Names of the variants that it is compared with: each differs from it in what is being tested."""
+    color: str
+    """Color of its line: how it is trained. All of them can be told apart by everybody (Okabe and Ito, 2008)."""
+    line: str
+    """Style of its line: which network or matching it has."""
+    seeds: int
+    """Number of networks to train, from seeds 0, 1, ..."""
+
+
+VARIANTS = (
+    Variant("full", "FULL", Method(crops=False), (), "#000000", "-", 3),
+    Variant("crop", "CROP", Method(), ("full",), "#0072b2", "-", 3),
+    Variant("crop+cabb", "CROP + CABB", Method(cabb=True), ("crop",), "#56b4e9", "-", 3),
+    Variant("crop+isus", "CROP + ISUS", Method(isus=True), ("crop",), "#009e73", "-", 3),
+    Variant("crop+cabb+isus", "CROP + CABB + ISUS", Method(cabb=True, isus=True), ("crop",), "#d55e00", "-", 3),
+    Variant("seamless", "Seamless", Method(seamless=True, crops=False), (), "#000000", "--", 2),
+    Variant("seamless+crop", "Seamless + CROP", Method(seamless=True), ("seamless",), "#0072b2", "--", 2),
+    Variant(
+        "seamless+cabb+isus",
+        "Seamless + CABB + ISUS",
+        Method(seamless=True, cabb=True, isus=True),
+        ("seamless+crop",),
+        "#d55e00",
+        "--",
+        2,
+    ),
+    Variant("crop+clipped", "CROP, clipped matching (ours)", Method(clipped=True), ("crop",), "#0072b2", ":", 1),
+    Variant(
+        "crop+cabb+isus+clipped",
+        "CROP + CABB + ISUS, clipped matching (ours)",
+        Method(cabb=True, isus=True, clipped=True),
+        ("crop+clipped", "crop+cabb+isus"),
+        "#d55e00",
+        ":",
+        1,
+    ),
+)
+BY_NAME = {variant.name: variant for variant in VARIANTS}
+
+
+def title(name: str) -> str:
+    """Return the title of a variant; the name of any other system is its title."""
+    return BY_NAME[name].title if name in BY_NAME else name

@@ -1,0 +1,39 @@
+from itertools import pairwise
+from pathlib import Path
+
+from model.config import configure
+from reproduce import claims, fig2
+from reproduce.variants import BY_NAME, VARIANTS, title
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_no_two_variants_share_a_name_a_title_a_method_or_a_look():
+    for key in (lambda v: v.name, lambda v: v.title, lambda v: v.method, lambda v: (v.color, v.line)):
+        assert len({key(v) for v in VARIANTS}) == len(VARIANTS)
+
+
+def test_each_variant_is_compared_with_earlier_ones_that_train_in_another_way():
+    for variant in VARIANTS:
+        for base in variant.bases:
+            assert list(BY_NAME).index(base) < list(BY_NAME).index(variant.name)
+            assert configure("streets", BY_NAME[base].method) != configure("streets", variant.method)
+
+
+def test_every_variant_is_trained_once_before_any_is_trained_twice():
+    assert all(variant.seeds >= 1 for variant in VARIANTS)
+    from reproduce.train import PLAN
+
+    assert all(a.seed <= b.seed for a, b in pairwise(PLAN))
+
+
+def test_claims_figures_and_readme_name_variants_of_the_table():
+    assert {claims.FULL, claims.CROP, claims.CABB, claims.ISUS, claims.BOTH} <= set(BY_NAME)
+    assert set(fig2.SAMPLINGS.values()) <= set(BY_NAME)
+    readme = (ROOT / "README.md").read_text()
+    assert [v.title for v in VARIANTS if f"\n| {v.title} " not in readme] == []
+
+
+def test_any_other_system_goes_by_its_own_name():
+    assert title("crop+cabb") == "CROP + CABB"
+    assert title("theirs") == "theirs"
