@@ -1,8 +1,9 @@
 """All settings of a run as values: the presets of the paper's data sets, and the variants of its Table 1.
 
-Porzi et al., "Improving Panoptic Segmentation at All Scales", CVPR 2021. Its supplementary material, which holds the
-hyper-parameters, could not be found: a value marked "assumed" is not in the paper. "Seamless" then means the open code
-of the same first author's earlier work (mapillary/seamseg), which the paper says it follows.
+Porzi et al., "Improving Panoptic Segmentation at All Scales", CVPR 2021, arXiv 2012.07717. Its supplementary material,
+which holds the hyper-parameters, could not be found. A value "from the Seamless code" is that of the open code of the
+same first author's earlier work (mapillary/seamseg, arXiv 1905.01220), which the paper says it follows; "our choice"
+has no source.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ ROI_WEIGHTS = Weights(centre=10.0, size=5.0)
 
 @dataclass(frozen=True)
 class HRNetConfig:
-    """HRNetV2 (Wang et al., TPAMI 2020); the default is W48, the body of the paper's network."""
+    """HRNetV2 (Wang et al., TPAMI 2020, arXiv 1908.07919); the default is W48, the body of the paper's network."""
 
     kind: Literal["hrnet"] = "hrnet"
     stem: int = 64
     """Channels of the two strided convolutions before the first stage."""
     bottleneck: int = 64
-    """Inner channels of the first stage's blocks; they put out four times as many."""
+    """Inner channels of the first stage's blocks, whose output has four times as many."""
     bottlenecks: int = 4
     """Blocks of the first stage."""
     width: int = 48
@@ -69,96 +70,112 @@ class HRNetConfig:
 
 @dataclass(frozen=True)
 class ResNetConfig:
-    """ResNet with bottleneck blocks (He et al., CVPR 2016); the default is ResNet-50, the body of Seamless."""
+    """ResNet with bottleneck blocks (He et al., CVPR 2016, arXiv 1512.03385); by default ResNet-50, as in Seamless."""
 
     kind: Literal["resnet"] = "resnet"
     width: int = 64
     """Channels of the stem and inner channels of the first stage; both double from stage to stage."""
     depths: tuple[int, int, int, int] = (3, 4, 6, 3)
+    """Blocks of each stage."""
 
 
 @dataclass(frozen=True)
 class PyramidConfig:
-    """Feature pyramid (Lin et al., CVPR 2017) on the body's strides 4 to 32."""
+    """Feature pyramid (Lin et al., CVPR 2017, arXiv 1612.03144) on the body's strides 4 to 32."""
 
     channels: int = 256
-    """Assumed: Seamless."""
+    """Channels of every level (from the Seamless code)."""
     extra_levels: int = 2
-    """Levels coarser than stride 32, each half the size of the one before. Assumed: Seamless, two for MVD."""
+    """Levels coarser than stride 32, each half the size of the one before (from the Seamless code: two for MVD)."""
 
 
 @dataclass(frozen=True)
 class RPNConfig:
-    """Region proposal head: anchors, the loss on them, and which of its boxes go on. All assumed: Seamless."""
+    """Region proposal head: anchors, their loss, and how many boxes become proposals (all from the Seamless code)."""
 
     channels: int = 256
+    """Channels of its hidden layer."""
     anchor_scale: float = 2.0
     """Side of an anchor of ratio 1, in strides of its level."""
     anchor_ratios: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0)
     """Height over width; all anchors of a level have the same area."""
     positive_iou: float = 0.7
+    """IoU with an instance from which an anchor is positive."""
     negative_iou: float = 0.3
-    """Anchors between the two are left out of the loss, unless one is the best that an instance has."""
+    """IoU below which it is negative. Anchors between the two are left out, unless an instance has no better one."""
     ignore_overlap: float = 0.7
-    """An anchor with at least this share of its area on ignored pixels is left out of the loss."""
+    """Share of an anchor's area on ignored pixels from which it is left out of the loss."""
     samples: int = 256
-    """Anchors an image in the loss."""
+    """Anchors per image in the loss."""
     positive_fraction: float = 0.5
-    """Of the samples, at most."""
+    """Largest share of positives among them."""
     beta: float = 1 / 9
-    """Where the Huber loss of the deltas turns linear. Its deltas have weight 1."""
+    """Difference of deltas (their weights are 1) at which the Huber loss turns linear."""
     train_candidates: int = 12000
-    """Boxes an image that enter non-maximum suppression while training."""
+    """Boxes per image that enter non-maximum suppression while training."""
     train_proposals: int = 2000
-    """Boxes an image that leave it, at most."""
+    """Boxes per image that leave it while training, at most."""
     test_candidates: int = 6000
+    """Boxes per image that enter non-maximum suppression at inference."""
     test_proposals: int = 1000
+    """Boxes per image that leave it at inference, at most."""
     nms_iou: float = 0.7
+    """IoU with a better box above which a box is dropped."""
 
 
 @dataclass(frozen=True)
 class ROIConfig:
-    """Box and mask heads: what they are trained on, and which detections are kept. All assumed: Seamless."""
+    """Box and mask heads: their training samples, and which detections are kept (all from the Seamless code)."""
 
     levels: Levels = DEFAULT_LEVELS
+    """Pyramid levels that regions are pooled from."""
     pool: int = 14
-    """Bins a side that the mask head sees, one sample each. Masks have twice as many, the box head half as many."""
+    """Bins on each side of a region for the mask head, one sample each. Masks have twice as many, the box head half."""
     box_samples: int = 2
-    """Samples a side of each bin of the box head; 2 is the average of 2x2 of the mask head's bins."""
+    """Samples on each side of a bin of the box head; 2 is the average of 2x2 of the mask head's bins."""
     box_channels: int = 1024
+    """Channels of the box head's hidden layers."""
     mask_channels: int = 256
+    """Channels of the mask head's hidden layers."""
     mask_convolutions: int = 4
+    """Number of the mask head's 3x3 convolutions."""
     samples: int = 512
-    """Proposals an image in the loss."""
+    """Proposals per image in the loss."""
     positive_fraction: float = 0.25
+    """Largest share of positives among them."""
     positive_iou: float = 0.5
+    """IoU with an instance from which a proposal is positive; else it is background."""
     ignore_overlap: float = 0.7
-    """A proposal with at least this share of its area on ignored pixels is left out of the loss."""
+    """Share of a proposal's area on ignored pixels from which it is left out of the loss."""
     beta: float = 1.0
+    """Difference of deltas at which the Huber loss turns linear."""
     weights: Weights = ROI_WEIGHTS
+    """Factors of the deltas."""
     score: float = 0.05
-    """Detections of a lower score are dropped."""
+    """Score below which detections are dropped."""
     nms_iou: float = 0.5
+    """IoU with a better detection of the same category above which a detection is dropped."""
     detections: int = 256
-    """Detections an image, at most."""
+    """Detections per image, at most."""
 
 
 @dataclass(frozen=True)
 class DeepLabConfig:
     """DeepLabV3+ on the body, as Panoptic-DeepLab connects it to HRNet (the paper's network, Sec. 4.1).
 
-    The numbers are assumed: those of the PyTorch code of Panoptic-DeepLab's first author for HRNet-W48. Pyramid pooling
-    sees stride 32; strides 16, 8 and 4 join it one after the other.
+    The numbers are those of the PyTorch code of Panoptic-DeepLab's first author (bowenc0221/panoptic-deeplab) for
+    HRNet-W48. Pyramid pooling sees stride 32; strides 16, 8 and 4 join it one after the other.
     """
 
     kind: Literal["deeplab"] = "deeplab"
-    rates: tuple[int, ...] = (6, 12, 18)
+    rates: tuple[int, ...] = (3, 6, 9)
     """Dilations of the pyramid pooling at stride 32."""
     channels: int = 256
+    """Channels of the pyramid pooling and of the decoder."""
     skip_channels: tuple[int, int, int] = (128, 64, 32)
-    """To which the features of strides 16, 8 and 4 are reduced before they join."""
+    """Channels to which the features of strides 16, 8 and 4 are reduced before they join."""
     pooling: int = 32
-    """Window of the pooling branch, in cells of stride 32: that of a training crop, so that whole images look alike."""
+    """Window of the pooling branch, cells of stride 32: as large as a crop, so that whole images look alike."""
     hardest: float = 0.25
     """Share of an image's pixels in the loss: those of the highest loss (from the Seamless code)."""
     padding: Literal["counted", "left_out"] = "counted"
@@ -167,11 +184,13 @@ class DeepLabConfig:
 
 @dataclass(frozen=True)
 class MiniDLConfig:
-    """Seamless' semantic head on the four finest pyramid levels (Porzi et al., CVPR 2019)."""
+    """Seamless' semantic head on the four finest pyramid levels (Porzi et al., CVPR 2019, arXiv 1905.01220)."""
 
     kind: Literal["minidl"] = "minidl"
     channels: int = 128
+    """Channels of each branch."""
     dilation: int = 6
+    """Dilation of the far-sighted branch."""
     pooling: int = 64
     """Window of the pooling branch, cells of each level."""
     hardest: float = 0.25
@@ -182,14 +201,18 @@ class MiniDLConfig:
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """Boxes, masks and semantics into one panoptic map. All assumed: Seamless."""
+    """Fusion of boxes, masks and semantics into one panoptic map (thresholds from the Seamless code)."""
 
     score: float = 0.5
-    """An instance needs at least this score."""
+    """Score from which an instance takes part."""
     overlap: float = 0.5
-    """An instance of which more than this share is already taken by better ones is dropped."""
+    """Share of an instance already taken by better ones above which it is dropped."""
     stuff_area: int = 4096
-    """Stuff segments below it become void; pixels of the network's input."""
+    """Area below which a stuff segment becomes void, pixels of the network's input."""
+    semantic: Literal["head", "fused"] = "head"
+    """Category of each pixel in the semantic map. head: that of the semantic head. fused: that of the pixel's segment,
+    and of the semantic head where there is none, so that a thing that no instance took still counts for the mean IoU
+    (as the Seamless code scores it)."""
 
 
 @dataclass(frozen=True)
@@ -197,34 +220,47 @@ class SampleConfig:
     """What a training sample is cut from, and how (Sec. 2.1); also the resolution of inference."""
 
     shortest: int = 1920
-    """s_0: shortest side of an image once rescaled, pixels. Assumed: Seamless."""
+    """s_0: shortest side of a rescaled image, pixels (from the Seamless code)."""
+    longest: int | None = None
+    """Longest side of a rescaled image while training, pixels: a longer one is shrunk after its random scaling (2304 in
+    the Seamless code). None: no limit."""
     crop: int | None = 1024
-    """Side of the square crop (Sec. 4.1); None: the whole image, padded to the largest of its batch."""
+    """Side of the square crop, pixels (Sec. 4.1). None: the whole image, padded to the largest of its batch."""
     sampling: Literal["cus", "isus"] = "isus"
+    """Class-uniform sampling, or instance scale-uniform sampling."""
+    isus: Literal["instance_first", "level_first"] = "instance_first"
+    """How ISUS pairs an instance with a pyramid level; the text leaves it open. instance_first: any instance of the
+    category, then any level, which the range of scale factors may keep it from. level_first: a level, then one of the
+    instances that a factor in the range brings there (any, if there is none); an instance that is on the level already
+    gets a standard factor (stuff_scales)."""
     stuff_scales: tuple[float, float] = (0.8, 1.25)
-    """r_st: range of random scale factors of class-uniform sampling. Assumed: Seamless' random scales."""
+    """r_st: range of random scale factors of class-uniform sampling (from the Seamless code)."""
     thing_scales: tuple[float, float] = (0.25, 4.0)
-    """r_th: to which ISUS clamps an instance's scale factor. Assumed, without any source."""
+    """r_th: smallest and largest scale factor that ISUS may use. Our choice: the paper's value is unknown."""
     mean: tuple[float, float, float] = (0.41738699, 0.45732192, 0.46886091)
-    """Of red, green, blue, 0 to 1. Assumed: Seamless."""
+    """Means of red, green and blue, 0 to 1 (from the Seamless code)."""
     std: tuple[float, float, float] = (0.25685097, 0.26509955, 0.29067996)
+    """Standard deviations of red, green and blue (from the Seamless code)."""
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """SGD with Nesterov momentum (Sec. 4.1 says SGD). All assumed: Seamless."""
+    """SGD with Nesterov momentum (Sec. 4.1 says SGD; the numbers are from the Seamless code)."""
 
     batch: int = 8
-    """Samples a step, over all ranks."""
+    """Samples per step, over all ranks."""
     steps: int = 191_000
+    """Number of steps."""
     learning_rate: float = 0.01
+    """Learning rate after the warm-up."""
     milestones: tuple[int, ...] = (144_000, 176_000)
     """Steps at which the learning rate falls to a tenth."""
     warmup: int = 200
-    """Steps over which it rises linearly from a third."""
+    """Steps over which the learning rate rises linearly from a third."""
     momentum: float = 0.9
+    """Momentum."""
     weight_decay: float = 1e-4
-    """0 on normalisation layers."""
+    """Weight decay; 0 on normalization layers."""
 
 
 @dataclass(frozen=True)
@@ -241,12 +277,13 @@ class BoxConfig:
     sample: SampleConfig = SampleConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     box_loss: Literal["standard", "crop_aware"] = "crop_aware"
-    """Of both the region proposal head and the box head (Sec. 4.1)."""
+    """Box loss of both the region proposal head and the box head: Eq. 1, or CABB (Eq. 2, Sec. 4.1)."""
     matching: Matching = "visible"
-    """visible: IoU with the visible box (the paper, as far as its text says). clipped (ours): the anchor or proposal is
-    first clipped to the crop where the instance goes on, so that large anchors find large cut objects."""
+    """Overlap that decides which boxes are positive. visible: IoU with the visible box (the paper, as far as its text
+    says). clipped (ours): the anchor or proposal is first clipped to the crop where the instance goes on, so that large
+    anchors find large cut objects."""
     clip_proposals: bool = True
-    """Whether proposals are clipped to the crop while training; always at inference. Assumed: Seamless."""
+    """Whether proposals are clipped to the crop while training (from the Seamless code); at inference, always."""
 
     @property
     def levels(self) -> Levels:
@@ -271,15 +308,18 @@ class Preset:
     seamless_whole_shortest: int
 
 
-MVD = Config()
+MVD = Config(
+    semantic=DeepLabConfig(padding="left_out"),
+    sample=SampleConfig(isus="level_first", thing_scales=(0.5, 2.0)),
+)
 
-# Assumed for IDD and Cityscapes alike: Seamless' settings for Cityscapes.
+# For IDD and Cityscapes alike: the Seamless code's settings for Cityscapes.
 CITYSCAPES = Config(
     pyramid=PyramidConfig(extra_levels=1),
     rpn=RPNConfig(anchor_scale=8.0, anchor_ratios=(0.5, 1.0, 2.0)),
     roi=ROIConfig(detections=100),
-    semantic=DeepLabConfig(pooling=16),
-    sample=SampleConfig(shortest=1024, crop=512, stuff_scales=(0.5, 2.0)),
+    semantic=replace(MVD.semantic, pooling=16),
+    sample=replace(MVD.sample, shortest=1024, crop=512, stuff_scales=(0.5, 2.0)),
     schedule=ScheduleConfig(steps=48_000, milestones=(36_000, 44_000)),
 )
 IDD = replace(
@@ -322,19 +362,24 @@ PRESETS: dict[str, Preset] = {
     "mvd": Preset(
         MVD,
         whole_shortest=1024,
-        seamless=replace(MVD, body=ResNetConfig(), semantic=MiniDLConfig()),
+        seamless=replace(
+            MVD,
+            body=ResNetConfig(),
+            semantic=MiniDLConfig(padding="left_out"),
+            sample=replace(MVD.sample, longest=2304),
+        ),
         seamless_whole_shortest=1920,  # what Seamless itself trains on
     ),
     "idd": Preset(
         IDD,
         whole_shortest=576,
-        seamless=replace(IDD, body=ResNetConfig(), semantic=MiniDLConfig()),
+        seamless=replace(IDD, body=ResNetConfig(), semantic=MiniDLConfig(padding="left_out")),
         seamless_whole_shortest=1080,
     ),
     "cityscapes": Preset(
         CITYSCAPES,
         whole_shortest=544,
-        seamless=replace(CITYSCAPES, body=ResNetConfig(), semantic=MiniDLConfig()),
+        seamless=replace(CITYSCAPES, body=ResNetConfig(), semantic=MiniDLConfig(padding="left_out")),
         seamless_whole_shortest=1024,
     ),
     "streets": Preset(

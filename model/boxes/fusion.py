@@ -60,6 +60,9 @@ def fuse(
             segments.append(Segment(len(segments) + 1, category, None, area))
             segment_of_category[category] = segments[-1].id
     ids[free] = segment_of_category[semantic[free].long()]
+    if config.semantic == "fused":
+        category = torch.tensor([0, *[s.category for s in segments]], dtype=torch.uint8, device=device)
+        semantic = torch.where(ids == VOID, semantic, category[ids.long()])
     return Fused(PanopticMap(ids.cpu(), tuple(segments)), instances(found, frame, size), semantic)
 
 

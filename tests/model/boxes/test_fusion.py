@@ -58,6 +58,18 @@ def test_an_instance_that_is_mostly_taken_is_dropped():
     assert drawn(fused((0, 0, 8, 4, 0.9, BUS), (4, 0, 12, 4, 0.6, CAR)))[0] == "aaaaaaaabbbbcccc"  # exactly half: kept
 
 
+def test_the_semantic_map_is_that_of_the_head_or_of_segments():
+    """A thing that no instance takes is void in the panoptic map; its pixels keep their category either way."""
+    semantic = semantics(["ssts", "rrrr"])
+    prediction = Prediction(instances((0, 0, 4, 4, 0.9, BUS)), semantic)
+    head, fused = (
+        fuse(prediction, ISTHING, SIZE, SIZE, FusionConfig(stuff_area=1, semantic=kind)) for kind in ("head", "fused")
+    )
+    assert head.semantic[0].tolist() == [SKY] * 8 + [CAR] * 4 + [SKY] * 4
+    assert fused.semantic[0].tolist() == [BUS] * 4 + [SKY] * 4 + [CAR] * 4 + [SKY] * 4
+    assert drawn(fused.panoptic)[0] == drawn(head.panoptic)[0] == "aaaabbbb....bbbb"
+
+
 def test_scores_decide_who_takes_part():
     assert len(fused((0, 0, 8, 4, 0.49, CAR)).segments) == 2
     assert len(fused((0, 0, 8, 4, 0.5, CAR)).segments) == 3

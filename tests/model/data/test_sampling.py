@@ -179,12 +179,56 @@ def test_levels_of_all_instances_are_flatter_under_isus():
     def levels(config):
         found = np.zeros(LEVELS.count)
         for request in draw(config, count=2000):
-            boxes = INDEX.box[INDEX.rows(request.image)][INDEX.isinstance[INDEX.rows(request.image)]]
+            boxes = INDEX.box[INDEX.rows(request.image)][INDEX.is_instance[INDEX.rows(request.image)]]
             scaled = torch.tensor(boxes, dtype=torch.float64) * request.scale
             found += np.bincount(box_levels(scaled, LEVELS).numpy(), minlength=LEVELS.count)
         return found
 
     assert entropy(levels(ISUS)) > entropy(levels(CUS)) + 0.1
+
+
+LEVEL_FIRST = replace(ISUS, isus="level_first", thing_scales=(0.5, 2.0))
+
+
+def within(size, level):
+    return (level == 0 or size >= LEVELS.octave(level)[0]) and (level == 3 or size < LEVELS.octave(level)[1])
+
+
+def test_level_first_reaches_the_level_wherever_an_instance_of_the_image_can():
+    """Against all factors of the range, instance by instance; a standard factor may leave the level again."""
+    reached = moved = 0
+    for request in draw(LEVEL_FIRST, count=3000):
+        if request.level is None:
+            continue
+        rows = [r for r in range(len(INDEX.id)) if INDEX.image[r] == request.image and INDEX.is_instance[r]]
+        rows = [r for r in rows if INDEX.category[r] == request.category]
+        side = {r: 2 * np.sqrt(np.prod(INDEX.box[r][2:] - INDEX.box[r][:2])) for r in rows}
+        factors = np.geomspace(0.5, 2, 2001)
+        can = [r for r in rows if any(within(side[r] * factor, request.level) for factor in factors)]
+        row = row_of(request)
+        if can and side[row] * 2 != pytest.approx(LEVELS.octave(request.level)[0]):
+            reached += 1
+            assert row in can
+            factor = request.scale / 2
+            if within(side[row], request.level):
+                assert 0.8 <= factor <= 1.25
+            else:
+                moved += 1
+                assert 0.5 - 1e-9 <= factor <= 2 + 1e-9
+                assert within(side[row] * factor * (1 + 1e-9), request.level)
+    assert 0 < moved < reached
+
+
+def test_level_first_draws_the_same_categories_images_and_levels():
+    for ours, theirs in zip(draw(LEVEL_FIRST, count=500), REQUESTS, strict=False):
+        assert (ours.image, ours.category, ours.level) == (theirs.image, theirs.category, theirs.level)
+
+
+def test_the_longest_side_is_capped_after_random_scaling():
+    factors = [r.scale * 512 for r in draw(replace(CUS, longest=1100), count=500)]
+    assert max(factors) == pytest.approx(1100)
+    assert 0.2 < np.mean(np.isclose(factors, 1100)) < 0.6  # 1024 times 0.8 to 1.25
+    assert max(r.scale * 512 for r in draw(replace(CUS, longest=700), count=50)) == pytest.approx(700)
 
 
 def test_a_data_set_without_things():

@@ -1,10 +1,13 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from boxes_on_canvas import targets_of
 
-from model.losses.semantic import semantic_loss
+from model.config import MiniDLConfig
+from model.losses.semantic import batch_semantic_loss, semantic_loss
 from model.targets import IGNORE
 
 
@@ -43,3 +46,27 @@ def test_logits_are_resized_to_the_truth():
     logits = torch.cat([coarse, -coarse], 1)
     right, wrong = semantic_loss(logits, truth, 1), semantic_loss(-logits, truth, 1)
     assert right < math.log(2) < wrong
+
+
+def padded(image, below, right):
+    """An image's logits and truth, and what the loss of a batch sees of it once it is padded."""
+    logits, truth = image
+    semantic = F.pad(truth, (0, right, 0, below), value=IGNORE)
+    return logits, replace(targets_of([], [], semantic.shape), semantic=semantic, padding=torch.tensor([below, right]))
+
+
+@pytest.mark.parametrize("hardest", [1.0, 0.25])
+def test_left_out_padding_changes_nothing(hardest):
+    """An image of 8 x 8 in a batch of 16 x 12: its loss is that of the image alone; counted, the padding dilutes it."""
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.randint(0, 3, (8, 8), generator=generator, dtype=torch.uint8)
+    logits = torch.randn(1, 3, 1, 1, generator=generator).expand(1, 3, 4, 3)  # constant: resizing mixes nothing in
+    left_out, counted = (MiniDLConfig(hardest=hardest, padding=padding) for padding in ("left_out", "counted"))
+    alone = batch_semantic_loss(logits[..., :2, :2], [padded((logits, truth), 0, 0)[1]], left_out)
+    _, targets = padded((logits, truth), 8, 4)
+    torch.testing.assert_close(batch_semantic_loss(logits, [targets], left_out), alone)
+    assert batch_semantic_loss(logits, [targets], counted) < alone
+    whole = padded((logits, torch.zeros(16, 12, dtype=torch.uint8)), 0, 0)[1]
+    other = batch_semantic_loss(logits, [whole], left_out)
+    both = batch_semantic_loss(logits.expand(2, -1, -1, -1), [targets, whole], left_out)
+    torch.testing.assert_close(both, (alone + other) / 2)
