@@ -96,8 +96,9 @@ def overlaps(boxes: Float[Tensor, "m 4"], targets: Targets, matching: Matching) 
     visible: of the box as it is: one that covers the full extent of an instance cut by the crop overlaps little.
     clipped: of its part inside the crop, on the sides where the instance goes on (ours, not the paper's).
     """
+    # Instances first: they are few, and loops over them alone would be short and slow.
     if matching == "visible":
-        return iou(boxes, targets.visible)
+        return iou(targets.visible, boxes).T
     height, width = targets.ignore.shape
     return clipped_iou(boxes, targets.visible, targets.open_sides, (height, width))
 

@@ -66,12 +66,12 @@ def clipped_iou(
     """
     inside = clip(a, size)
     left, top, right, bottom = (
-        torch.where(open_sides[None, :, side], inside[:, None, side], a[:, None, side]) for side in range(4)
+        torch.where(open_sides[:, None, side], inside[None, :, side], a[None, :, side]) for side in range(4)
     )
-    shared = intersection(a, b)
+    shared = intersection(b, a)  # transposed, as there are many more of a: its loops are the inner ones
     clipped = (right - left).clamp_(min=0).mul_((bottom - top).clamp_(min=0))
-    union = clipped.add_(area(b)[None, :]).sub_(shared)
-    return shared.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
+    union = clipped.add_(area(b)[:, None]).sub_(shared)
+    return shared.div_(union.clamp_(min=torch.finfo(union.dtype).tiny)).T
 
 
 def covered(boxes: Float[Tensor, "n 4"], mask: Bool[Tensor, "h w"]) -> Float[Tensor, " n"]:
