@@ -234,9 +234,8 @@ def _other_layout(catalogue: Catalogue, ids: Int[np.ndarray, " n"]) -> str:
         (np.where(ids < 1000, ids, ids // 1000), catalogue.ids, "--divisor 1000"),
         (np.where(ids < 1000, ids, ids // 1000), position, "--divisor 1000 --category-ids position"),
     )
-    fits = [float(np.isin(code, known).mean()) if len(ids) else 0.0 for code, known, _ in layouts]
-    best = int(np.argmax(fits))
-    return layouts[best][2] if fits[best] >= 0.9 else ""
+    fit = [option for code, known, option in layouts if len(ids) and np.isin(code, known).mean() >= 0.9]
+    return " or ".join(fit)
 
 
 def split_ids(encoded: Encoded, ids: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -117,19 +117,22 @@ def _locate(pred: Path, folder: Path | None) -> _Layout:
         return _Layout(pred.parent, pred, folder or _png_folder(pred))
     if not pred.is_dir():
         raise InputError(f"{pred}: does not exist; expected a directory of predictions")
-    layout = _recognize(pred, folder)
-    if layout is None:  # a folder one level too high
-        below = [found for sub in files(pred, "*") if sub.is_dir() and (found := _recognize(sub, folder))]
-        layout = below[0] if len(below) == 1 else None
-    if layout is None:
-        raise InputError(
-            f"{pred}: no predictions found; looked for {', '.join(JSONS)}, {pred}.json, NAME.json with a folder NAME, "
-            "panoptic/*.png and *.png"
-        )
-    return layout
+    if layout := _with_json(pred, folder):
+        return layout
+    below = [found for sub in files(pred, "*") if sub.is_dir() and (found := _with_json(sub, folder))]
+    if len(below) == 1:  # the folder was one level too high
+        return below[0]
+    for place in [folder] if folder else [pred / "panoptic", pred]:
+        if _pngs(place):
+            return _Layout(pred, None, place)
+    raise InputError(
+        f"{pred}: no predictions found; looked for {', '.join(JSONS)}, {pred}.json, NAME.json with a folder NAME, "
+        "panoptic/*.png and *.png"
+    )
 
 
-def _recognize(pred: Path, folder: Path | None) -> _Layout | None:
+def _with_json(pred: Path, folder: Path | None) -> _Layout | None:
+    """The layout of a folder that holds a panoptic JSON, or has one beside it."""
     if (pred / RECORDS).is_file():
         raise InputError(
             f"{pred}: is not finished ({RECORDS} is there); expected PredictionWriter.close() to be called"
@@ -151,8 +154,7 @@ def _recognize(pred: Path, folder: Path | None) -> _Layout | None:
     if pairs:
         names = ", ".join(json.name for json in pairs)
         raise InputError(f"{pred}: holds several panoptic JSONs ({names}); expected the path of one of them")
-    found = (place for place in ([folder] if folder else [pred / "panoptic", pred]) if next(_pngs(place), None))
-    return next((_Layout(pred, None, place) for place in found), None)
+    return None
 
 
 def _png_folder(json: Path) -> Path:
@@ -160,9 +162,9 @@ def _png_folder(json: Path) -> Path:
     return next((folder for folder in png_folders(json) if folder.is_dir()), json.parent)
 
 
-def _pngs(folder: Path) -> Iterator[Path]:
+def _pngs(folder: Path) -> list[Path]:
     """PNGs in a folder and its subfolders, by path; not those of semantic/, which are of another kind."""
-    return (png for png in files(folder, "**/*.png") if png.relative_to(folder).parts[0] != "semantic")
+    return [png for png in files(folder, "**/*.png") if "semantic" not in png.relative_to(folder).parts[:-1]]
 
 
 def _instances(home: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Detections | None:
@@ -245,7 +247,7 @@ def _from_pngs(
     folder: Path, gt: LabelMaps, divisor: int, category_ids: CategoryIds, faults: Faults
 ) -> tuple[LabelMaps, Numbering]:
     """Predictions whose ids carry the category, and how they number categories."""
-    maps = _matched(list(_pngs(folder)), folder, gt, faults)
+    maps = _matched(_pngs(folder), folder, gt, faults)
     colored = [_is_colored(m.png) for m in maps]
     faults.add(
         f"[PNG is|PNGs are] {'grey' if colored[:1] == [True] else 'colored'} and others are not; expected PNGs of one "
@@ -270,7 +272,7 @@ def _from_pngs(
 
 def _semantic(folder: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> LabelMaps | None:
     """Category ids of pixels; 0 and the largest values of 8 and 16 bits are void unless they are categories."""
-    pngs = list(_pngs(folder))
+    pngs = _pngs(folder)
     if not pngs:
         return None
     meaning = Encoded("divided", 1, bare=False, category=_code_table(catalogue, (0, 255, 65535)), crowd_groups=False)
