@@ -32,7 +32,7 @@ def panoptic_files(data: Path) -> list[str]:
 
 
 def ours_pq(data: Path) -> Work:
-    from panoptic_eval.evaluation import count
+    from panoptic_eval.counting import count
     from panoptic_eval.metrics.metric import summed
     from panoptic_eval.metrics.panoptic_quality import panoptic_quality, pq_counts
     from panoptic_eval.rules import Rules
@@ -62,7 +62,7 @@ def ours_everything(data: Path) -> Work:
 
 
 def ours_ap(data: Path) -> Work:
-    from panoptic_eval.evaluation import count
+    from panoptic_eval.counting import count
     from panoptic_eval.metrics.average_precision import average_precision, match_ranges
 
     table = count(data / "pred", data / "gt.json", workers=WORKERS).panoptic

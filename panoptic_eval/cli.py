@@ -15,10 +15,11 @@ from typing import Any, Literal
 import tyro
 
 from panoptic_eval import __version__
+from panoptic_eval.counting import count
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.datasets.numbering import CategoryIds
 from panoptic_eval.errors import SHOWN, InputError
-from panoptic_eval.evaluation import count, load, merge, rescore, store
+from panoptic_eval.evaluation import load, merge, rescore, store
 from panoptic_eval.outputs import csv, markdown
 from panoptic_eval.pairs import slow_because
 from panoptic_eval.predictions import read_predictions

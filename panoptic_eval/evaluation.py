@@ -1,48 +1,29 @@
-"""Walks the images, over any executor: two folders in, a report out."""
+"""Scores predictions: two folders, or tables that were counted before, to a report and the files of a run."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import pairwise
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 
-import numpy as np
-
-from panoptic_eval import pairs
-from panoptic_eval.datasets import ground_truth
-from panoptic_eval.errors import Faults, InputError, PngError
-from panoptic_eval.files import read_regular
-from panoptic_eval.labels import LabelMap, LabelMaps
+from panoptic_eval.counting import count
+from panoptic_eval.errors import InputError
+from panoptic_eval.labels import LabelMaps
 from panoptic_eval.outputs import csv, json
 from panoptic_eval.pairs import stored
-from panoptic_eval.pairs.build import build
-from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
-from panoptic_eval.pairs.journal import Journal
-from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable, concatenate
-from panoptic_eval.predictions import Detections, Predictions, read_predictions
+from panoptic_eval.pairs.table import Missing, Origin, concatenate
+from panoptic_eval.predictions import Predictions
+from panoptic_eval.provenance import environment
 from panoptic_eval.report import Report
 from panoptic_eval.rules import DEFAULT, Rules
-from panoptic_eval.run_folder import JOURNAL, REPORT, RunFolder, opened
+from panoptic_eval.run_folder import REPORT, RunFolder, opened
 from panoptic_eval.score import Tables, score
-from panoptic_eval.suspicions import suspicions
-
-Shard = tuple[int, int]
-"""Which part of how many, from 1: the images of a data set in equal runs."""
-PNG_LIMIT = 2 << 30
-"""Bytes of the largest PNG that is read: more than the most pixels that are taken can need."""
-IN_FLIGHT = 256
-"""Jobs handed to the executor at a time: enough for a cluster, few enough to take back."""
 
 
 def evaluate(
@@ -102,7 +83,7 @@ def rescore(tables: Tables, rules: Rules = DEFAULT) -> Report:
         raise InputError("none of the images has a prediction: nothing is left to score")
     files = "\n".join(f"{i!r} {d}" for i, d in zip(table.image_id, table.digest, strict=True))
     provenance = {
-        **_environment(),
+        **environment(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": sys.argv,
         **{name: getattr(table.origin, name) for name in ("gt", "pred", "reference_images", "path")},
@@ -186,262 +167,3 @@ def _of_all(origins: Sequence[Origin]) -> Origin:
         warnings=tuple(w for o in origins for w in o.warnings),
         path=", ".join(sorted({o.path for o in origins})),
     )
-
-
-def count(
-    pred: Path | str | Predictions,
-    gt: Path | str | LabelMaps,
-    *,
-    missing: Missing = "error",
-    strict: bool = False,
-    shard: Shard = (1, 1),
-    out: RunFolder | Path | str | None = None,
-    executor: Executor | None = None,
-    workers: int | None = None,
-    progress: bool = False,
-) -> Tables:
-    """The pair tables of predictions, or of one shard of them; other arguments as for `evaluate`.
-
-    Raises:
-        InputError: every fault that was found in the input.
-    """
-    if not 1 <= shard[0] <= shard[1]:
-        raise InputError(f"shard {shard[0]}/{shard[1]} does not exist; expected 1/n to n/n")
-    gt_maps = gt if isinstance(gt, LabelMaps) else ground_truth(gt)
-    others = [m.image_id for m in gt_maps.maps if type(m.image_id) not in (int, str)]
-    if others:  # no file holds them: said before anything is counted
-        raise InputError(f"image id {others[0]!r} is of type {type(others[0]).__name__}; expected int or str")
-    predictions = pred if isinstance(pred, Predictions) else read_predictions(pred, gt_maps)
-    read_warnings = (*gt_maps.warnings, *predictions.warnings)
-    if strict and read_warnings:
-        raise InputError(read_warnings)
-    with ExitStack() as stack:
-        if executor is None:
-            executor = ThreadPoolExecutor(workers or os.cpu_count() or 1)
-            stack.callback(executor.shutdown, cancel_futures=True)
-        journal = None if out is None else stack.enter_context(Journal(stack.enter_context(opened(out)).path / JOURNAL))
-
-        def walk(
-            side: LabelMaps, what: str, detections: Detections | None = None
-        ) -> tuple[PairTable, list[Overlaps | None]]:
-            return _count_side(
-                gt_maps,
-                side,
-                what,
-                missing=missing,
-                shard=shard,
-                strict=strict,
-                executor=executor,
-                journal=journal,
-                progress=progress,
-                detections=detections,
-            )
-
-        panoptic, overlaps = walk(predictions.panoptic, "panoptic", predictions.instances)
-        semantic = None if predictions.semantic is None else walk(predictions.semantic, "semantic")[0]
-    suspected = suspicions(panoptic)
-    if strict and suspected:
-        raise InputError(suspected)
-    of_reading = read_warnings if shard[0] == 1 else ()  # of the whole run: said once
-    warnings = (*of_reading, *panoptic.origin.warnings, *suspected)
-    panoptic = replace(panoptic, origin=replace(panoptic.origin, warnings=warnings))
-    instances = None
-    if predictions.instances is not None:
-        from panoptic_eval.pairs.instances import detections_table
-
-        instances = detections_table(panoptic, gt_maps, predictions.instances, overlaps)
-        instances = replace(instances, origin=replace(panoptic.origin, warnings=()))
-    return Tables(panoptic, instances, semantic)
-
-
-@dataclass(frozen=True)
-class Job:
-    """Two files to count, `pred` None where there is no prediction."""
-
-    key: str
-    gt: LabelMap
-    pred: LabelMap | None
-    masks: tuple[dict[str, Any], ...] = ()
-    """Detections in this image, COCO's compressed run lengths."""
-    known: str | None = None
-    """Digest of the files and masks whose counts an earlier run kept."""
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What one job gave: counts or faults; neither where the files and masks are known."""
-
-    counts: IdCounts | None
-    digest: str
-    """Digest of both files."""
-    kept_as: str = ""
-    """Digest of both files and the masks."""
-    overlaps: Overlaps | None = None
-    """Pixels that the ids of gt share with the masks; None without masks."""
-    fast: bool = True
-    """Whether the fast path takes such files; the reference counts the others."""
-    faults: tuple[str, ...] = ()
-
-
-def count_job(job: Job) -> Counted:
-    """Read and count the two files of one image; never raises for bad files."""
-    from panoptic_eval.pairs import count_pair, supported
-    from panoptic_eval.pairs.instances import count_overlaps
-
-    contents = []
-    for side, label_map in (("gt", job.gt), ("pred", job.pred)):
-        if label_map is None:
-            continue
-        try:
-            contents.append(read_regular(label_map.png, PNG_LIMIT))
-        except OSError as error:
-            return Counted(
-                None, "", faults=(f"{side} image {label_map.image_id!r}: {label_map.png} cannot be read ({error})",)
-            )
-    digest = "-".join(hashlib.sha256(c).hexdigest() for c in contents)
-    kept_as = "-".join([digest, *([_digest_of(job.masks)] if job.masks else [])])
-    fast = all(map(supported, contents))
-    if kept_as == job.known:
-        return Counted(None, digest, kept_as, fast=fast)
-    try:
-        counts = count_pair(contents[0], contents[-1])
-        overlaps = count_overlaps(contents[0], counts, job.masks) if job.masks else None
-    except PngError as error:
-        side, _, what = str(error).partition(": ")
-        label_map = job.gt if side == "gt" or job.pred is None else job.pred
-        return Counted(None, digest, faults=(f"{side} image {job.gt.image_id!r}: {label_map.png} {what}",))
-    if job.pred is None:
-        counts = _without_prediction(counts)
-    return Counted(counts, digest, kept_as, overlaps, fast)
-
-
-def _digest_of(masks: Sequence[Mapping[str, Any]]) -> str:
-    """Digest of run lengths, whose text holds no space."""
-    return hashlib.sha256(b" ".join(mask["counts"] for mask in masks)).hexdigest()
-
-
-def _without_prediction(counts: IdCounts) -> IdCounts:
-    """Gt's counts of itself as those of gt and nothing: every pixel is predicted void."""
-    nothing = Ids(np.empty(0, np.uint32), np.empty(0, np.int64), np.empty((0, 4), np.int32))
-    n = len(counts.gt.id)
-    return replace(counts, pred=nothing, pairs=Pairs(np.arange(n), np.full(n, -1), counts.gt.area))
-
-
-def _count_side(
-    gt: LabelMaps,
-    pred: LabelMaps,
-    what: str,
-    *,
-    missing: Missing,
-    shard: Shard,
-    strict: bool,
-    executor: Executor,
-    journal: Journal | None,
-    progress: bool,
-    detections: Detections | None = None,
-) -> tuple[PairTable, list[Overlaps | None]]:
-    """The table of one side's label maps; and of each image, what the detections share with gt's ids."""
-    at = {m.image_id: k for k, m in enumerate(pred.maps)}
-    first, last = (len(gt.maps) * k // shard[1] for k in (shard[0] - 1, shard[0]))
-    gt_at = np.arange(first, last)
-    pred_at = np.array([at.get(m.image_id, -1) for m in gt.maps[first:last]], np.int64)
-    without = [gt.maps[k].image_id for k in gt_at[pred_at < 0].tolist()]
-    if without and missing == "error":
-        found = Faults()
-        found.add(
-            f"[image has|images have] no {what} prediction; predict [it|them], or choose --missing empty or skip",
-            map(repr, without),
-        )
-        found.check()
-    if missing == "skip":
-        gt_at, pred_at = gt_at[pred_at >= 0], pred_at[pred_at >= 0]
-    jobs = []
-    masks = _masks_of(detections, len(gt.maps))
-    for g, p in zip(gt_at.tolist(), pred_at.tolist(), strict=True):
-        key = f"{what} {gt.maps[g].image_id!r}"
-        known = None if journal is None else journal.digest(key)
-        jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, masks[g], known))
-    finished = _bar(_run(executor, jobs, journal), len(jobs), what, progress)
-    done = [counted for _, counted in sorted(finished, key=lambda result: result[0])]
-    faults = [fault for counted in done for fault in counted.faults]
-    if faults:
-        raise InputError(faults)
-    slow = sum(not c.fast for c in done)
-    origin = Origin(gt.source, pred.source, missing, len(without), slow, shard, path=pairs.path())
-    counts = [c.counts for c in done if c.counts is not None]
-    digest = [c.digest for c in done]
-    found = Faults()
-    table = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin, faults=found)
-    found.check(strict=strict)
-    files = tuple(Files(j.gt.png, j.pred.png if j.pred else None, j.gt.photograph) for j in jobs)
-    table = replace(table, origin=replace(origin, warnings=found.warnings), files=files)
-    return table, [c.overlaps for c in done]
-
-
-def _masks_of(detections: Detections | None, images: int) -> list[tuple[dict[str, Any], ...]]:
-    """The masks of each image's detections, in the order of their file."""
-    if detections is None or detections.rle is None:
-        return [()] * images
-    order = np.argsort(detections.image, kind="stable")
-    first = np.searchsorted(detections.image[order], np.arange(images + 1)).tolist()
-    rows = order.tolist()
-    return [tuple(detections.rle[k] for k in rows[a:b]) for a, b in pairwise(first)]
-
-
-def _run(executor: Executor, jobs: Sequence[Job], journal: Journal | None) -> Iterator[tuple[int, Counted]]:
-    """Results with their position, as they finish; few jobs are in flight, so that an interrupt is quick."""
-    waiting = iter(enumerate(jobs))
-    running: dict[Future[Counted], int] = {}
-    finished: SimpleQueue[Future[Counted]] = SimpleQueue()
-
-    def start() -> None:
-        for k, job in waiting:
-            future = executor.submit(count_job, job)
-            running[future] = k
-            future.add_done_callback(finished.put)
-            return
-
-    try:
-        for _ in range(IN_FLIGHT):
-            start()
-        while running:
-            future = finished.get()
-            k, counted = running.pop(future), future.result()
-            start()
-            if journal is not None and not counted.faults:
-                if counted.counts is None:
-                    counts, overlaps = journal.counts(jobs[k].key)
-                    counted = replace(counted, counts=counts, overlaps=overlaps)
-                else:
-                    journal.add(jobs[k].key, counted.kept_as, counted.counts, counted.overlaps)
-            yield k, counted
-    finally:
-        for future in running:
-            future.cancel()
-
-
-def _bar(items: Iterable[Any], total: int, what: str, progress: bool) -> Iterator[Any]:
-    from tqdm import tqdm
-
-    yield from tqdm(items, total=total, desc=what, unit="image", disable=not progress, leave=False)
-
-
-@lru_cache(maxsize=1)
-def _environment() -> dict[str, Any]:
-    """Versions, and the commit of the checkout that runs, if it is one."""
-    import platform
-    import subprocess
-    from importlib.metadata import PackageNotFoundError, version
-
-    import panoptic_eval
-
-    here = Path(__file__).parent
-    commit = None
-    if (here.parent / ".git").exists():
-        git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-        commit = git.stdout.strip() or None
-    versions = {"python": platform.python_version()}
-    for name in ("numpy", "pillow", "pycocotools"):
-        with suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return {"version": panoptic_eval.__version__, "commit": commit, "versions": versions}

@@ -25,8 +25,9 @@ from tqdm import tqdm
 from model.checkpoint import WEIGHTS, load_network
 from model.distributed import joined
 from model.predict import Photograph, fingerprint, predict
+from panoptic_eval.counting import count
 from panoptic_eval.errors import InputError
-from panoptic_eval.evaluation import count, rescore, store
+from panoptic_eval.evaluation import rescore, store
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.run_folder import RunFolder
 from panoptic_eval.score import Tables

@@ -32,8 +32,9 @@ from model.train import METRICS, loss_names
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.csv import write_rows
+from panoptic_eval.provenance import commit
 from reproduce.options import embedded, ending_at_faults
-from reproduce.provenance import commit, write_provenance
+from reproduce.provenance import write_provenance
 from reproduce.systems import CHECKPOINTS
 from reproduce.variants import BY_NAME, VARIANTS
 
@@ -106,7 +107,8 @@ def train(run: Run, data: Path, options: Options) -> None:
     folder = options.runs / run.name
     if not (folder / ORIGIN).is_file():
         write_provenance(
-            folder / ORIGIN, {"commit": commit(), "torch": torch.__version__, "hardware": hardware(options)}
+            folder / ORIGIN,
+            {"commit": commit() or "unknown", "torch": torch.__version__, "hardware": hardware(options)},
         )
     settings = ["--data", str(data), "--out", str(folder), "--seed", str(run.seed), "--half"]
     quiet = ["--quiet"] if options.side_by_side > 1 else []

@@ -7,8 +7,9 @@ import random_maps
 from panoptic_eval import evaluate
 from panoptic_eval.cli import main
 from panoptic_eval.compare import compare
+from panoptic_eval.counting import count
 from panoptic_eval.errors import InputError
-from panoptic_eval.evaluation import count, load
+from panoptic_eval.evaluation import load
 from panoptic_eval.metrics.sizes import area_edges
 from panoptic_eval.pairs.table import concatenate, take
 from panoptic_eval.rules import Rules

@@ -12,8 +12,9 @@ from PIL import Image
 
 import panoptic_eval.pairs
 from panoptic_eval import evaluate as evaluate_images
+from panoptic_eval.counting import count
 from panoptic_eval.errors import InputError
-from panoptic_eval.evaluation import count, load, merge, rescore
+from panoptic_eval.evaluation import load, merge, rescore
 from panoptic_eval.outputs import json as json_output
 from panoptic_eval.outputs.json import encode
 from panoptic_eval.pairs.journal import HEAD

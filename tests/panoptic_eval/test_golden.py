@@ -8,7 +8,7 @@ import pytest
 
 from panoptic_eval import evaluate
 from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.evaluation import count
+from panoptic_eval.counting import count
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics.metric import summed
 from panoptic_eval.metrics.panoptic_quality import panoptic_quality, pq_counts

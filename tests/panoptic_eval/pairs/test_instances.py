@@ -10,9 +10,9 @@ from pycocotools import mask
 from table_equality import assert_equal
 
 from panoptic_eval import core, evaluate
+from panoptic_eval.counting import count
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
-from panoptic_eval.evaluation import count
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.pairs import count_pair
 from panoptic_eval.pairs.instances import count_overlaps, encode_segment, from_coco
@@ -147,7 +147,7 @@ def test_each_label_image_is_read_once_so_that_what_is_counted_is_what_is_scored
             Image.new("RGB", (3, 3)).save(path)  # whoever reads again, reads something else
         return content
 
-    monkeypatch.setattr("panoptic_eval.evaluation.read_regular", read_and_replace)
+    monkeypatch.setattr("panoptic_eval.counting.read_regular", read_and_replace)
     assert str(evaluate(pred_json, gt_json).scores) == str(expected)
     assert len(seen) == len(set(seen)) == 12
 
