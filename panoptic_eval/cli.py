@@ -2,123 +2,309 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import tyro
+from tyro.conf import Positional, arg
 
 from panoptic_eval import __version__
 from panoptic_eval.counting import count
-from panoptic_eval.datasets import ground_truth
+from panoptic_eval.datasets import FORMATS, ground_truth
 from panoptic_eval.datasets.numbering import CategoryIds
 from panoptic_eval.errors import SHOWN, InputError
 from panoptic_eval.evaluation import load, merge, rescore, store
 from panoptic_eval.outputs import csv, markdown
+from panoptic_eval.outputs import json as json_output
 from panoptic_eval.pairs import slow_because
 from panoptic_eval.predictions import read_predictions
+from panoptic_eval.report import Report, anonymous
 from panoptic_eval.rules import Rules
 from panoptic_eval.run_folder import RunFolder
 from panoptic_eval.score import Tables
 from panoptic_eval.text import abbreviated, printable
 
+RESAMPLES = 300
+"""Resamples of the intervals of one run: a few seconds for 2,000 images, and limits good to a tenth of their width."""
+DATA_SETS = ", ".join(data_set.name for data_set in FORMATS)
+OptionalPath = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]
+OptionalText = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
+Flag = Annotated[bool, arg(help_behavior_hint="")]
+OptionalNumber = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+
 
 @dataclass(frozen=True)
-class Score(Rules):
-    """Score a directory of panoptic predictions: PQ, PQ†, PC, mIoU, box and mask AP, and AP per size percentile.
+class Inputs:
+    """What is scored."""
 
-    The tables of several shards are joined by:  panoptic-eval merge SHARD SHARD ... --out DIR
-    Two runs that were stored with --out are compared by:  panoptic-eval compare A B
-    """
-
-    pred: Path | None = None
-    """Holds panoptic.json and panoptic/*.png; other layouts are recognized."""
-    gt: str | None = None
-    """mvd, idd, cityscapes, coco (below --root or $PANOPTIC_DATA), or the path of a ground truth."""
-    pairs: Path | None = None
-    """Instead of --pred and --gt: score again what an earlier run stored with --out, without the images."""
-    out: Path | None = None
-    """Gets report.json, CSV files and the pair tables; an interrupted run with the same --out goes on."""
-    root: Path | None = None
-    """Where the data sets are."""
-    split: str | None = None
-    """In the data set's own word; validation if not given."""
-    gt_version: Literal["1.2", "2.0"] | None = None
-    """Of Mapillary Vistas."""
-    divisor: int = 1000
-    """Of 16-bit predictions without JSON: category * divisor + instance."""
+    pred: Annotated[Path, arg(metavar="PATH")]
+    """Folder with panoptic.json and panoptic/*.png. Other layouts are recognized: see docs."""
+    gt: Annotated[str, arg(metavar="NAME|PATH", help=f"Name of a data set ({DATA_SETS}), or path of a ground truth.")]
+    root: OptionalPath = None
+    """Folder of the data sets, for a name in --gt. Default: $PANOPTIC_DATA."""
+    split: OptionalText = None
+    """Split to score, named as in the data set (val, validation, …). Default: the validation split."""
+    gt_version: Annotated[Literal["1.2", "2.0"] | None, arg(metavar="1.2|2.0", help_behavior_hint="")] = None
+    """Release of Mapillary Vistas to read. Default: 1.2 if the data set has both, else the one it has."""
+    gt_folder: OptionalPath = None
+    """Folder of the ground truth's PNGs, if they are not in the folder named like its JSON."""
+    pred_folder: OptionalPath = None
+    """Folder of the predictions' PNGs, if they are not in the folder named like their JSON."""
+    things: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="")] = ()
+    """Names or ids of the categories that are things, or a JSON of categories, if the ground truth does not say so."""
     category_ids: CategoryIds = "auto"
     """How predictions number categories. id: as the data set. position: 0, 1, 2, … in the order of the ground truth's
     categories. label: one less than the id, as Mapillary's own files. trainId: of Cityscapes. auto: by the names that
     the predictions' JSON gives, else id (of Cityscapes: the one that fits)."""
-    gt_folder: Path | None = None
-    """Folder of the ground truth's PNGs, if they are not in the folder named like its JSON."""
-    pred_folder: Path | None = None
-    """Folder of the predictions' PNGs, if they are not in the folder named like their JSON."""
-    things: tuple[str, ...] = ()
-    """Names or ids of the categories that are things, or a JSON of categories, if the ground truth does not say so."""
-    strict: bool = False
+    divisor: int = 1000
+    """For PNG predictions without a JSON: each pixel holds category * DIVISOR + instance."""
+    strict: Flag = False
     """Stop with an error where there would be a warning about the input."""
+
+
+@dataclass(frozen=True)
+class Scoring(Rules):
+    """What is counted."""
+
+    area_edges: Annotated[tuple[float, ...], arg(metavar="AREA ...", help_behavior_hint="")] = ()
+    """Edges of the size bins in pixels of area, instead of percentiles. To compare two runs on the same bins, copy
+    from_area and to_area from the other run's report.json."""
+
+
+@dataclass(frozen=True)
+class Counting(Scoring):
+    """What is counted."""
+
     missing: Literal["error", "empty", "skip"] = "error"
-    """What an image without prediction is: an error, all void, or left out."""
-    workers: int | None = None
-    """Threads; as many as cores if not given."""
-    dask: str | None = None
-    """Address of a Dask scheduler whose workers see the same paths, instead of threads."""
-    shard: str | None = None
-    """i/n, from 1/n to n/n: count only this part of the images, and store its tables in --out for merge."""
-    per_category: bool = False
-    """Print a row for each category."""
-    quiet: bool = False
-    """No progress bar."""
+    """If an image has no prediction: stop with an error, count all of it as predicted void, or leave it out."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is printed and written."""
+
+    out: OptionalPath = None
+    """Folder that receives report.json, CSV files and the pair tables. If a run is interrupted, run the same command
+    again: finished images are not counted twice."""
+    json: Flag = False
+    """Print report.json instead of tables."""
+    per_category: Flag = False
+    """Print a row for each category, too."""
+    resamples: OptionalNumber = None
+    """Sets of images drawn with replacement for the 95 % intervals of the scores (bootstrap); 0 switches them off.
+    Default: 300, or 0 where the compiled core is missing."""
+    seed: int = 0
+    """Random seed of the draw."""
+    anonymous: Flag = False
+    """Leave the command line and all folders out of the report."""
 
     def check(self) -> None:
         """Say what is wrong with the options, before anything is counted."""
-        super().check()
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"--workers {self.workers}: expected 1 or more")
+        _at_least(0, resamples=self.resamples or 0, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Running:
+    """How the work is done; changes no number."""
+
+    workers: OptionalNumber = None
+    """Number of threads. Default: one for each core."""
+    dask: OptionalText = None
+    """Address of a Dask scheduler to use instead of threads. Its workers must see the same paths."""
+    shard: OptionalText = None
+    """Process part i of n only, such as 2/4, and save its tables in --out. When all parts are done, join them with
+    `panoptic-eval merge`."""
+    quiet: Flag = False
+    """Show no progress bar."""
+
+    def check(self) -> None:
+        """Say what is wrong with the options, before anything is counted."""
+        if self.workers is not None:
+            _at_least(1, workers=self.workers)
         _shard(self.shard)
 
 
 @dataclass(frozen=True)
-class Merge(Rules):
-    """Join the tables of all shards of a run, and score them."""
+class Score:
+    """Score predictions: PQ, PQ†, PC, mIoU, box and mask AP, and AP for each size of object."""
 
-    shards: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """The folders that --shard wrote, in any order."""
-    out: Path | None = None
-    """Gets report.json, CSV files and the pair tables."""
-    per_category: bool = False
-    """Print a row for each category."""
+    inputs: Inputs
+    counting: Counting = field(default_factory=Counting)
+    outputs: Outputs = field(default_factory=Outputs)
+    running: Running = field(default_factory=Running)
+
+    def run(self) -> str:
+        """Count the images, and score the tables."""
+        for group in (self.counting, self.outputs, self.running):
+            group.check()
+        shard, out = self.running.shard, self.outputs.out
+        if shard is not None and (out is None or self.outputs.json):
+            raise InputError("--shard needs --out, which holds its tables for merge, and has no report for --json")
+        if reason := slow_because():
+            print(f"panoptic-eval: {reason}", file=sys.stderr)
+        with ExitStack() as stack:
+            folder = stack.enter_context(_claimed(out))
+            gt = ground_truth(
+                self.inputs.gt,
+                root=self.inputs.root,
+                split=self.inputs.split,
+                version=self.inputs.gt_version,
+                folder=self.inputs.gt_folder,
+                things=self.inputs.things,
+            )
+            predictions = read_predictions(
+                self.inputs.pred,
+                gt,
+                folder=self.inputs.pred_folder,
+                divisor=self.inputs.divisor,
+                category_ids=self.inputs.category_ids,
+            )
+            tables = count(
+                predictions,
+                gt,
+                missing=self.counting.missing,
+                strict=self.inputs.strict,
+                shard=_shard(shard),
+                out=folder,
+                executor=None if self.running.dask is None else _dask(self.running.dask, stack),
+                workers=self.running.workers,
+                progress=not self.running.quiet,
+            )
+            if shard is None or folder is None:
+                return _finish(tables, self.counting, self.outputs, folder)
+            store(None, tables, folder)
+        return f"shard {shard}: {len(tables.panoptic)} images, stored in {out} for panoptic-eval merge"
 
 
 @dataclass(frozen=True)
-class Compare(Rules):
-    """Differences of all scores of two stored runs, with 95 % intervals: paired bootstrap over images."""
+class Rescore:
+    """Score a finished run again from its saved tables, without reading images: for example with other percentiles."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Two folders that --out wrote."""
+    folder: Annotated[Path, Positional, arg(metavar="RUN")]
+    """Folder that --out named."""
+    counting: Scoring = field(default_factory=Scoring)
+    outputs: Outputs = field(default_factory=Outputs)
+
+    def run(self) -> str:
+        """Score the tables."""
+        self.counting.check()
+        self.outputs.check()
+        with _claimed(self.outputs.out) as folder:
+            return _finish(load(self.folder), self.counting, self.outputs, folder)
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Join the tables of all shards of a run, and score them."""
+
+    shards: Annotated[tuple[Path, ...], Positional, arg(metavar="SHARD", help_behavior_hint="")]
+    """Folders that --out named, in any order."""
+    counting: Scoring = field(default_factory=Scoring)
+    outputs: Outputs = field(default_factory=Outputs)
+
+    def run(self) -> str:
+        """Join and score."""
+        self.counting.check()
+        self.outputs.check()
+        with _claimed(self.outputs.out) as folder:
+            return _finish(merge([load(shard) for shard in self.shards]), self.counting, self.outputs, folder)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare two finished runs on the same images: differences of all scores (B - A), with 95 % intervals and p values
+    of a paired bootstrap over images, and the images that got worse and better."""
+
+    a: Annotated[Path, Positional, arg(metavar="A")]
+    """Folder that --out named in the first run."""
+    b: Annotated[Path, Positional, arg(metavar="B")]
+    """Folder that --out named in the second run."""
+    counting: Scoring = field(default_factory=Scoring)
     resamples: int = 2000
     """Sets of images drawn with replacement."""
     seed: int = 0
-    """Of the draw."""
-    out: Path | None = None
-    """Gets the table as CSV: fractions."""
+    """Random seed of the draw."""
+    out: OptionalPath = None
+    """CSV file that receives the differences of all scores, also for each category; fractions."""
+    json: Flag = False
+    """Print JSON instead of tables: differences of scores, of categories and of images."""
+    per_category: Flag = False
+    """Print a row for each score of each category, too."""
 
-    def check(self) -> None:
-        """Say what is wrong with the options, before anything is read."""
-        super().check()
-        if len(self.runs) != 2:
-            raise InputError(f"compare takes two runs; {len(self.runs)} are given")
-        for name, value, least in (("resamples", self.resamples, 1), ("seed", self.seed, 0)):
-            if value < least:
-                raise InputError(f"--{name} {value}: expected {least} or more")
+    def run(self) -> str:
+        """Compare the tables."""
+        import numpy as np
+
+        from panoptic_eval.compare import compare
+
+        self.counting.check()
+        _at_least(1, resamples=self.resamples)
+        _at_least(0, seed=self.seed)
+        a, b = load(self.a), load(self.b)
+        rng = np.random.default_rng(self.seed)
+        result = compare(a, b, rng=rng, resamples=self.resamples, rules=self.counting)
+        if self.out is not None:
+            csv.write_rows([vars(d) for d in (*result.scores, *result.categories)], self.out)
+        if self.json:
+            return json_output.dumps({"a": str(self.a), "b": str(self.b), **asdict(result)})
+        first, second = markdown.run_names(self.a, self.b)
+        head = [f"{first}: {self.a}", f"{second}: {self.b}", f"{len(a.panoptic)} images, scores in percent"]
+        tables = markdown.comparison(result, first, second, per_category=self.per_category)
+        return "\n".join([*head, "", tables])
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw the predictions of a finished run over their photographs, beside the ground truth, worst images first."""
+
+    folder: Annotated[Path, Positional, arg(metavar="RUN")]
+    """Folder that --out named. The PNGs must still be where they were; photographs may be missing."""
+    out: Annotated[Path, arg(metavar="PATH")]
+    """Folder that receives one PNG for each image."""
+    images: int = 20
+    """Largest number of images to draw: those of lowest PQ."""
+    longest: int = 1600
+    """Longer side of a photograph in a picture at most, pixels."""
+    quiet: Flag = False
+    """Show no progress bar."""
+
+    def run(self) -> str:
+        """Draw the images."""
+        import numpy as np
+        from tqdm import tqdm
+
+        from panoptic_eval.metrics.metric import mean
+        from panoptic_eval.outputs import pictures
+        from panoptic_eval.score import scores
+
+        _at_least(1, images=self.images, longest=self.longest)
+        tables = load(self.folder)
+        worst = np.argsort(mean(scores(tables).images["PQ"]), kind="stable")[: self.images]  # undefined ones come last
+        drawn = pictures.write(tables.panoptic, worst.tolist(), self.out, longest=self.longest)
+        paths = list(tqdm(drawn, total=len(worst), unit="image", disable=self.quiet, leave=False))
+        return f"{len(paths)} pictures in {self.out}: photograph, ground truth, prediction; the first has the lowest PQ"
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "score": Score,
+    "rescore": Rescore,
+    "merge": Merge,
+    "compare": Compare,
+    "draw": Draw,
+}
+HELP = """Exact and fast metrics of panoptic segmentation.
+
+`score` is the default: panoptic-eval --pred predictions/ --gt mvd --out runs/mine
+`panoptic-eval COMMAND --help` lists the options of a command.
+
+Exit codes: 0 done; 1 the input cannot be scored, or the output cannot be written; 2 the command is not understood;
+130 interrupted; 141 nobody reads the output any more."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -127,26 +313,42 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"panoptic-eval {__version__}")
         return
-    commands: dict[str, tuple[type[Rules], Callable[[Any], str]]] = {
-        "merge": (Merge, _merge),
-        "compare": (Compare, _compare),
-    }
-    name = arguments[0] if arguments[:1] and arguments[0] in commands else ""
-    options_type, command = commands.get(name, (Score, _score))
-    run: Any = tyro.cli(options_type, args=arguments[1:] if name else arguments, prog=f"panoptic-eval {name}".strip())
     try:
-        run.check()
-        result = command(run)
+        command: Any = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="panoptic-eval",
+            description=HELP,
+            args=_with_command(arguments),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+        )
+        result = command.run()
     except InputError as error:
-        sys.exit(f"panoptic-eval: {_shown(str(error))}")
+        _fail(str(error))
     except OSError as error:
-        name = "" if error.filename is None else f"{printable(abbreviated(str(error.filename)))}: "
-        sys.exit(f"panoptic-eval: {name}{error.strerror or error}")
+        name = "" if error.filename is None else f"{abbreviated(str(error.filename))}: "
+        _fail(f"{name}{error.strerror or error}")
     except KeyboardInterrupt:
-        again = "; the same command goes on where it stopped" if run.out else ""
+        again = "; the same command goes on where it stopped" if "--out" in arguments else ""
         print(f"panoptic-eval: interrupted{again}", file=sys.stderr)
         sys.exit(130)
-    _print(_shown(result))
+    _print(result)
+
+
+def _with_command(arguments: list[str]) -> list[str]:
+    """Put `score` before options without a command; --pairs RUN is another way to write `rescore RUN`."""
+    if not arguments or arguments[0] in (*COMMANDS, "-h", "--help"):
+        return arguments
+    split = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--pairs=") else [a])]
+    if "--pairs" not in split:
+        return ["score", *arguments]
+    if given := [name for name in ("--pred", "--gt") if name in split]:
+        raise InputError(f"--pairs takes the place of --pred and --gt; {' and '.join(given)} cannot be given with it")
+    at = split.index("--pairs")
+    return ["rescore", *split[at + 1 : at + 2], *split[:at], *split[at + 2 :]]
+
+
+def _fail(message: str) -> NoReturn:
+    sys.exit(f"panoptic-eval: {_shown(message)}")
 
 
 def _shown(text: str) -> str:
@@ -156,84 +358,21 @@ def _shown(text: str) -> str:
 
 def _print(text: str) -> None:
     """Print the result; leave quietly where nobody reads on, as other tools do."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show must not lose a run of hours
     try:
-        print(text, flush=True)
+        print(_shown(text), flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # which Python flushes again when it leaves
         if isinstance(error, BrokenPipeError):
             sys.exit(141)  # as killed by SIGPIPE
-        sys.exit(f"panoptic-eval: standard output: {error.strerror}")
+        _fail(f"standard output: {error.strerror}")
 
 
-def _protocol(options: Rules) -> Rules:
-    return Rules(**{name: getattr(options, name) for name in Rules.__dataclass_fields__})
-
-
-def _merge(options: Merge) -> str:
-    with _claimed(options.out) as out:
-        return _finish(merge([load(folder) for folder in options.shards]), options, out)
-
-
-def _compare(options: Compare) -> str:
-    import numpy as np
-
-    from panoptic_eval.compare import compare
-
-    a, b = (load(folder) for folder in options.runs)
-    rng = np.random.default_rng(options.seed)
-    result = compare(a, b, rng=rng, resamples=options.resamples, rules=_protocol(options))
-    if options.out is not None:
-        csv.write_rows([vars(d) for d in (*result.scores, *result.categories)], options.out)
-    first, second = map(str, options.runs)
-    head = f"a: {first}\nb: {second}\n{len(a.panoptic)} images, scores in percent\n\n"
-    return head + markdown.comparison(result, "a", "b")
-
-
-def _score(options: Score) -> str:
-    if options.pairs is not None:
-        if options.pred is not None or options.gt is not None:
-            raise InputError("--pairs takes the place of --pred and --gt; give the one or the others")
-        with _claimed(options.out) as out:
-            return _finish(load(options.pairs), options, out)
-    if options.pred is None or options.gt is None:
-        raise InputError("--pred and --gt are needed (or --pairs, to score again)")
-    if options.shard is not None and options.out is None:
-        raise InputError("--shard needs --out, where its tables are stored for merge")
-    if reason := slow_because():
-        print(f"panoptic-eval: {reason}", file=sys.stderr)
-    with ExitStack() as stack:
-        out = stack.enter_context(_claimed(options.out))
-        gt = ground_truth(
-            options.gt,
-            root=options.root,
-            split=options.split,
-            version=options.gt_version,
-            folder=options.gt_folder,
-            things=options.things,
-        )
-        tables = count(
-            read_predictions(
-                options.pred,
-                gt,
-                folder=options.pred_folder,
-                divisor=options.divisor,
-                category_ids=options.category_ids,
-            ),
-            gt,
-            missing=options.missing,
-            strict=options.strict,
-            shard=_shard(options.shard),
-            out=out,
-            executor=None if options.dask is None else _dask(options.dask, stack),
-            workers=options.workers,
-            progress=not options.quiet,
-        )
-        if options.shard is None or out is None:
-            return _finish(tables, options, out)
-        store(None, tables, out)
-    return f"shard {options.shard}: {len(tables.panoptic)} images, stored in {options.out} for panoptic-eval merge"
+def _at_least(least: int, **options: int) -> None:
+    for name, value in options.items():
+        if value < least:
+            raise InputError(f"--{name} {value}: expected {least} or more")
 
 
 def _claimed(out: Path | None) -> AbstractContextManager[RunFolder | None]:
@@ -241,21 +380,35 @@ def _claimed(out: Path | None) -> AbstractContextManager[RunFolder | None]:
     return nullcontext() if out is None else RunFolder(out)
 
 
-def _finish(tables: Tables, options: Score | Merge, out: RunFolder | None) -> str:
-    """Score tables, store them if asked to, and say what to print."""
-    report = rescore(tables, _protocol(options))
-    if out is not None:
-        store(report, tables, out)
-    about = report.provenance
+def _finish(tables: Tables, rules: Rules, outputs: Outputs, folder: RunFolder | None) -> str:
+    """Score tables, store them if asked to, and return what to print."""
+    resamples = (0 if slow_because() else RESAMPLES) if outputs.resamples is None else outputs.resamples
+    plain = Rules(**{f.name: getattr(rules, f.name) for f in fields(Rules)})
+    report = rescore(tables, plain, resamples=resamples, seed=outputs.seed)
+    if outputs.anonymous:
+        report = anonymous(report)
+    if folder is not None:
+        store(report, tables, folder)
+    if outputs.json:
+        return json_output.encode(report).decode().rstrip()
+    return _text(report, per_category=outputs.per_category)
+
+
+def _text(report: Report, *, per_category: bool) -> str:
     missing = report.protocol["missing_images"]
     done_to = {"empty": "count as predicted void", "skip": "are left out"}.get(report.protocol["missing"])
     images = f"{report.images} images" + (f" ({missing} without prediction {done_to})" if missing else "")
-    head = [f"gt:   {about['gt']}", f"pred: {about['pred']}", f"{images}, scores in percent"]
+    interval = " [95 % interval over images]" if report.intervals else ""
+    head = [
+        f"gt:   {report.provenance['gt']}",
+        f"pred: {report.provenance['pred']}",
+        f"{images}, scores in percent{interval}",
+    ]
     notes = [f"warning: {w}" for w in report.warnings[:SHOWN]]
     if len(report.warnings) > SHOWN:
         notes.append(f"… and {len(report.warnings) - SHOWN} more warnings; report.json has them all")
     notes += [f"undefined (–): {name}: {why}" for name, why in report.undefined.items()]
-    return "\n".join([*head, "", markdown.report(report, per_category=options.per_category), "", *notes]).rstrip()
+    return "\n".join([*head, "", markdown.report(report, per_category=per_category), "", *notes]).rstrip()
 
 
 def _shard(text: str | None) -> tuple[int, int]:

@@ -72,8 +72,14 @@ def evaluate(
     return report
 
 
-def rescore(tables: Tables, rules: Rules = DEFAULT) -> Report:
-    """The report of tables that were counted before, perhaps with other choices.
+def rescore(tables: Tables, rules: Rules = DEFAULT, *, resamples: int = 0, seed: int = 0) -> Report:
+    """Report the scores of tables that were counted before, perhaps with other rules.
+
+    Args:
+        tables: of a run.
+        rules: every choice that changes a number.
+        resamples: sets of images drawn for the 95 % intervals; no intervals if 0.
+        seed: of the draw.
 
     Raises:
         InputError: the tables hold no image.
@@ -90,7 +96,7 @@ def rescore(tables: Tables, rules: Rules = DEFAULT) -> Report:
         "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
     warnings = list(dict.fromkeys(w for t in vars(tables).values() if t is not None for w in t.origin.warnings))
-    return score(tables, rules, provenance=provenance, warnings=warnings)
+    return score(tables, rules, resamples=resamples, seed=seed, provenance=provenance, warnings=warnings)
 
 
 def store(report: Report | None, tables: Tables, out: RunFolder | Path | str) -> None:

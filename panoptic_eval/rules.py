@@ -32,9 +32,8 @@ class Rules:
     """Categories that count in mIoU: those with pixels on either side (Cityscapes), or those with gt pixels."""
     percentiles: tuple[float, ...] = PERCENTILES
     """Edges of the size bins, in percent of the thing instances of gt."""
-    area_edges: tuple[float, ...] | None = None
-    """Edges of the size bins in pixels of area, instead of percentiles. To compare two runs on the same bins, copy
-    from_area and to_area from the other run's report.json."""
+    area_edges: tuple[float, ...] = ()
+    """Edges of the size bins in pixels of area; if there are any, they take the place of the percentiles."""
 
     @property
     def quirks(self) -> bool:
@@ -51,7 +50,7 @@ class Rules:
         if not (_ascend(percentiles) and percentiles[0] >= 0 and percentiles[-1] <= 100 and len(set(percentiles)) > 1):
             expected = "two or more ascending numbers from 0 to 100, such as 0 50 100"
             raise InputError(f"--percentiles {_given(percentiles)}: expected {expected}")
-        if areas is not None and not (_ascend(areas) and areas[0] >= 0):
+        if areas and not (_ascend(areas) and areas[0] >= 0):
             expected = "two or more ascending areas in pixels, such as 0 1024 9216"
             raise InputError(f"--area-edges {_given(areas)}: expected {expected}")
 

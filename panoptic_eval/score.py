@@ -215,7 +215,7 @@ def _images(table: PairTable, found: Scores) -> list[dict[str, Any]]:
 
 def _size_rows(found: Scores, edges: Float[np.ndarray, " e"], rules: Rules) -> list[dict[str, Any]]:
     """One row for each size bin: its edges, how many gt instances it holds, and AP within it."""
-    percent: Sequence[float] = rules.percentiles if rules.area_edges is None else [float("nan")] * len(edges)
+    percent: Sequence[float] = [float("nan")] * len(edges) if rules.area_edges else rules.percentiles
     names = [name for name, part in found.parts if part == 0]
     return [
         {

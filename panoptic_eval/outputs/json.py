@@ -20,12 +20,17 @@ WITH_SCORES = ("scores", "intervals", "categories", "size_percentiles", "per_ima
 
 
 def encode(report: Report) -> bytes:
-    """The contents of report.json: undefined scores are null."""
-    content = {"format": FORMAT, **_nulls(vars(report))}
+    """Return the contents of report.json: undefined scores are null."""
+    content = dumps({"format": FORMAT, **vars(report)})
     try:
-        return f"{json.dumps(content, indent=2, ensure_ascii=False)}\n".encode()
+        return f"{content}\n".encode()
     except UnicodeEncodeError:  # names of files that are no text
-        return f"{json.dumps(content, indent=2)}\n".encode()
+        return f"{json.dumps(json.loads(content), indent=2)}\n".encode()
+
+
+def dumps(value: Any) -> str:
+    """JSON of a value, indented; NaN is null."""
+    return json.dumps(_nulls(value), indent=2, ensure_ascii=False)
 
 
 def write(report: Report, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from panoptic_eval import metrics
@@ -69,6 +70,13 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of a report, whose columns are named as the scores are."""
     named = {metric.name for metric in (*metrics.METRICS, *metrics.SEMANTIC_METRICS)} | set(ap.TITLES)
     return table([{k: score(k, v) if k in named else v for k, v in row.items()} for row in rows])
+
+
+def run_names(a: Path, b: Path) -> tuple[str, str]:
+    """Short names of two runs: those of their folders, or a and b where these do not tell them apart."""
+    names = a.resolve().name, b.resolve().name
+    columns = {"", "score", "part", "difference", "low", "high", "p", "image"}
+    return names if names[0] != names[1] and columns.isdisjoint(names) else ("a", "b")
 
 
 def comparison(result: Comparison, a: str, b: str, *, per_category: bool = False) -> str:

@@ -71,12 +71,14 @@ def test_faults_are_printed_and_the_exit_code_is_1(folders, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "--pred and --gt are needed"),
         (("--pred", "a", "--gt", "b", "--shard", "1/2"), "--shard needs --out"),
         (("--pred", "a", "--gt", "b", "--out", "c", "--shard", "half"), "expected i/n"),
         (("--pairs", "a", "--gt", "b"), "takes the place"),
         (("--pairs", "nowhere"), "tables.npz"),
+        (("rescore", "nowhere"), "tables.npz"),
         (("merge",), "no shard"),
+        (("compare", "a", "b", "--resamples", "0"), "--resamples 0: expected 1 or more"),
+        (("draw", "a", "--out", "b", "--images", "0"), "--images 0: expected 1 or more"),
     ],
 )
 def test_options_that_do_not_go_together(arguments, message, capsys):
@@ -192,6 +194,87 @@ def test_names_of_categories_are_text_wherever_they_are_shown(name, folders, tmp
     cells = [row["name"] for row in csv.DictReader(text.splitlines())]
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
     assert json.loads((tmp_path / "out/report.json").read_text())["categories"][0]["name"] == name
+
+
+@pytest.mark.parametrize("arguments", [[], ["--pred", "a"], ["compare", "a"], ["--nonsense"], ["draw", "a"]])
+def test_a_command_that_is_not_understood_has_exit_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_help_names_commands_and_exit_codes_and_required_options_come_first(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert all(f"• {name}" in out for name in ("score", "rescore", "merge", "compare", "draw"))
+    assert "Exit codes: 0 done" in out
+    with pytest.raises(SystemExit, match="0"):
+        main(["score", "--help"])
+    out = capsys.readouterr().out
+    titles = ["--pred", "--gt", "--root", "counting options", "outputs options", "running options"]
+    assert [out.index(title) for title in titles] == sorted(out.index(title) for title in titles)
+    assert "None" not in out
+
+
+def test_json_on_standard_output_is_the_report(folders, tmp_path, capsys):
+    gt, pred = folders
+    out = run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--json", "--out", tmp_path / "out")
+    assert json.loads(out) == json.loads((tmp_path / "out/report.json").read_text())
+    run(capsys, "--pred", gt, "--gt", gt, "--quiet", "--out", tmp_path / "other")
+    found = json.loads(run(capsys, "compare", tmp_path / "out", tmp_path / "other", "--resamples", 9, "--json"))
+    assert {"a", "b", "scores", "categories", "images"} == set(found)
+    assert found["scores"][0]["b"] == 1
+
+
+def test_scores_of_one_run_have_intervals(folders, tmp_path, capsys):
+    gt, pred = folders
+    out = run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--out", tmp_path / "a", "--resamples", 50)
+    assert "scores in percent [95 % interval over images]" in out
+    report = json.loads((tmp_path / "a/report.json").read_text())
+    low, high = report["intervals"]["PQ"]["all"]
+    assert low < report["scores"]["PQ"]["all"] < high
+    assert f"{100 * report['scores']['PQ']['all']:.1f} [{100 * low:.1f}, {100 * high:.1f}]" in out
+    assert run(capsys, "rescore", tmp_path / "a", "--resamples", 50) == out  # the same seed
+    assert run(capsys, "rescore", tmp_path / "a", "--resamples", 50, "--seed", 1) != out
+    assert "[" not in run(capsys, "rescore", tmp_path / "a", "--resamples", 0)
+
+
+def test_an_anonymous_report_names_no_folder(folders, tmp_path, capsys):
+    gt, pred = folders
+    run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--out", tmp_path / "a", "--anonymous")
+    text = (tmp_path / "a/report.json").read_text()
+    assert str(tmp_path) not in text
+    assert "--anonymous" not in text
+    run(capsys, "rescore", tmp_path / "a", "--out", tmp_path / "b")
+    assert str(tmp_path) in (tmp_path / "b/report.json").read_text()
+
+
+def test_runs_are_compared_by_their_names(folders, tmp_path, capsys):
+    gt, pred = folders
+    run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--out", tmp_path / "mine")
+    run(capsys, "--pred", gt, "--gt", gt, "--quiet", "--out", tmp_path / "perfect")
+    options = ["--resamples", 999, "--per-category", "--out", tmp_path / "c.csv"]
+    out = run(capsys, "compare", tmp_path / "mine", tmp_path / "perfect", *options)
+    assert "| mine | perfect | difference |" in out
+    assert "<0.002" in out
+    assert "PQ of images that are better in perfect:" in out
+    assert "PQ of images that are worse" not in out
+    with (tmp_path / "c.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    ids = {str(c["id"]) for c in json.loads(gt.read_text())["categories"]}
+    assert {row["category_id"] for row in rows} == ids | {""}
+
+
+def test_a_stored_run_is_drawn_without_torch(folders, tmp_path, capsys):
+    gt, pred = folders
+    run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--out", tmp_path / "run")
+    arguments = ["draw", str(tmp_path / "run"), "--out", str(tmp_path / "p"), "--images", "2"]
+    code = f"import sys; from panoptic_eval.cli import main; main({arguments}); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert "2 pictures" in done.stdout
+    assert len(list((tmp_path / "p").iterdir())) == 2
 
 
 def test_shards_are_merged_into_the_same_report(folders, tmp_path, capsys):
