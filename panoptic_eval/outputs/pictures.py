@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw
 
 from panoptic_eval.categories import Catalogue, Category
@@ -20,6 +20,9 @@ from panoptic_eval.files import read_regular, write_atomically
 from panoptic_eval.pairs.reference import decode, ids_of
 from panoptic_eval.pairs.table import PairTable, Segments
 from panoptic_eval.photographs import read
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int, UInt8
 
 OPACITY = 0.5
 SHADES = (0.7, 1.0, 1.3, 0.85, 1.15)
