@@ -61,8 +61,8 @@ def fuse(
             segment_of_category[category] = segments[-1].id
     ids[free] = segment_of_category[semantic[free].long()]
     if config.semantic == "fused":
-        category = torch.tensor([0, *[s.category for s in segments]], dtype=torch.uint8, device=device)
-        semantic = torch.where(ids == VOID, semantic, category[ids.long()])
+        categories = torch.tensor([0, *[s.category for s in segments]], dtype=torch.uint8, device=device)
+        semantic = torch.where(ids == VOID, semantic, categories[ids.long()])
     return Fused(PanopticMap(ids.cpu(), tuple(segments)), instances(found, frame, size), semantic)
 
 
