@@ -4,25 +4,58 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from panoptic_eval.categories import Catalogue, Category
+    from panoptic_eval.comparison import compare
+    from panoptic_eval.counting import count
     from panoptic_eval.datasets import ground_truth
     from panoptic_eval.errors import InputError
-    from panoptic_eval.evaluation import evaluate
+    from panoptic_eval.evaluation import evaluate, load, merge, rescore, store
+    from panoptic_eval.prediction_writer import PredictionWriter
     from panoptic_eval.predictions import read_predictions
     from panoptic_eval.report import Report
     from panoptic_eval.rules import Rules
+    from panoptic_eval.score import Tables
 
 __version__ = "0.1.0"
 
-__all__ = ["InputError", "Report", "Rules", "__version__", "evaluate", "ground_truth", "read_predictions"]
-
 _MODULES = {
+    "Catalogue": "categories",
+    "Category": "categories",
     "InputError": "errors",
+    "PredictionWriter": "prediction_writer",
     "Report": "report",
     "Rules": "rules",
+    "Tables": "score",
+    "compare": "comparison",
+    "count": "counting",
     "evaluate": "evaluation",
     "ground_truth": "datasets",
+    "load": "evaluation",
+    "merge": "evaluation",
     "read_predictions": "predictions",
+    "rescore": "evaluation",
+    "store": "evaluation",
 }
+
+__all__ = [
+    "Catalogue",
+    "Category",
+    "InputError",
+    "PredictionWriter",
+    "Report",
+    "Rules",
+    "Tables",
+    "__version__",
+    "compare",
+    "count",
+    "evaluate",
+    "ground_truth",
+    "load",
+    "merge",
+    "read_predictions",
+    "rescore",
+    "store",
+]
 
 
 def __getattr__(name: str) -> Any:

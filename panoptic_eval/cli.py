@@ -241,7 +241,7 @@ class Compare:
         """Compare the tables."""
         import numpy as np
 
-        from panoptic_eval.compare import compare
+        from panoptic_eval.comparison import compare
 
         self.counting.check()
         _at_least(1, resamples=self.resamples)

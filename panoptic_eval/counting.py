@@ -19,7 +19,7 @@ import numpy as np
 from panoptic_eval import pairs
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import Faults, InputError, PngError
-from panoptic_eval.files import read_regular
+from panoptic_eval.files import PNG_LIMIT, read_regular
 from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
@@ -32,8 +32,6 @@ from panoptic_eval.suspicions import suspicions
 
 Shard = tuple[int, int]
 """Which part of how many, from 1: the images of a data set in equal runs."""
-PNG_LIMIT = 2 << 30
-"""Bytes of the largest PNG that is read: more than the most pixels that are taken can need."""
 IN_FLIGHT = 256
 """Jobs handed to the executor at a time: enough for a cluster, few enough to take back."""
 

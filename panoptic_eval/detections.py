@@ -15,6 +15,7 @@ from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import image_ids, json_rows
 from panoptic_eval.datasets.json_rows import INTEGER, LIST, NUMBER, Kind, column, integers, short
 from panoptic_eval.errors import Faults, InputError, PngError
+from panoptic_eval.files import open_regular
 from panoptic_eval.labels import LabelMap, LabelMaps, some
 from panoptic_eval.pairs.png import png_size
 from panoptic_eval.shapes import Float, Int
@@ -162,10 +163,10 @@ def _masks(
 def _size(label_map: LabelMap, faults: Faults) -> Size | None:
     """Height and width of an image, from the head of its PNG: what a JSON declares does not count."""
     try:
-        with label_map.png.open("rb") as file:
+        with open_regular(label_map.png) as file:
             return png_size(file.read(33))
     except OSError as error:
-        faults.add(f"{label_map.png}: cannot be read ({error.strerror}); expected the PNG of an image")
+        faults.add(f"{label_map.png}: cannot be read ({error.strerror or error}); expected the PNG of an image")
     except PngError as error:
         faults.add(f"{label_map.png}: {error}")
     return None

@@ -6,6 +6,10 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
+
+PNG_LIMIT = 2 << 30
+"""Bytes of the largest PNG that is read: more than the most pixels that are taken can need."""
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -28,7 +32,7 @@ def read_regular(path: Path, limit: int) -> bytes:
     Raises:
         OSError: it cannot be read, or is of another kind or larger.
     """
-    with open(path, "rb", opener=_regular) as file:
+    with open_regular(path) as file:
         status = os.fstat(file.fileno())
         if status.st_size > limit:
             raise OSError(f"it has {status.st_size} bytes; {limit} are the most that is read")
@@ -38,6 +42,15 @@ def read_regular(path: Path, limit: int) -> bytes:
             if len(content) > limit:
                 raise OSError(f"it grows beyond {limit} bytes, the most that is read")
     return content
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that is no pipe, device or folder, for reading.
+
+    Raises:
+        OSError: it cannot be opened, or is of another kind.
+    """
+    return open(path, "rb", opener=_regular)
 
 
 def _regular(path: str, flags: int) -> int:

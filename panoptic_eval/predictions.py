@@ -28,6 +28,7 @@ from panoptic_eval.datasets.panoptic_json import PanopticJson
 from panoptic_eval.datasets.png_names import inside
 from panoptic_eval.detections import Detections
 from panoptic_eval.errors import Faults, InputError, PngError
+from panoptic_eval.files import PNG_LIMIT, open_regular, read_regular
 from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, Listed, split_ids
 from panoptic_eval.pairs.reference import decode, ids_of
 from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
@@ -291,7 +292,7 @@ def _code_table(catalogue: Catalogue, void: tuple[int, ...]) -> Int[np.ndarray, 
 def _is_colored(png: Path) -> bool:
     """Whether a PNG has three channels or more, by its head; a file without one is left to those who read it."""
     try:
-        with png.open("rb") as file:
+        with open_regular(png) as file:
             head = file.read(26)
     except OSError:
         return False
@@ -301,7 +302,7 @@ def _is_colored(png: Path) -> bool:
 def _codes(png: Path, encoded: Encoded) -> set[int]:
     """Category numbers that occur in a PNG; none if it cannot be read, which is left to those who score it."""
     try:
-        ids = ids_of(decode(png.read_bytes()))[0].id
+        ids = ids_of(decode(read_regular(png, PNG_LIMIT)))[0].id
     except (OSError, PngError):
         return set()
     return set(split_ids(encoded, ids.astype(np.int64))[0].tolist())

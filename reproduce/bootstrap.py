@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Int
 
-from panoptic_eval.compare import Difference, difference
+from panoptic_eval.comparison import Difference, difference
 from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.metric import divide
 from panoptic_eval.pairs.table import PairTable

@@ -13,7 +13,7 @@ from panoptic_eval.report import Report
 from panoptic_eval.text import printable
 
 if TYPE_CHECKING:
-    from panoptic_eval.compare import Comparison, Difference
+    from panoptic_eval.comparison import Comparison, Difference
 
 SHOWN_IMAGES = 5
 """Images listed that got worse, and as many that got better."""

@@ -5,7 +5,7 @@ import pytest
 from drawings import CAR, SKY, table
 
 from panoptic_eval import metrics
-from panoptic_eval.compare import compare
+from panoptic_eval.comparison import compare
 from panoptic_eval.metrics import Metric
 from panoptic_eval.metrics.metric import mean, summed
 from panoptic_eval.metrics.panoptic_quality import PQCounts, pq_counts

@@ -6,7 +6,7 @@ import random_maps
 
 from panoptic_eval import evaluate
 from panoptic_eval.cli import main
-from panoptic_eval.compare import compare
+from panoptic_eval.comparison import compare
 from panoptic_eval.counting import count
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import load
