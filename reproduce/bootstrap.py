@@ -13,7 +13,7 @@ from panoptic_eval.comparison import Difference, difference
 from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.metric import divide
 from panoptic_eval.pairs.table import PairTable
-from panoptic_eval.score import Tables, draw, interval, scores
+from panoptic_eval.score import draw, interval, scores
 from reproduce.systems import System
 
 RESAMPLES = 1000
@@ -55,8 +55,8 @@ class Scores:
     """Number of instances in each size bin, by the bin's name, such as "0–25 %"."""
 
     def estimate(self, name: str, score: str, part: str) -> Estimate:
-        """Return the mean over seeds, and its interval over images."""
-        by_seed = [values[score, part] for values in self.by_system[name]]
+        """Return the mean over the seeds that have the score, and its interval over images."""
+        by_seed = [values[score, part] for values in self.by_system[name] if (score, part) in values]
         mean = np.mean(by_seed, 0)
         return Estimate(float(mean[0]), *interval(mean), tuple(float(v[0]) for v in by_seed))
 
@@ -75,7 +75,7 @@ def bootstrap(systems: Sequence[System], *, seed: int = 0, resamples: int = RESA
         seed: random seed of the resamples.
         resamples: number of image sets, each of as many images as there are, drawn with replacement.
         wide: width in pixels of the images, such as that of the training crop; the boxes of objects wider than this
-            are scored, too.
+            are scored, too, where there are detections.
     """
     table = systems[0].tables.panoptic
     weights = draw(np.random.default_rng(seed), len(table), resamples)
@@ -89,19 +89,23 @@ def bootstrap(systems: Sequence[System], *, seed: int = 0, resamples: int = RESA
     for system in systems:
         parts = scores(system.tables, weights=weights, bins=ranges[:used]).parts
         values = {(name, names[part] if isinstance(part, int) else part): v for (name, part), v in parts.items()}
-        if wide is not None:
-            values |= wide_objects(system.tables, np.concatenate([np.ones_like(weights[:1]), weights]), wide)
+        if wide is not None and system.tables.instances is not None:
+            values |= wide_objects(system.tables.instances, np.concatenate([np.ones_like(weights[:1]), weights]), wide)
         by_system.setdefault(system.name, []).append(values)
     return Scores(by_system, dict(zip(names[:used], held[:used], strict=True)))
 
 
-def wide_objects(tables: Tables, weights: Int[np.ndarray, "w i"], width: float) -> Values:
+def wide_objects(table: PairTable, weights: Int[np.ndarray, "w i"], width: float) -> Values:
     """Score the boxes of wide objects: for each, the detection of its category that overlaps it most.
 
     `recall@.5`: share of objects with a detection of IoU 0.5 or more; `mean IoU` of these best detections, 0 where
     there is none; `width ratio`: width of the detection by that of the object, mean over those with any overlap.
+
+    Args:
+        table: pair table of detections, before fusion.
+        weights: how often each image is counted.
+        width: pixels.
     """
-    table = tables.instances or tables.panoptic
     rows = np.flatnonzero((table.gt.box[:, 2] > width) & ~table.gt.crowd & table.catalogue.isthing[table.gt.category])
     iou, ratio = best_boxes(table, rows)
     image, found = table.gt.image[rows], iou > 0

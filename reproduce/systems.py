@@ -6,6 +6,7 @@ interrupted one continues.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import signal
@@ -29,14 +30,20 @@ from panoptic_eval.counting import count
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import rescore, store
 from panoptic_eval.labels import LabelMaps
+from panoptic_eval.pairs import stored
 from panoptic_eval.run_folder import RunFolder
 from panoptic_eval.score import Tables
 from reproduce.options import EMBEDDED, Comparison, ground_truth
 from reproduce.provenance import provenance
 from reproduce.variants import VARIANTS
 
-CHECKPOINTS = Path("results/streets/checkpoints")
+RESULTS = Path("results/streets")
+CHECKPOINTS = RESULTS / "checkpoints"
 """Folder of the shipped networks."""
+PAIRS = RESULTS / "pairs"
+"""Folder of the shipped pair tables, of all 500 images: also of later seeds, whose networks are not shipped."""
+TABLE = RESULTS / "training.csv"
+"""File with a row for each run that was trained."""
 IMAGES, ALL_IMAGES = 200, 500
 """Number of validation images of the embedded data set: by default, and with --full."""
 CORES = os.cpu_count() or 1
@@ -124,7 +131,43 @@ def systems(options: Comparison, gt: LabelMaps) -> list[System]:
             counted_systems.append(system)
             bar.set_postfix_str(f"{system.label} is done")
             bar.update()
-    return counted_systems
+    if options.full and options.gt == EMBEDDED and options.checkpoints is None:
+        counted_systems += later_seeds(counted_systems)
+    order = {variant.name: k for k, variant in enumerate(VARIANTS)}
+    return sorted(counted_systems, key=lambda s: (order.get(s.name, len(order)), s.seed or 0))
+
+
+def later_seeds(counted_systems: Sequence[System]) -> list[System]:
+    """Load the shipped pair tables of seeds whose networks are not shipped.
+
+    Args:
+        counted_systems: what was counted already, on the same images.
+
+    Raises:
+        InputError: a table is of other images.
+    """
+    gt = [digest.split("-")[0] for digest in counted_systems[0].tables.panoptic.digest]
+    labels = {system.label for system in counted_systems}
+    loaded = [system for system in shipped_tables(RESULTS) if system.label not in labels]
+    for system in loaded:
+        if [digest.split("-")[0] for digest in system.tables.panoptic.digest] != gt:
+            raise InputError(f"{system.predictions}: is of other images; expected those that were drawn")
+    return loaded
+
+
+def shipped_tables(results: Path) -> list[System]:
+    """Load the systems whose pair tables are shipped, in the order of the variants."""
+    trained: dict[tuple[str, int], str] = {}
+    if (results / TABLE.name).is_file():
+        with (results / TABLE.name).open(newline="") as file:
+            trained = {(r["variant"], int(r["seed"])): r["weights_sha256"] for r in csv.DictReader(file)}
+    loaded = []
+    for variant in VARIANTS:
+        for path in sorted((results / PAIRS.name / variant.name).glob("seed*.npz")):
+            seed = int(path.stem.removeprefix("seed"))
+            tables = Tables(**stored.load(path))
+            loaded.append(System(variant.name, seed, None, trained.get((variant.name, seed)), path, tables))
+    return loaded
 
 
 def _prepare(threads: int) -> None:

@@ -15,11 +15,12 @@ from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.outputs import csv, markdown
 from panoptic_eval.pairs import stored
+from panoptic_eval.pairs.table import PairTable
 from reproduce.audit import audit, published
 from reproduce.bootstrap import Scores, bootstrap
 from reproduce.options import EMBEDDED, Comparison, ending_at_faults
 from reproduce.provenance import write_provenance
-from reproduce.systems import System, about, images, systems
+from reproduce.systems import PAIRS, System, about, images, systems
 from reproduce.variants import BY_NAME, VARIANTS, title
 
 HEADER = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU", "PC", "PC_th", "PC_st", "PQ_dagger")
@@ -142,7 +143,9 @@ def spread_block(scores: Scores) -> str:
 def wide_block(scores: Scores, width: float) -> str:
     """Write how well the boxes of objects wider than the training crop are detected, before fusion."""
     cells = []
-    for name in scores.by_system:
+    for name, by_seed in scores.by_system.items():
+        if not any(score == "wide" for values in by_seed for score, _ in values):
+            continue
         row = {"": title(name)}
         for part, factor in (("recall@.5", 100), ("mean IoU", 100), ("width ratio", 1)):
             e = scores.estimate(name, "wide", part)
@@ -153,7 +156,7 @@ def wide_block(scores: Scores, width: float) -> str:
         f"Boxes of the objects wider than the training crop ({width:g} pixels), of each the detection of its category\n"
         "that overlaps it most, before fusion. Recall and IoU in per cent; width ratio: detection by object."
     )
-    return f"{head}\n\n{markdown.table(cells)}"
+    return f"{head}\n\n{markdown.table(cells)}" if cells else ""
 
 
 def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
@@ -198,14 +201,22 @@ def write(path: Path, scores: Scores, compared: Sequence[System], record: Mappin
     """
     out, name = path.parent, path.name
     for system in compared:
-        stored_at = out / "pairs" / name / f"{system.label}.npz"
-        table = replace(system.tables.panoptic, files=())  # predictions are not shipped
-        write_atomically(stored_at, stored.pack({"panoptic": table}, stored_at.parent))
+        write_pairs(system.tables.panoptic, out / PAIRS.name / f"{system.label}.npz")
     csv.write_rows(our_rows(scores), out / f"{name}.csv")
     if differences := difference_rows(scores):
         csv.write_rows(differences, out / f"{name}_differences.csv")
     write_provenance(out / f"{name}.json", record)
     write_atomically(out / f"{name}.md", page)
+
+
+def write_pairs(table: PairTable, path: Path) -> None:
+    """Write a pair table, unless the file holds it already as the first images of a larger one."""
+    if path.is_file():
+        larger = stored.load(path)["panoptic"]
+        if larger.digest[: len(table)] == table.digest and larger.image_id[: len(table)] == table.image_id:
+            return
+    without_files = replace(table, files=())  # predictions are not shipped
+    write_atomically(path, stored.pack({"panoptic": without_files}, path.parent))
 
 
 def main() -> None:

@@ -35,12 +35,11 @@ from panoptic_eval.outputs.csv import write_rows
 from panoptic_eval.provenance import commit
 from reproduce.options import embedded, ending_at_faults
 from reproduce.provenance import write_provenance
-from reproduce.systems import CHECKPOINTS
+from reproduce.systems import CHECKPOINTS, PAIRS, TABLE
 from reproduce.variants import BY_NAME, VARIANTS
 
 IMAGES = 1000
 """Number of training images."""
-TABLE = Path("results/streets/training.csv")
 MAX_BYTES = 4 * 2**20
 """Largest size of a checkpoint that is shipped."""
 ORIGIN = "origin.json"
@@ -93,8 +92,11 @@ class Options:
 
 
 def shipped(checkpoints: Path) -> tuple[Run, ...]:
-    """List the runs of the plan whose network lies in a folder."""
-    return tuple(run for run in PLAN if (checkpoints / run.name / WEIGHTS).is_file())
+    """List the runs of the plan whose network lies in a folder, or whose pair table lies beside it."""
+    pairs = checkpoints.parent / PAIRS.name
+    return tuple(
+        run for run in PLAN if (checkpoints / run.name / WEIGHTS).is_file() or (pairs / f"{run.name}.npz").is_file()
+    )
 
 
 def train(run: Run, data: Path, options: Options) -> None:
@@ -170,7 +172,7 @@ def row(run: Run, options: Options) -> dict[str, Any]:
 
 
 def record(run: Run, options: Options) -> None:
-    """Write the row of a finished run to training.csv, and keep those of the other runs whose networks are shipped."""
+    """Write the row of a finished run to training.csv, and keep those of the other runs that are shipped."""
     rows: dict[Run, dict[str, Any]] = {}
     if options.table.is_file():
         with options.table.open(newline="") as file:

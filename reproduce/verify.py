@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import tyro
 
 from model.checkpoint import WEIGHTS
 from model.predict import fingerprint
-from panoptic_eval.pairs import stored as pair_tables
+from panoptic_eval.pairs.table import take
 from panoptic_eval.score import Tables
 from reproduce.bootstrap import bootstrap
 from reproduce.claims import image_claims
 from reproduce.fig5 import ap_by_size
-from reproduce.systems import CHECKPOINTS, System
+from reproduce.systems import CHECKPOINTS, PAIRS, TABLE, System, shipped_tables
 from reproduce.table1 import difference_rows, our_rows
-from reproduce.train import TABLE
-from reproduce.variants import VARIANTS
 
 TOLERANCE = 1e-6
 """Largest difference of a score: they are stored with six digits."""
@@ -49,11 +48,15 @@ def faults(results: Path, checkpoints: Path) -> list[str]:
     hashes = {
         p.parent.relative_to(checkpoints).as_posix(): fingerprint(p.parent) for p in checkpoints.glob(f"**/{WEIGHTS}")
     }
-    found = []
     table = pd.read_csv(results / TABLE.name)
     labels = table["variant"] + "/seed" + table["seed"].astype(str)
     trained = dict(zip(labels, table["weights_sha256"], strict=True))
-    found += differing_hashes(hashes, trained, results / TABLE.name)
+    compared = shipped_tables(results)
+    if not compared:
+        return [f"{results / PAIRS.name}: holds no pair table; expected one for each checkpoint"]
+    tables_alone = {s.label: trained[s.label] for s in compared if s.label not in hashes and s.label in trained}
+    hashes |= tables_alone
+    found = differing_hashes(hashes, trained, results / TABLE.name)
     for suffix in SUFFIXES:
         pages = [results / f"{name}{suffix}.json" for name in ("table1", "fig5", "claims")]
         records = {path.stem: json.loads(path.read_text()) for path in pages if path.is_file()}
@@ -61,17 +64,27 @@ def faults(results: Path, checkpoints: Path) -> list[str]:
             named = record.get("provenance", record)["checkpoints"]
             found += differing_hashes(hashes, named, results / f"{name}.json")
         if records:
-            found += differing_scores(results, suffix, records)
+            found += differing_scores(results, suffix, records, compared)
     return found
 
 
-def differing_scores(results: Path, suffix: str, records: Mapping[str, Any]) -> list[str]:
-    """List the results with a suffix, whose JSON files are given, that the stored pair tables do not give."""
-    folder = results / "pairs" / f"table1{suffix}"
-    compared = stored(folder)
-    if not compared:
-        return [f"{folder}: holds no pair table; expected those of {', '.join(records)}"]
-    scores, found = bootstrap(compared, wide=None), []
+def differing_scores(results: Path, suffix: str, records: Mapping[str, Any], compared: Sequence[System]) -> list[str]:
+    """List the results with a suffix that the pair tables do not give.
+
+    Args:
+        results: folder of the results.
+        suffix: of their names.
+        records: their JSON files, by name; these name the images and the checkpoints.
+        compared: the systems whose pair tables are shipped.
+    """
+    about = [record.get("provenance", record) for record in records.values()]
+    images, labels = about[0]["data"]["images"], set(about[0]["checkpoints"])
+    used = [replace(s, tables=first_images(s.tables, images)) for s in compared if s.label in labels]
+    if missing := sorted(labels - {s.label for s in used}):
+        return [
+            f"{results / PAIRS.name}: holds no pair table of {', '.join(missing)}; expected one for each checkpoint"
+        ]
+    scores, found = bootstrap(used, wide=None), []
     for name, rows in (("table1", pd.DataFrame(our_rows(scores))), ("fig5", ap_by_size(scores))):
         if f"{name}{suffix}" in records:
             found += differing_rows(results / f"{name}{suffix}.csv", rows)
@@ -88,13 +101,9 @@ def differing_scores(results: Path, suffix: str, records: Mapping[str, Any]) -> 
     return found
 
 
-def stored(folder: Path) -> list[System]:
-    """Load the systems whose pair tables are stored, in the order of the variants."""
-    return [
-        System(variant.name, int(p.stem.removeprefix("seed")), None, None, p, Tables(**pair_tables.load(p)))
-        for variant in VARIANTS
-        for p in sorted((folder / variant.name).glob("seed*.npz"))
-    ]
+def first_images(tables: Tables, images: int) -> Tables:
+    """Select the first images of a system."""
+    return Tables(take(tables.panoptic, np.arange(min(images, len(tables.panoptic)))))
 
 
 def differing_hashes(ours: Mapping[str, str], named: Mapping[str, str], where: Path) -> list[str]:

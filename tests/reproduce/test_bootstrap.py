@@ -78,11 +78,11 @@ def test_boxes_of_wide_objects(table):
     box[:, 2] *= 2
     double = replace(same, pred=replace(same.pred, box=box))
     weights = np.ones((1, len(table)), np.int64)
-    values = wide_objects(Tables(double), weights, width=10)
+    values = wide_objects(double, weights, width=10)
     assert values["wide", "recall@.5"] == pytest.approx(1)  # an IoU of exactly a half
     assert values["wide", "mean IoU"] >= 0.5
     assert 1 <= values["wide", "width ratio"] <= 2
     none = replace(same, pred=replace(same.pred, category=np.full(len(gt), -1)))
-    values = wide_objects(Tables(none), weights, width=10)
+    values = wide_objects(none, weights, width=10)
     assert values["wide", "recall@.5"] == values["wide", "mean IoU"] == 0
     assert np.isnan(values["wide", "width ratio"])

@@ -1,16 +1,22 @@
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from variant_folders import write_checkpoints, write_validation
 
 from model.predict import fingerprint
+from panoptic_eval.errors import InputError
+from panoptic_eval.pairs.table import take
+from panoptic_eval.score import Tables
 from reproduce import fig5, table1
+from reproduce import systems as systems_module
 from reproduce.bootstrap import bootstrap
 from reproduce.claims import image_claims
 from reproduce.options import Comparison
-from reproduce.systems import about, images, systems
+from reproduce.systems import about, images, shipped_tables, systems
 from reproduce.verify import faults
 
 
@@ -81,3 +87,34 @@ def test_pair_tables_that_are_gone_are_said(results):
     (out / "pairs").rename(out / "elsewhere")
     (fault,) = faults(out, checkpoints)
     assert "no pair table" in fault
+
+
+def test_a_network_that_is_not_shipped_may_go_if_its_pair_table_stays(results):
+    out, checkpoints = results
+    shutil.rmtree(checkpoints / "crop" / "seed0")
+    assert faults(out, checkpoints) == []
+    (out / "pairs" / "crop" / "seed0.npz").unlink()
+    assert any("crop/seed0" in fault for fault in faults(out, checkpoints))
+
+
+def test_a_result_on_fewer_images_keeps_the_table_of_all(results):
+    out, _ = results
+    path = out / "pairs" / "full" / "seed0.npz"
+    before = path.read_bytes()
+    full = shipped_tables(out)[0].tables.panoptic
+    few = take(full, np.arange(2))
+    table1.write_pairs(few, path)
+    assert path.read_bytes() == before
+    table1.write_pairs(replace(few, digest=("other", *few.digest[1:])), path)
+    assert len(shipped_tables(out)[0].tables.panoptic) == 2
+
+
+def test_later_seeds_come_from_their_tables(results, monkeypatch):
+    out, _ = results
+    monkeypatch.setattr(systems_module, "RESULTS", out)
+    full, crop = shipped_tables(out)
+    (loaded,) = systems_module.later_seeds([full])
+    assert (loaded.label, loaded.weights_sha256) == ("crop/seed0", crop.weights_sha256)
+    other = replace(full, tables=Tables(take(full.tables.panoptic, np.array([1, 0]))))
+    with pytest.raises(InputError, match="other images"):
+        systems_module.later_seeds([other])
