@@ -12,6 +12,14 @@ import numpy as np
 from panoptic_eval.shapes import Bool, Int
 
 
+def rgb(value: Any) -> tuple[int, int, int] | None:
+    """Red, green, blue as a file gives them; None unless they are three integers."""
+    if not isinstance(value, list | tuple) or list(map(type, value)) != [int] * 3:
+        return None
+    red, green, blue = value
+    return red, green, blue
+
+
 @dataclass(frozen=True)
 class Category:
     """One kind of thing (countable: cars) or stuff (sky). `id` is any non-negative integer, 0 included."""
@@ -28,9 +36,7 @@ class Category:
         >>> Category.from_coco({"id": 3, "name": "car", "isthing": 1, "color": [0, 0, 142]})
         Category(id=3, name='car', isthing=True, color=(0, 0, 142))
         """
-        color = entry.get("color")
-        rgb = isinstance(color, list | tuple) and len(color) == 3 and all(isinstance(c, int) for c in color)
-        return Category(entry["id"], entry["name"], bool(entry["isthing"]), tuple(color) if rgb and color else None)
+        return Category(entry["id"], entry["name"], bool(entry["isthing"]), rgb(entry.get("color")))
 
     def to_coco(self) -> dict[str, Any]:
         """Make an entry of COCO's `categories`."""

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -347,5 +348,6 @@ def _matched(pngs: Sequence[Path], folder: Path, gt: LabelMaps, faults: Faults) 
 
 def _forms(name: str) -> list[str]:
     """A file's name, also without the kind of file that a data set adds, and digits without leading zeros."""
+    name = unicodedata.normalize("NFC", name)
     forms = [name, *(f.image_name(name) for f in FORMATS)]
     return [*forms, str(int(name))] if name.isdecimal() and name.isascii() and len(name) < 20 else forms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
@@ -107,12 +108,13 @@ def _without_kind(id_: ImageId) -> list[ImageId]:
 
 
 def _numbers(id_: ImageId) -> list[ImageId]:
-    """The number, and the text itself where it is none.
+    """The number, or the stem of the file's name where it is none.
 
-    >>> _numbers("000012"), _numbers(12), _numbers("a12.jpg")
+    >>> _numbers("000012"), _numbers(12), _numbers("val/a12.jpg")
     ([12], [12], ['a12'])
     """
     if isinstance(id_, int):
         return [id_]
-    stem = id_.rsplit(".", 1)[0] if id_.lower().endswith((".png", ".jpg", ".jpeg")) else id_
+    name = unicodedata.normalize("NFC", id_).replace("\\", "/").rsplit("/", 1)[-1]
+    stem = name.rsplit(".", 1)[0] if name.lower().endswith((".png", ".jpg", ".jpeg")) else name
     return [int(stem)] if stem.isdecimal() and stem.isascii() and len(stem) < 20 else [stem]

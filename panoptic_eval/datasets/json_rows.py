@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import gzip
+import io
 import json
 import math
-import stat
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 
 from panoptic_eval.errors import Faults, InputError
+from panoptic_eval.files import read_regular
 from panoptic_eval.shapes import Bool, Int
 
 MAX_BYTES = 1 << 32
@@ -102,14 +103,14 @@ def load(path: Path) -> Any:
 
 def _contents(path: Path) -> bytes:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path}: is no regular file; expected a JSON file")
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_regular(path, MAX_BYTES)
+        if path.suffix == ".gz":
+            with gzip.open(io.BytesIO(raw)) as file:
+                raw = file.read(MAX_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: cannot be decompressed ({error}); expected a JSON compressed by gzip") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a JSON file") from error
     if len(raw) > MAX_BYTES:
         raise InputError(f"{path}: holds more than {MAX_BYTES} bytes; expected a JSON file of at most as many")
     return raw

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.categories import Catalogue, Category, rgb
 from panoptic_eval.datasets import json_rows
 from panoptic_eval.datasets.json_rows import FLAG, INTEGER, LIST, NUMBER, STRING, column, integers, short
 from panoptic_eval.datasets.png_names import png_paths
@@ -277,7 +277,10 @@ def _categories(value: Any, path: Path, faults: Faults, isthing: IsThing, matter
 
     ids = column(entries, "id", INTEGER, place, said, default=0)
     rows = _once(entries, ids, place, "category|categories", said)
-    column(entries, "name", STRING, place, said, default="")
+    names = column(entries, "name", STRING, place, said, default=None, optional=True).values
+    said.warn(
+        "[category has|categories have] no name; its id stands for it", (place(i) for i in rows if names[i] is None)
+    )
     optional = isthing == "optional" or not matter
     flags = column(entries, "isthing", FLAG, place, said, default=0, optional=optional)
     colors = column(entries, "color", LIST, place, said, default=None, optional=True).values
@@ -297,7 +300,9 @@ def _categories(value: Any, path: Path, faults: Faults, isthing: IsThing, matter
     if said:
         return ()
     return tuple(
-        Category.from_coco({**entries[i], "id": ids.values[i], "isthing": flags.values[i], "color": colors[i]})
+        Category(
+            ids.values[i], str(ids.values[i]) if names[i] is None else names[i], bool(flags.values[i]), rgb(colors[i])
+        )
         for i in rows
     )
 

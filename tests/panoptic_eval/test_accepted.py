@@ -157,6 +157,8 @@ ODDITIES = {
     "capitals": (lambda d: setattr(d.pred, "ids", {n.upper(): i for n, i in d.pred.ids.items()}), "another form"),
     "digits for numbers": (image_ids(str), '3 image ids are in another form than in the ground truth'),
     "zeros in front": (image_ids(lambda id_: f"{id_:06}"), "3 image ids are in another form"),
+    "paths for numbers": (image_ids(lambda id_: f"val/{id_:06}.png"), "3 image ids are in another form"),
+    "a category without name": (lambda d: d.gt.json["categories"][1].pop("name"), "1 category has no name"),
     "file names for numbers": (image_ids(lambda id_: f"{id_:06}.jpg"), "3 image ids are in another form"),
     "numbers for stems": (image_ids(lambda id_: f"{id_:06}", "gt"), "3 image ids are in another form"),
 }  # fmt: skip

@@ -103,7 +103,7 @@ FAULTS = {
     "size of a kind": (lambda c: c["images"][0].update(width="3"), ("images[0]", "width")),
     "no categories": (lambda c: c.pop("categories"), ("categories",)),
     "categories of nothing": (lambda c: c.update(categories=[]), ("categories",)),
-    "category without name": (lambda c: c["categories"][1].pop("name"), ("categories[1]", "name")),
+    "category with a list for a name": (lambda c: c["categories"][1].update(name=[]), ("categories[1]", "name")),
     "category of no kind": (lambda c: c["categories"][1].pop("isthing"), ("categories[1]", "isthing")),
     "category twice": (
         lambda c: c["categories"].append({**c["categories"][0], "name": "x"}),
