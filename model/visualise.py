@@ -19,6 +19,7 @@ from panoptic_eval.categories import Category
 from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.labels import ImageId, LabelMaps, resolve
 from panoptic_eval.outputs.pictures import Region, overlay, resized
+from panoptic_eval.pairs import palette
 from panoptic_eval.pairs.reference import decode, ids_of
 from panoptic_eval.photographs import read
 
@@ -110,7 +111,7 @@ def _draw_all(options: Options) -> None:
         panels = [np.asarray(image)]
         if gt is not None:
             i = truths[photograph.image_id]
-            truth = decode(gt.maps[i].png.read_bytes())
+            truth = palette.decode(gt, i, gt.maps[i].png.read_bytes())
             panels.append(overlay(np.asarray(image), resized(truth, image), true_regions(gt, i, truth)))
         panels.append(overlay(np.asarray(image), resized(decode(png.read_bytes()), image), regions))
         side_by_side = np.concatenate(panels, axis=0 if image.width > image.height else 1)

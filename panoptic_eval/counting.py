@@ -21,6 +21,7 @@ from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import PNG_LIMIT, read_regular
 from panoptic_eval.labels import LabelMap, LabelMaps
+from panoptic_eval.pairs import palette
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
 from panoptic_eval.pairs.journal import Journal
@@ -217,7 +218,9 @@ def _count_side(
     found.check(strict=strict)
     files = tuple(Files(j.gt.png, j.pred.png if j.pred else None, j.gt.photograph) for j in jobs)
     table = replace(table, origin=replace(origin, warnings=found.warnings), files=files)
-    return table, [c.overlaps for c in done]
+    return table, [
+        palette.renamed_overlaps(gt, g, c.counts, c.overlaps) for g, c in zip(gt_at.tolist(), done, strict=True)
+    ]
 
 
 def _masks_of(detections: Detections | None, images: int) -> list[tuple[dict[str, Any], ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -22,6 +22,10 @@ from panoptic_eval.shapes import Float, Int
 
 SEGMENTATION = Kind((dict, list), "run lengths (size and counts) or a list of polygons")
 Size = tuple[int, int]
+MAX_COORDINATE = 2**27
+"""Largest coordinate of a polygon, pixels: pycocotools multiplies it by five and keeps it in 32 bits."""
+MAX_OUTLINE = 2**21
+"""Longest outline of all polygons of a mask, pixels: pycocotools takes about 100 bytes for each."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def _masks(
                 )
         elif size is not None:
             try:
-                masks.append(_compressed(value, size))
+                masks.append(compressed(value, size))
                 at.append(i)
             except ValueError as error:
                 faults.add(
@@ -172,25 +176,46 @@ def _size(label_map: LabelMap, faults: Faults) -> Size | None:
     return None
 
 
-def _compressed(value: dict[str, Any] | list[Any], size: Size) -> dict[str, Any]:
-    """Compressed run lengths of what COCO allows as a segmentation.
+def compressed(value: Mapping[str, Any] | list[Any], size: Size) -> dict[str, Any]:
+    """Return the compressed run lengths of what COCO allows as a segmentation: run lengths of both kinds, polygons.
+
+    All that makes pycocotools read beyond its memory, or fill it, is refused; whether compressed run lengths add up to
+    the image is for `panoptic_eval.rle.pixels` to say.
+
+    Args:
+        size: height, width of the image, at most `MAX_PIXELS` in all.
 
     Raises:
         ValueError: it is malformed, or of another size.
     """
-    if isinstance(value, dict):
-        if value.get("size") != [*size]:
+    if isinstance(value, Mapping):
+        if list(value.get("size") or ()) != [*size]:
             raise ValueError(f"has size {short(value.get('size'))}; expected {[*size]}, the image's height and width")
         counts = value.get("counts")
-        if type(counts) is str:
-            return {"size": [*size], "counts": counts.encode()}
-        if type(counts) is not list or not all(type(run) is int and 0 <= run <= size[0] * size[1] for run in counts):
+        if isinstance(counts, (str, bytes)):
+            return {"size": [*size], "counts": counts.encode() if isinstance(counts, str) else counts}
+        whole = _whole(counts) if isinstance(counts, list) else None
+        if whole is None or not all(0 <= run <= size[0] * size[1] for run in whole):
             raise ValueError(f"has counts {short(counts)}; expected a string, or run lengths")
-        return mask_utils.frPyObjects({"size": [*size], "counts": counts}, *size)  # type: ignore[no-any-return]
-    limit = 2 * max(size)  # far beyond the image, drawing a polygon takes for ever
+        return mask_utils.frPyObjects({"size": [*size], "counts": whole}, *size)  # type: ignore[no-any-return]
+    limit = min(2 * max(size), MAX_COORDINATE)  # far beyond the image, drawing a polygon takes for ever
+    around = 0.0
     for polygon in value:
         if type(polygon) is not list or len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f"has polygon {short(polygon)}; expected a list of x, y, x, y, … of three points or more")
         if not all(type(v) in (int, float) and abs(v) <= limit for v in polygon):
             raise ValueError("has a polygon that leaves the image by far; expected pixels of the image")
+        corners = np.array(polygon, float).reshape(-1, 2)
+        around += np.abs(corners - np.roll(corners, 1, 0)).max(1).sum()
+    if around > MAX_OUTLINE:
+        raise ValueError(f"has polygons of {around:.0f} pixels around; expected at most {MAX_OUTLINE}")
     return mask_utils.merge(mask_utils.frPyObjects(value, *size))  # type: ignore[no-any-return]
+
+
+def _whole(values: list[Any]) -> list[int] | None:
+    """Integers, also where floats are used for them; None if there is anything else."""
+    if set(map(type, values)) <= {int}:
+        return values
+    if not all(type(v) is int or (type(v) is float and v.is_integer()) for v in values):
+        return None
+    return [int(v) for v in values]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,12 +13,16 @@ from urllib.parse import quote
 
 import numpy as np
 import orjson
+from numpy.typing import ArrayLike
 from PIL import Image
 from pycocotools import mask as mask_utils
 
+from panoptic_eval import arguments
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import json_rows
+from panoptic_eval.datasets.json_rows import short
 from panoptic_eval.datasets.panoptic_json import MAX_ID
+from panoptic_eval.detections import compressed
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, other_type
@@ -24,7 +30,11 @@ from panoptic_eval.pairs.reference import ids_of
 from panoptic_eval.shapes import Integer
 
 RECORDS = "records.jsonl"
-"""A line for each finished image of a directory that is not closed."""
+"""Of a directory that is not closed: a line that says what it is, and one for each finished image, with checksums."""
+FORMAT, VERSION = "panoptic-eval records", 1
+"""VERSION changes with what the lines hold."""
+MAX_NAME = 200
+"""Bytes of a PNG's name; a file system takes 255, with what is added while a file is written."""
 COMPRESSION = 1
 """Of PNGs: half the time of zlib's default; label images are small at any level."""
 TEMPORARY = (".*.json.*", ".*.jsonl.*", "panoptic/.*.png.*", "semantic/.*.png.*")
@@ -47,27 +57,38 @@ class PredictionWriter:
         catalogue: categories that predictions may have.
 
     Raises:
-        InputError: the directory holds PNGs that no such writer has made, or records that are damaged.
+        InputError: the directory holds PNGs that no such writer has made, records that are damaged, of another version,
+            or predictions of another catalogue.
+        ValueError: the catalogue is none.
     """
 
-    def __init__(self, directory: Path, catalogue: Catalogue) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path | str, catalogue: Catalogue) -> None:
+        if not isinstance(catalogue, Catalogue):
+            raise ValueError(f"catalogue is of type {type(catalogue).__name__}; expected a Catalogue of categories")
+        self.directory = directory = Path(directory)
         self.catalogue = catalogue
+        self._categories = _written(catalogue)
         self._records = directory / RECORDS
+        head = _record({"format": FORMAT, "version": VERSION, "categories": self._categories})
         resumed = self._records.exists()
         if not resumed:
-            write_atomically(self._records, b"".join(_reopened(directory)))
+            write_atomically(self._records, b"".join([head, *_reopened(directory, self._categories)]))
         kept = self._records.read_bytes()
         whole = kept[: kept.rfind(b"\n") + 1]  # the rest is of a line that a kill cut short
+        first, *lines = whole.splitlines(keepends=True) or [head]
+        self._check(first)
         names: set[str] = set()
         self._done: set[ImageId] = set()
-        try:
-            for line in whole.splitlines():
-                annotation = orjson.loads(line)["annotation"]
+        for number, line in enumerate(lines, 2):
+            try:
+                annotation = _content(line)["annotation"]
                 names.add(annotation["file_name"])
                 self._done.add(annotation["image_id"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self._records}: is damaged ({error}); expected what a writer has written") from error
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{self._records}: line {number} is damaged; expected what a writer has written: "
+                    "remove the line to write its image again"
+                ) from error
         for left in (path for pattern in TEMPORARY for path in directory.glob(pattern)):
             left.unlink()
         for png in [*directory.glob("panoptic/*.png"), *directory.glob("semantic/*.png")] if resumed else []:
@@ -76,6 +97,28 @@ class PredictionWriter:
         self._file = self._records.open("r+b")
         self._file.truncate(len(whole))
         self._file.seek(len(whole))
+        if not whole:
+            self._append(head)
+
+    def _check(self, first: bytes) -> None:
+        """Check the line that says what the records are of.
+
+        Raises:
+            InputError: they are of another version or of other categories, or damaged.
+        """
+        try:
+            head = _content(first)
+            version = head["version"] if head["format"] == FORMAT else None
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self._records}: line 1 is damaged; expected what a writer has written") from error
+        if version != VERSION:
+            raise InputError(
+                f"{self._records}: is of version {version}; expected version {VERSION}, as this release writes"
+            )
+        if head["categories"] != self._categories:
+            raise InputError(
+                f"{self._records}: is of other categories than the catalogue; expected the one it began with"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -95,15 +138,23 @@ class PredictionWriter:
     def write(
         self,
         image_id: ImageId,
-        labels: Integer[np.ndarray, "h w"],
+        labels: ArrayLike,
         segments: Sequence[Mapping[str, Any]],
         *,
         instances: Sequence[Mapping[str, Any]] | None = None,
-        semantic: Integer[np.ndarray, "h w"] | None = None,
+        semantic: ArrayLike | None = None,
     ) -> None:
-        """Writes one image's predictions.
+        """Write one image's predictions. Arrays may be lists or tensors on the CPU, too, and have the shape (1, h, w).
+
+        Refused, before anything is written: labels that are no integers 0 to 2**24 - 1 (such as -1 for void); a segment
+        without pixels, pixels without segment, an id given twice; a missing `id` or `category_id`, or one that is no
+        integer; a category that is not in the catalogue, or an instance's that is stuff; a score that is not finite, or
+        an instance without one; a mask of another size, or of other values than 0 and 1 (or 0 and 255), such as
+        probabilities; run lengths that are malformed or of another size; a box that is not x, y, width, height with a
+        width and height of 0 or more; semantic values that are neither categories nor void.
 
         Args:
+            image_id: a string, or an integer of 64 bits.
             labels: the segment's id at each pixel, 1 to 2**24 - 1; 0 is void.
             segments: `id`, `category_id` and, optionally, `score` of each; their order decides ties between scores.
             instances: detections before fusion: `category_id`, `score`, and `segmentation` (a bool array (h, w), or
@@ -111,29 +162,43 @@ class PredictionWriter:
             semantic: category id at each pixel; 0, 255 and 65535 are void unless they are categories.
 
         Raises:
-            ValueError: written already, or values that could not be scored; nothing is written then.
+            ValueError: written already, or values that could not be scored; the message names image and key.
         """
-        image_id = image_id if isinstance(image_id, str) else int(image_id)  # NumPy's integers are not JSON's
+        if self._file.closed:
+            raise ValueError(f"{self.directory}: the writer is closed; expected a new one, which goes on with it")
+        image_id = _image_id(image_id)
         if image_id in self._done:
             raise ValueError(f"image {image_id!r} is written already")
         if other_type(image_id, self._done):
             raise ValueError(f"{other_type(image_id, self._done)}; expected ids of one type")
         name = png_name(image_id)
-        annotation = {
-            "image_id": image_id,
-            "file_name": name,
-            "segments_info": _segments_info(labels, segments, self.catalogue, image_id),
-        }
-        found = None if instances is None else _results(instances, labels.shape, self.catalogue, image_id)
-        if semantic is not None:
-            write_atomically(
-                self.directory / "semantic" / name, _semantic_png(semantic, labels.shape, self.catalogue, image_id)
-            )
-        write_atomically(self.directory / "panoptic" / name, _panoptic_png(labels))
-        image = {"id": image_id, "height": labels.shape[0], "width": labels.shape[1]}
-        self._file.write(_record(image, annotation, found))
-        self._file.flush()
+        try:
+            ids = arguments.label_map(labels, MAX_ID)
+            info = _segments_info(ids, segments, self.catalogue)
+            results = None if instances is None else _results(instances, ids.shape, self.catalogue, image_id)
+            semantic_png = None if semantic is None else _semantic_png(semantic, ids.shape, self.catalogue)
+        except ValueError as error:
+            raise ValueError(f"image {image_id!r}: {error}") from error
+        if semantic_png is not None:
+            write_atomically(self.directory / "semantic" / name, semantic_png)
+        write_atomically(self.directory / "panoptic" / name, _panoptic_png(ids))
+        image = {"id": image_id, "height": ids.shape[0], "width": ids.shape[1]}
+        annotation = {"image_id": image_id, "file_name": name, "segments_info": info}
+        self._append(_record({"image": image, "annotation": annotation, "instances": results}))
         self._done.add(image_id)
+
+    def _append(self, record: bytes) -> None:
+        """Add a record; one that did not fit on the disk leaves no trace."""
+        end = self._file.tell()
+        try:
+            self._file.write(record)
+            self._file.flush()
+        except OSError:
+            with suppress(OSError):
+                self._file = self._records.open("r+b")  # without the buffer, which is still to be written
+                self._file.truncate(end)
+                self._file.seek(end)
+            raise
 
     def close(self) -> None:
         """Writes panoptic.json, and instances.json if there were any; the directory can be scored from then on."""
@@ -143,19 +208,16 @@ class PredictionWriter:
         images, annotations, instances = [], [], []
         has_instances = False
         with self._records.open("rb") as lines:
+            next(lines)  # what they are records of
             for line in lines:
-                record = orjson.loads(line)
+                record = _content(line)
                 images.append(record["image"])
                 annotations.append(orjson.Fragment(orjson.dumps(record["annotation"])))
                 has_instances |= record["instances"] is not None
                 instances += [orjson.Fragment(orjson.dumps(one)) for one in record["instances"] or ()]
-        categories = [
-            {"id": c.id, "name": c.name, "isthing": int(c.isthing)} | ({"color": c.color} if c.color else {})
-            for c in self.catalogue.categories
-        ]
         if has_instances:
             write_atomically(self.directory / "instances.json", orjson.dumps(instances))
-        panoptic = {"images": images, "annotations": annotations, "categories": categories}
+        panoptic = {"images": images, "annotations": annotations, "categories": self._categories}
         write_atomically(self.directory / "panoptic.json", orjson.dumps(panoptic))
         self._records.unlink()
 
@@ -169,18 +231,62 @@ def png_name(image_id: ImageId) -> str:
     return f"{quote(str(image_id), safe='')}.png"
 
 
-def _record(image: Any, annotation: Any, instances: Any) -> bytes:
-    return orjson.dumps({"image": image, "annotation": annotation, "instances": instances}) + b"\n"
+def _image_id(value: Any) -> ImageId:
+    """An id that JSON and a file's name can hold.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(value, str):
+        try:
+            length = len(png_name(value).encode())
+        except UnicodeEncodeError:
+            raise ValueError(f"image id {value!a} is no text; expected one that UTF-8 can encode") from None
+        if not value or length > MAX_NAME:
+            raise ValueError(f"image id {short(value)} makes a file name of {length} bytes; expected up to {MAX_NAME}")
+        return value
+    try:
+        return arguments.integer({"image_id": value}, "image_id")
+    except ValueError as error:
+        raise ValueError(f"the image {error} of 64 bits, or a string") from error
 
 
-def _reopened(directory: Path) -> list[bytes]:
+def _written(catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Entries of `categories` in the JSON, of Python's own numbers."""
+    return [
+        {"id": int(c.id), "name": str(c.name), "isthing": int(c.isthing)}
+        | ({"color": [int(v) for v in c.color]} if c.color is not None else {})
+        for c in catalogue.categories
+    ]
+
+
+def _record(content: Mapping[str, Any]) -> bytes:
+    """A line: checksum of the JSON, the JSON."""
+    text = orjson.dumps(content)
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _content(line: bytes) -> Any:
+    """What a line holds.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    checksum, _, text = line.rstrip(b"\n").partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(text):
+        raise ValueError("the checksum is wrong")
+    return orjson.loads(text)
+
+
+def _reopened(directory: Path, categories: list[dict[str, Any]]) -> list[bytes]:
     """Records of a directory that was closed; none of a new one.
 
     Raises:
-        InputError: it holds PNGs that no JSON of such a writer names: somebody else's.
+        InputError: it holds PNGs that no JSON of such a writer names: somebody else's; or predictions of other
+            categories.
     """
     path = directory / "panoptic.json"
-    panoptic = json_rows.load(path) if path.is_file() else {"images": [], "annotations": []}
+    panoptic = json_rows.load(path) if path.is_file() else {"images": [], "annotations": [], "categories": categories}
     results = directory / "instances.json"
     instances: dict[ImageId, list[Any]] | None = None
     try:
@@ -190,55 +296,45 @@ def _reopened(directory: Path) -> list[bytes]:
                 instances[one["image_id"]].append(one)
         images = {image["id"]: image for image in panoptic["images"]}
         records = [
-            _record(images[a["image_id"]], a, None if instances is None else instances[a["image_id"]])
+            _record(
+                {
+                    "image": images[a["image_id"]],
+                    "annotation": a,
+                    "instances": None if instances is None else instances[a["image_id"]],
+                }
+            )
             for a in panoptic["annotations"]
         ]
         strangers = {png.name for png in directory.glob("panoptic/*.png")} - {
             a["file_name"] for a in panoptic["annotations"]
         }
+        other = panoptic["categories"] != categories
     except (KeyError, TypeError) as error:
         raise InputError(f"{directory}: {path.name} or {results.name} is not what a PredictionWriter writes") from error
     if strangers:
         raise InputError(f"{directory}: holds {min(strangers)}, which no JSON there names; expected a new directory")
+    if other:
+        raise InputError(f"{path}: is of other categories than the catalogue; expected the one it was written with")
     return records
 
 
 def _segments_info(
-    labels: Integer[np.ndarray, "h w"], segments: Sequence[Mapping[str, Any]], catalogue: Catalogue, image_id: ImageId
+    labels: Integer[np.ndarray, "h w"], segments: Sequence[Mapping[str, Any]], catalogue: Catalogue
 ) -> list[dict[str, Any]]:
     """Entries of the JSON, with area and box as counted.
 
     Raises:
         ValueError: labels and segments do not fit each other or the format.
     """
-    if labels.ndim != 2 or labels.dtype.kind not in "iu" or not labels.size:
-        raise ValueError(
-            f"image {image_id!r}: labels have shape {labels.shape}, dtype {labels.dtype}; expected integers (h, w)"
-        )
-    if labels.min() < 0 or labels.max() > MAX_ID:
-        raise ValueError(f"image {image_id!r}: labels hold {labels.min()} to {labels.max()}; expected 0 to {MAX_ID}")
     found = ids_of(labels.astype(np.uint32))[0]
-    at = {id_: k for k, id_ in enumerate(found.id.tolist()) if id_}
-    ids = [int(segment["id"]) for segment in segments]
-    known = set(catalogue.ids.tolist())
-    faults = [f"segment id {ids[i]} is given twice" for i in json_rows.repeated(ids)]
-    faults += [f"segment {id_} has no pixel" for id_ in ids if id_ not in at]
-    faults += [f"pixels of id {id_} have no segment" for id_ in sorted(set(at) - set(ids))]
-    faults += _value_faults(segments, known, "category")
-    if faults:
-        raise ValueError(f"image {image_id!r}: " + "; ".join(faults))
+    given = arguments.segments(found, segments, catalogue)
+    at = {id_: k for k, id_ in enumerate(found.id.tolist())}
     entries = []
-    for id_, segment in zip(ids, segments, strict=True):
+    for id_, category_id, score in zip(given.id, given.category_id, given.score, strict=True):
         x0, y0, x1, y1 = found.box[at[id_]].tolist()
-        entry: dict[str, Any] = {
-            "id": id_,
-            "category_id": int(segment["category_id"]),
-            "area": int(found.area[at[id_]]),
-        }
-        entry["bbox"] = [x0, y0, x1 - x0, y1 - y0]
-        if segment.get("score") is not None:
-            entry["score"] = float(segment["score"])
-        entries.append(entry)
+        area = int(found.area[at[id_]])
+        entry = {"id": id_, "category_id": category_id, "area": area, "bbox": [x0, y0, x1 - x0, y1 - y0]}
+        entries.append(entry if score is None else {**entry, "score": score})
     return entries
 
 
@@ -248,46 +344,50 @@ def _results(
     """COCO results of one image.
 
     Raises:
-        ValueError: an entry that could not be scored.
+        ValueError: entries that could not be scored.
     """
-    things = set(catalogue.ids[catalogue.isthing].tolist())
-    faults = _value_faults(instances, things, "thing category")
-    results = []
-    for i, instance in enumerate(instances):
-        result: dict[str, Any] = {"image_id": image_id, "category_id": int(instance["category_id"])}
-        if instance.get("bbox") is not None:
-            result["bbox"] = [float(side) for side in instance["bbox"]]
-        mask = instance.get("segmentation")
-        if mask is not None:
-            rle = mask if isinstance(mask, Mapping) else mask_utils.encode(np.asfortranarray(mask, np.uint8))
-            counts = rle["counts"]
-            result["segmentation"] = {
-                "size": [int(side) for side in rle["size"]],
-                "counts": counts.decode() if isinstance(counts, bytes) else counts,
-            }
-            if result["segmentation"]["size"] != [*shape]:
-                faults.append(f"mask {i} has size {result['segmentation']['size']}; expected {[*shape]}")
-        elif "bbox" not in result:
-            faults.append(f"instance {i} has neither segmentation nor bbox")
-        if instance.get("score") is None:
-            faults.append(f"instance {i} has no score")
-        else:
-            result["score"] = float(instance["score"])
-        results.append(result)
+    things = catalogue.ids[catalogue.isthing].tolist()
+    results, faults = [], []
+    for i, instance in enumerate(arguments.entries(instances, "instances")):
+        try:
+            results.append({"image_id": image_id, **_result(instance, shape, things)})
+        except ValueError as error:
+            faults.append(f"instances[{i}] {error}")
     if faults:
-        raise ValueError(f"image {image_id!r}: " + "; ".join(faults))
+        raise ValueError("; ".join(faults))
     return results
 
 
-def _value_faults(entries: Sequence[Mapping[str, Any]], categories: set[int], what: str) -> list[str]:
-    """Categories that are not among those given, and scores that are no finite numbers."""
-    faults = [
-        f"category_id {entry['category_id']} is no {what}"
-        for entry in entries
-        if int(entry["category_id"]) not in categories
-    ]
-    scores = [entry["score"] for entry in entries if entry.get("score") is not None]
-    return faults + [f"score {score} is not finite" for score in scores if not np.isfinite(score)]
+def _result(instance: Mapping[str, Any], shape: tuple[int, ...], things: list[int]) -> dict[str, Any]:
+    """One detection; raises ValueError with what could not be scored."""
+    result: dict[str, Any] = {"category_id": arguments.category(instance, things, "thing category")}
+    given, mask = instance.get("bbox"), instance.get("segmentation")
+    if given is None and mask is None:
+        raise ValueError("has neither segmentation nor bbox; expected one of them")
+    if given is not None:
+        box = arguments.array(given, "x, y, width, height")
+        if box.shape != (4,) or not np.isfinite(box).all() or box[2:].min() < 0:
+            what = f"shape {box.shape}" if box.shape != (4,) else f"values {box.tolist()}"
+            raise ValueError(f'has "bbox" of {what}; expected x, y, width, height: finite, the last two not negative')
+        result["bbox"] = [float(side) for side in box]
+    if isinstance(mask, Mapping):
+        from panoptic_eval.rle import pixels  # here, as a kernel's module
+
+        rle = compressed(mask, (shape[0], shape[1]))
+        if pixels([rle["counts"]])[0] != shape[0] * shape[1]:
+            raise ValueError(f"has run lengths that do not add up to the image's {shape[0]} * {shape[1]} pixels")
+    elif mask is not None:
+        try:
+            inside = arguments.mask(mask, shape)
+        except ValueError as error:
+            raise ValueError(f'has "segmentation" that {error}, or COCO run lengths') from error
+        rle = mask_utils.encode(np.asfortranarray(inside, np.uint8))
+    if mask is not None:
+        result["segmentation"] = {"size": [*shape], "counts": rle["counts"].decode()}
+    score = arguments.number(instance, "score")
+    if score is None:
+        raise ValueError("has no score; expected a finite number")
+    return {**result, "score": score}
 
 
 def _panoptic_png(labels: Integer[np.ndarray, "h w"]) -> bytes:
@@ -296,24 +396,21 @@ def _panoptic_png(labels: Integer[np.ndarray, "h w"]) -> bytes:
     return _png(np.ascontiguousarray(channels[..., :3]))
 
 
-def _semantic_png(
-    semantic: Integer[np.ndarray, "h w"], shape: tuple[int, ...], catalogue: Catalogue, image_id: ImageId
-) -> bytes:
+def _semantic_png(given: ArrayLike, shape: tuple[int, ...], catalogue: Catalogue) -> bytes:
     """Category ids in 8 bits where all categories and values fit, else in 16.
 
     Raises:
         ValueError: another size, or values that are neither categories nor void.
     """
+    semantic = arguments.array(given, f"integers {shape}")
     if semantic.shape != shape or semantic.dtype.kind not in "iu":
         what = f"shape {semantic.shape}, dtype {semantic.dtype}"
-        raise ValueError(f"image {image_id!r}: the semantic map has {what}; expected integers {shape}")
+        raise ValueError(f"the semantic map has {what}; expected an array of integers {shape}")
     values = np.unique(semantic)
     known = {0, 255, 65535, *catalogue.ids.tolist()}
-    unknown = [value for value in values.tolist() if value not in known or value > 65535]
+    unknown = [value for value in values.tolist() if value not in known or not 0 <= value <= 65535]
     if unknown:
-        raise ValueError(
-            f"image {image_id!r}: the semantic map holds {unknown}; expected category ids, or 0, 255, 65535"
-        )
+        raise ValueError(f"the semantic map holds {unknown[:10]}; expected category ids, or 0, 255, 65535 for void")
     return _png(semantic.astype(np.uint8 if values.max() < 256 else np.uint16))
 
 

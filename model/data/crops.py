@@ -20,6 +20,8 @@ from model.targets import IGNORE, Targets
 from panoptic_eval import photographs
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMaps
+from panoptic_eval.pairs import palette
+from panoptic_eval.pairs.png import palette_ids
 from panoptic_eval.pairs.reference import ids_of
 
 Color = tuple[int, int, int]
@@ -96,7 +98,11 @@ def cut_labels(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: i
     """
     png = gt.maps[request.image].png
     try:
-        runs = read_runs(png.read_bytes())
+        content = png.read_bytes()
+        runs = read_runs(content)
+        names = palette.lookup(gt, request.image, np.unique(runs.id), palette_ids(content))
+        if names is not None:
+            runs = replace(runs, id=names[runs.id.astype(np.int64)].astype(np.uint32))
         window = place_window(request, runs.pixel(request.segment, request.pixel), (runs.height, runs.width), crop)
     except (OSError, PngError) as error:
         raise InputError(f"{png}: {error}") from error

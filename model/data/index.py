@@ -19,11 +19,11 @@ from tqdm import tqdm
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import write_atomically
-from panoptic_eval.labels import LabelMap, LabelMaps, resolve
-from panoptic_eval.pairs import count_pair
+from panoptic_eval.labels import LabelMaps, resolve
+from panoptic_eval.pairs import count_pair, palette
 from panoptic_eval.pairs.counts import Ids
 
-FORMAT = "index 1"
+FORMAT = "index 2"
 """Changes with what is stored, so that older files are not taken for newer ones."""
 
 
@@ -78,7 +78,7 @@ def build_index(gt: LabelMaps, *, workers: int | None = None, progress: bool = F
     with ThreadPoolExecutor(workers or os.cpu_count()) as executor:
         found = list(
             tqdm(
-                executor.map(_count, gt.maps),
+                executor.map(lambda k: _count(gt, k), range(len(gt.maps))),
                 total=len(gt.maps),
                 desc="reading labels",
                 unit="image",
@@ -137,14 +137,16 @@ def cached_index(
     return index
 
 
-def _count(label_map: LabelMap) -> tuple[tuple[int, int], Ids] | str:
+def _count(gt: LabelMaps, k: int) -> tuple[tuple[int, int], Ids] | str:
     """Size of an image and its ids; or what is wrong with the file."""
+    label_map = gt.maps[k]
     try:
         png = label_map.png.read_bytes()
         counts = count_pair(png, png)  # with itself: of pairs and runs, only the ids are wanted
+        ids, _ = palette.renamed_ids(counts.gt, palette.lookup(gt, k, counts.gt.id, counts.gt.palette))
     except (OSError, PngError) as error:
         return f"{label_map.png}: {error}"
-    return (counts.height, counts.width), counts.gt
+    return (counts.height, counts.width), ids
 
 
 def _key(gt: LabelMaps) -> str:

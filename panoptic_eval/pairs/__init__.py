@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from panoptic_eval import core
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs.counts import IdCounts
+from panoptic_eval.pairs.png import palette_ids
 
 
 def count_pairs(files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | PngError]:
@@ -23,7 +25,7 @@ def count_pairs(files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | PngErro
     results: list[IdCounts | PngError] = []
     for counts, (gt, pred) in zip(counted, files, strict=True):
         try:
-            results.append(counts or reference.count_pair(gt, pred))
+            results.append(_with_palettes(counts or reference.count_pair(gt, pred), gt, pred))
         except PngError as error:
             results.append(error)
     return results
@@ -39,6 +41,19 @@ def count_pair(gt: bytes, pred: bytes) -> IdCounts:
     if isinstance(counts, PngError):
         raise counts
     return counts
+
+
+def _with_palettes(counts: IdCounts, gt: bytes, pred: bytes) -> IdCounts:
+    """Pass the palettes of the two files on to whoever knows what the ids mean."""
+    sides = {}
+    for side, png in (("gt", gt), ("pred", pred)):
+        try:
+            palette = palette_ids(png)
+        except PngError as error:
+            raise PngError(f"{side}: {error}") from error
+        if palette is not None:
+            sides[side] = replace(getattr(counts, side), palette=palette)
+    return replace(counts, **sides) if sides else counts
 
 
 def supported(png: bytes) -> bool:

@@ -2,61 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from panoptic_eval import arguments
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.errors import Faults, InputError
 from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.reference import count_labels
 from panoptic_eval.pairs.table import Origin, PairTable
-from panoptic_eval.shapes import Int
 
 
 def pair_table(
     catalogue: Catalogue,
-    gt: Int[np.ndarray, "h w"],
+    gt: ArrayLike,
     gt_segments: Sequence[Mapping[str, Any]],
-    pred: Int[np.ndarray, "h w"],
+    pred: ArrayLike,
     pred_segments: Sequence[Mapping[str, Any]],
     *,
     image_id: ImageId = 0,
 ) -> PairTable:
-    """The table of one image; those of several are joined by `panoptic_eval.pairs.table.concatenate`.
+    """Count two label maps to the table of one image; `panoptic_eval.pairs.table.concatenate` joins those of several.
 
     Args:
         catalogue: categories.
-        gt, pred: segment ids, 0 to 2**32 - 1; 0 is void.
-        gt_segments: as in COCO panoptic JSON: id, category_id, and iscrowd if it is one.
-        pred_segments: id, category_id, and score if there is one.
+        gt, pred: segment ids, 0 to 2**32 - 1; 0 is void. Tensors on the CPU, lists, and (1, h, w) are taken, too.
+        gt_segments: as in COCO panoptic JSON: `id`, `category_id`, and `iscrowd` if it is one.
+        pred_segments: `id`, `category_id`, and `score` if there is one.
         image_id: unique among the tables that are to be joined.
 
     Raises:
-        InputError: an id without segment or the reverse, or an unknown category.
+        InputError: a label map that is no array of integers (h, w), or holds negative ids; an entry without `id` or
+            `category_id`, or with one that is no integer; an unknown category; a score that is not finite; an id
+            without entry, an entry without pixel, an id given twice. The message names image, side and key.
         PngError: label maps of different sizes.
     """
-    counts = count_labels(gt.astype(np.uint32), pred.astype(np.uint32))
-    sides: list[LabelMaps] = []
-    for side, segments in (("gt", gt_segments), ("pred", pred_segments)):
-        category = catalogue.index([s["category_id"] for s in segments])
-        unknown = [s["category_id"] for s, c in zip(segments, category, strict=True) if c < 0]
-        if unknown:
-            raise InputError([f"{side} image {image_id!r}: category {c} is not in the catalogue" for c in unknown])
+    given = {"gt": (gt, gt_segments), "pred": (pred, pred_segments)}
+    labels = {}
+    for side, (map_, _) in given.items():
+        with _named(side, image_id):
+            labels[side] = arguments.label_map(map_, 2**32 - 1).astype(np.uint32)
+    counts = count_labels(labels["gt"], labels["pred"])
+    maps: list[LabelMaps] = []
+    for side, found in (("gt", counts.gt), ("pred", counts.pred)):
+        with _named(side, image_id):
+            segments = arguments.segments(found, given[side][1], catalogue)
+        n = len(segments.id)
         listed = Listed(
-            image=np.zeros(len(segments), np.int64),
-            id=np.array([s["id"] for s in segments], np.int64),
-            category=category,
-            crowd=np.array([bool(s.get("iscrowd", 0)) for s in segments], bool),
-            score=np.array([s.get("score", np.nan) for s in segments], float),
-            area=np.full(len(segments), -1),
+            image=np.zeros(n, np.int64),
+            id=np.array(segments.id, np.int64),
+            category=catalogue.index(segments.category_id),
+            crowd=np.array(segments.crowd, bool),
+            score=np.array([np.nan if score is None else score for score in segments.score], float),
+            area=np.full(n, -1),
         )
-        sides.append(LabelMaps("arrays", catalogue, (LabelMap(image_id, Path(f"{side} array")),), listed))
+        maps.append(LabelMaps("arrays", catalogue, (LabelMap(image_id, Path(f"{side} array")),), listed))
     one = np.zeros(1, np.int64)
     faults = Faults()
-    table = build(sides[0], sides[1], one, one, [counts], faults=faults, digest=[""], origin=Origin("arrays", "arrays"))
+    table = build(maps[0], maps[1], one, one, [counts], faults=faults, digest=[""], origin=Origin("arrays", "arrays"))
     faults.check(strict=True)  # arrays have no place for warnings
     return table
+
+
+@contextmanager
+def _named(side: str, image_id: ImageId) -> Iterator[None]:
+    """Put side and image in front of what is wrong with an argument."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(f"{side}, image {image_id!r}: {error}") from error

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from panoptic_eval.errors import Faults
+from panoptic_eval.errors import Faults, PngError
 from panoptic_eval.labels import UNLISTED, VOID, LabelMaps, Listed, resolve
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs, shifted
+from panoptic_eval.pairs.palette import Lookup, lookup, renamed
 from panoptic_eval.pairs.table import Origin, PairTable, Segments
 from panoptic_eval.shapes import Int
 
@@ -35,6 +36,8 @@ def build(
         faults: gets ids without meaning, and warnings of what the PNGs hold otherwise than the JSON says. With a fault
             the table is of no use.
     """
+    at = zip(gt_at.tolist(), pred_at.tolist(), strict=True)
+    counts = [_named(c, gt, g, pred, p, faults) for c, (g, p) in zip(counts, at, strict=True)]
     gt_segments, gt_row, unseen = _segments(gt, gt_at, [c.gt for c in counts], False, faults)
     pred_segments, pred_row, _ = _segments(pred, pred_at, [c.pred for c in counts], True, faults)
     for side, maps, at in (("gt", gt, gt_at), ("pred", pred, pred_at)):
@@ -59,6 +62,18 @@ def build(
         unseen=unseen,
         origin=origin,
     )
+
+
+def _named(counts: IdCounts, gt: LabelMaps, gt_at: int, pred: LabelMaps, pred_at: int, faults: Faults) -> IdCounts:
+    """Replace the palette indices of either side by the ids that they stand for."""
+    names: list[Lookup | None] = []
+    for maps, at, ids in ((gt, gt_at, counts.gt), (pred, pred_at, counts.pred)):
+        try:
+            names.append(lookup(maps, at, ids.id, ids.palette))
+        except PngError as error:
+            names.append(None)
+            faults.add(f"[PNG has|PNGs have] {str(error).removeprefix('has ')}", str(maps.maps[at].png))
+    return renamed(counts, *names)
 
 
 def _segments(

@@ -115,6 +115,8 @@ def _checksum(payload: bytes) -> bytes:
 def _pack(key: str, digest: str, counts: IdCounts, overlaps: Overlaps | None) -> bytes:
     arrays = [getattr(side, name) for side in (counts.gt, counts.pred) for name in ("id", "area", "box")]
     arrays += [counts.pairs.gt, counts.pairs.pred, counts.pairs.pixels]
+    palettes = [side.palette for side in (counts.gt, counts.pred)]
+    arrays += [np.zeros(0, np.uint32) if palette is None else palette for palette in palettes]  # none of them is empty
     if overlaps is not None:
         arrays += vars(overlaps).values()
     head = {
@@ -137,6 +139,10 @@ def _unpack(payload: bytes) -> tuple[str, str, IdCounts, Overlaps | None]:
         array = np.frombuffer(data, dtype, count, at).reshape(shape)
         arrays.append(array)
         at += array.nbytes
-    counts = IdCounts(height, width, Ids(*arrays[:3]), Ids(*arrays[3:6]), Pairs(*arrays[6:9]))
-    overlaps = Overlaps(*arrays[9:]) if arrays[9:] else None
+    gt, pred = (
+        Ids(*a, palette if len(palette) else None)
+        for a, palette in ((arrays[:3], arrays[9]), (arrays[3:6], arrays[10]))
+    )
+    counts = IdCounts(height, width, gt, pred, Pairs(*arrays[6:9]))
+    overlaps = Overlaps(*arrays[11:]) if arrays[11:] else None
     return head["key"], head["digest"], counts, overlaps

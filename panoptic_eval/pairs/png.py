@@ -6,8 +6,13 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from panoptic_eval.errors import PngError
+import numpy as np
 
+from panoptic_eval.errors import PngError
+from panoptic_eval.shapes import UInt32
+
+COLOUR_TYPE = 25
+"""Byte of a PNG that says what a pixel holds."""
 HEAD = 33
 """Bytes at the start of a PNG that say its size and kind."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -154,6 +159,40 @@ class Inflate:
     def unused(self) -> bool:
         """Whether something follows the end of the stream."""
         return bool(self._stream.unused_data or self._feed)
+
+
+def palette(png: bytes) -> bytes | None:
+    """Return red, green and blue of each entry of a file's palette, one after the other; None where it has none.
+
+    Raises:
+        PngError: as for `header` and `compressed_rows`, or the palette is damaged.
+    """
+    if header(png).colour_type != PALETTE:
+        return None
+    compressed_rows(png)  # checks the chunks
+    at = len(PNG_SIGNATURE)
+    while (kind := png[at + 4 : at + 8]) != b"IDAT":
+        end = at + 8 + int.from_bytes(png[at : at + 4], "big")
+        if kind == b"PLTE":
+            colors = png[at + 8 : end]
+            if not colors or len(colors) % 3 or len(colors) > 3 * 256:
+                raise PngError(f"has a palette of {len(colors)} bytes; expected three for each of 1 to 256 colors")
+            return colors
+        at = end + 4
+    return None
+
+
+def palette_ids(png: bytes) -> UInt32[np.ndarray, " e"] | None:
+    """Return R + 256 G + 65536 B of each entry of a file's palette; None where it has none.
+
+    Raises:
+        PngError: as for `palette`.
+    """
+    colors = palette(png) if png[COLOUR_TYPE : COLOUR_TYPE + 1] == bytes([PALETTE]) else None
+    if colors is None:
+        return None
+    rgb = np.frombuffer(colors, np.uint8).reshape(-1, 3).astype(np.uint32)
+    return rgb[:, 0] | rgb[:, 1] << 8 | rgb[:, 2] << 16
 
 
 class Rows:

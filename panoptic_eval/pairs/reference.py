@@ -13,7 +13,7 @@ from PIL import Image
 
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
-from panoptic_eval.pairs.png import check, header
+from panoptic_eval.pairs.png import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, check, header
 from panoptic_eval.shapes import Int, UInt32
 
 BAND = 128
@@ -21,30 +21,34 @@ BAND = 128
 
 
 def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
-    """The ids of a label PNG: R + 256 G + 65536 B of colour (alpha is left out), the raw value of grey or palette.
+    """The ids of a label PNG: R + 256 G + 65536 B of colour, the value of grey, the index of a palette.
+
+    Alpha is left out. Of an animated PNG it is the default image.
 
     Raises:
         PngError: not a PNG, damaged, or of a mode that holds no ids.
     """
     check(png)  # Pillow fills missing rows with zeros, and reads files that lack their end
-    bit_depth = header(png).bit_depth
+    kind = header(png)
     try:
         with Image.open(io.BytesIO(_bare(png)), formats=["PNG"]) as image:
-            if image.mode in ("RGB", "RGBA") and bit_depth == 8:  # of 16 bits Pillow would drop the lower ones
+            if kind.colour_type in (RGB, RGBA) and kind.bit_depth == 8:  # of 16 bits Pillow would drop the lower ones
                 return _colour_ids(image)
-            if image.mode in ("1", "L", "P", "I", "I;16", "I;16B"):
-                stretched = {2: 85, 4: 17}.get(bit_depth, 1) if image.mode == "L" else 1  # by Pillow, to 0..255
+            if kind.colour_type == GREY_ALPHA and kind.bit_depth == 8:
+                return np.asarray(image)[..., 0].astype(np.uint32)
+            if kind.colour_type in (GREY, PALETTE):
+                stretched = {2: 85, 4: 17}.get(kind.bit_depth, 1) if image.mode == "L" else 1  # by Pillow, to 0..255
                 return np.asarray(image).astype(np.uint32) // np.uint32(stretched)
-            mode = image.mode
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PngError(f"cannot be decoded ({error}); the file is truncated or damaged") from error
+    what = {RGB: "RGB", RGBA: "RGB and alpha", GREY_ALPHA: "grey and alpha"}[kind.colour_type]
     raise PngError(
-        f"has mode {mode} of {bit_depth} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit grey, or a palette"
+        f"holds {what} of {kind.bit_depth} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit grey, or a palette"
     )
 
 
 def _bare(png: bytes) -> bytes:
-    """The PNG without the chunks that have no bearing on ids: Pillow refuses some that no viewer minds."""
+    """The PNG without chunks that have no bearing on ids: Pillow heeds animations, and refuses what no viewer minds."""
     view = memoryview(png)
     kept, at, kind = [view[:8]], 8, b""
     while kind != b"IEND":

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import folders
@@ -33,8 +34,11 @@ SEGMENTS = [
 ]
 
 
+PNG = folders.write_rgb(Path(tempfile.mkdtemp()) / "labels.png", MAP)
+
+
 def gt(*image_ids):
-    return LabelMaps("", CATALOGUE, tuple(LabelMap(i, Path(), (2, 3)) for i in image_ids), None)
+    return LabelMaps("", CATALOGUE, tuple(LabelMap(i, PNG, (2, 3)) for i in image_ids), None)
 
 
 def write_all(folder, image_ids, stop_after=None):
@@ -139,11 +143,22 @@ def test_a_record_that_a_kill_cut_short_is_written_again(tmp_path):
     for image_id in IMAGES[:2]:
         writer.write(image_id, MAP, SEGMENTS, instances=[], semantic=np.full((2, 3), 255))
     records = (left / "records.jsonl").read_bytes()
-    first, _ = records.splitlines(keepends=True)
+    head, line, _ = records.splitlines(keepends=True)
+    first = head + line
     folders.write_rgb(left / "panoptic" / "c.png", MAP)  # a PNG was written, its record was not
     (left / "panoptic" / ".c.png.x1y2").write_bytes(b"half a PNG")
     folders.write_rgb(left / "semantic" / "not in this run.png", MAP)
-    lengths = {0, 1, len(first) - 1, len(first), len(first) + 1, len(records) - 1, len(records)}
+    lengths = {
+        0,
+        1,
+        len(head) - 1,
+        len(head),
+        len(first) - 1,
+        len(first),
+        len(first) + 1,
+        len(records) - 1,
+        len(records),
+    }
     for length, torn in itertools.product(lengths, (b"", b'{"image":{"id":"of a longer record' + b"." * 999)):
         out = tmp_path / f"{length} {len(torn)}"
         shutil.copytree(left, out)
@@ -239,13 +254,16 @@ FAULTS = {
     "no map": ({"labels": MAP[0]}, r"shape \(3,\)"),
     "no integers": ({"labels": MAP.astype(float)}, "float64"),
     "an unknown category": ({"segments": [{**SEGMENTS[0], "category_id": 5}, *SEGMENTS[1:]]}, "category_id 5"),
-    "a score that is none": ({"segments": [{**SEGMENTS[0], "score": np.nan}, *SEGMENTS[1:]]}, "nan is not finite"),
+    "a score that is none": (
+        {"segments": [{**SEGMENTS[0], "score": np.nan}, *SEGMENTS[1:]]},
+        "which is not finite",
+    ),
     "an instance of stuff": ({"instances": [{"category_id": SKY, "score": 1, "bbox": [0, 0, 1, 1]}]}, "no thing"),
     "an instance without score": ({"instances": [{"category_id": CAR, "bbox": [0, 0, 1, 1]}]}, "no score"),
     "an instance nowhere": ({"instances": [{"category_id": CAR, "score": 1}]}, "neither segmentation nor bbox"),
     "a mask of another size": (
         {"instances": [{"category_id": CAR, "score": 1, "segmentation": MAP.T == 3}]},
-        r"\[3, 2\]; expected \[2, 3\]",
+        r"shape \(3, 2\), dtype bool; expected a bool array \(h, w\), here \(2, 3\)",
     ),
     "semantics of another size": ({"semantic": MAP.T}, "semantic map has shape"),
     "semantics of no category": ({"semantic": np.full((2, 3), 5)}, r"\[5\]; expected category ids"),
@@ -288,7 +306,99 @@ def test_somebody_else_s_files_stay_as_they_are(tmp_path):
     assert content(tmp_path) == before
 
 
+@pytest.mark.parametrize("line", [0, 1, 2])
+def test_a_flipped_bit_in_the_records_is_said(tmp_path, line):
+    writer = PredictionWriter(tmp_path, CATALOGUE)
+    for image_id in IMAGES[:2]:
+        writer.write(image_id, MAP, SEGMENTS)
+    path = tmp_path / "records.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    for at in range(0, len(lines[line]) - 1, 7):
+        flipped = bytearray(lines[line])
+        flipped[at] ^= 4  # no line ends by it
+        path.write_bytes(b"".join([*lines[:line], flipped, *lines[line + 1 :]]))
+        before = content(tmp_path)
+        with pytest.raises(InputError, match=rf"records\.jsonl: line {line + 1} is damaged"):
+            PredictionWriter(tmp_path, CATALOGUE)
+        assert content(tmp_path) == before
+
+
+def test_records_of_another_version_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("panoptic_eval.prediction_writer.VERSION", 2)
+    PredictionWriter(tmp_path, CATALOGUE)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="is of version 2; expected version 1"):
+        PredictionWriter(tmp_path, CATALOGUE)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_directory_goes_on_with_its_own_categories_only(tmp_path, closed):
+    writer = PredictionWriter(tmp_path, CATALOGUE)
+    writer.write("a", MAP, SEGMENTS)
+    if closed:
+        writer.close()
+    before = content(tmp_path)
+    renumbered = Catalogue(tuple(Category(c.id + 1, c.name, c.isthing) for c in CATALOGUE.categories))
+    with pytest.raises(InputError, match="other categories than the catalogue"):
+        PredictionWriter(tmp_path, renumbered)
+    assert content(tmp_path) == before
+
+
+def test_a_full_disk_leaves_no_torn_record(tmp_path, monkeypatch):
+    writer = PredictionWriter(tmp_path, CATALOGUE)
+    writer.write("a", MAP, SEGMENTS)
+    before = (tmp_path / "records.jsonl").read_bytes()
+
+    class Full:
+        """A file with room for seven bytes."""
+
+        def __init__(self, file):
+            self.file, self.tell, self.closed = file, file.tell, False
+
+        def write(self, data):
+            self.file.write(data[:7])
+            self.file.flush()
+            raise OSError(28, "No space left on device")
+
+    writer._file = Full(writer._file)
+    with pytest.raises(OSError, match="No space left"):
+        writer.write("b", MAP, SEGMENTS)
+    assert (tmp_path / "records.jsonl").read_bytes() == before
+    writer.write("b", MAP, SEGMENTS)
+    writer.close()
+    assert [m.image_id for m in read_predictions(tmp_path, gt("a", "b")).panoptic.maps] == ["a", "b"]
+
+
+def test_numbers_of_numpy_in_a_catalogue_are_written(tmp_path):
+    """Without that, the last step of a long run would fail."""
+    color = np.array([1, 2, 3])
+    given = (Category(np.int64(c.id), c.name, np.bool_(c.isthing), color) for c in CATALOGUE.categories)
+    catalogue = Catalogue(tuple(given))
+    with PredictionWriter(str(tmp_path), catalogue) as writer:
+        writer.write(1, MAP, SEGMENTS)
+    (first, *_) = json.loads((tmp_path / "panoptic.json").read_text())["categories"]
+    assert first == {"id": CAR, "name": "car", "isthing": 1, "color": [1, 2, 3]}
+
+
+def test_what_is_no_catalogue_is_said(tmp_path):
+    with pytest.raises(ValueError, match="catalogue is of type list; expected a Catalogue"):
+        PredictionWriter(tmp_path, [*folders.CATEGORIES])
+
+
+@pytest.mark.parametrize("image_id", [1.5, None, b"a", True, 2**63, "", "\ud800", "a" * 300, np.float64(0.5)])
+def test_ids_that_no_file_holds_are_refused(tmp_path, image_id):
+    with PredictionWriter(tmp_path, CATALOGUE) as writer, pytest.raises(ValueError, match=r"image.*; expected"):
+        writer.write(image_id, MAP, SEGMENTS)
+
+
+def test_a_closed_writer_says_so(tmp_path):
+    writer = PredictionWriter(tmp_path, CATALOGUE)
+    writer.close()
+    with pytest.raises(ValueError, match="the writer is closed; expected a new one"):
+        writer.write(1, MAP, SEGMENTS)
+
+
 def test_damaged_records_are_not_written_over(tmp_path):
     (tmp_path / "records.jsonl").write_text("{}\n")
-    with pytest.raises(InputError, match=r"records\.jsonl: is damaged"):
+    with pytest.raises(InputError, match=r"records\.jsonl: line 1 is damaged"):
         PredictionWriter(tmp_path, CATALOGUE)

@@ -28,6 +28,8 @@ def samples(ids: Int[np.ndarray, "h w"], colour_type: int, alpha: int | Int[np.n
     """Ids as the samples of a pixel, h w c."""
     if colour_type in (GREY, PALETTE):
         return ids[..., None]
+    if colour_type == GREY_ALPHA:
+        return np.stack([ids, np.broadcast_to(alpha, ids.shape)], -1)
     channels = [ids & 255, ids >> 8 & 255, ids >> 16 & 255, np.broadcast_to(alpha, ids.shape)]
     return np.stack(channels[: CHANNELS[colour_type]], -1)
 

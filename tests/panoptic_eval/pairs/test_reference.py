@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from panoptic_eval import pairs
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs.png import compressed_rows, png_size
 from panoptic_eval.pairs.reference import count_labels, count_pair, decode
@@ -57,7 +58,9 @@ PALETTE_DEPTHS = [(d, png.PALETTE) for d in (1, 2, 4, 8)]
 
 
 @pytest.mark.parametrize("interlaced", [False, True])
-@pytest.mark.parametrize(("depth", "colour_type"), [*GREY_DEPTHS, *PALETTE_DEPTHS, (8, png.RGB), (8, png.RGBA)])
+@pytest.mark.parametrize(
+    ("depth", "colour_type"), [*GREY_DEPTHS, *PALETTE_DEPTHS, (8, png.RGB), (8, png.RGBA), (8, png.GREY_ALPHA)]
+)
 def test_ids_are_read_from_every_kind_of_png(depth, colour_type, interlaced):
     top = 2**24 if colour_type in (png.RGB, png.RGBA) else 2**depth
     ids = np.random.default_rng(1).integers(0, top, (9, 13))
@@ -75,11 +78,27 @@ def test_ids_are_read_from_every_kind_of_png(depth, colour_type, interlaced):
     assert decode(written).dtype == np.uint32
 
 
-@pytest.mark.parametrize(("depth", "colour_type"), [(8, png.GREY_ALPHA), (16, png.RGB), (16, png.RGBA)])
+@pytest.mark.parametrize(("depth", "colour_type"), [(16, png.GREY_ALPHA), (16, png.RGB), (16, png.RGBA)])
 def test_kinds_that_hold_no_ids_are_refused(depth, colour_type):
     values = np.zeros((2, 2, png.CHANNELS[colour_type]), int)
     with pytest.raises(PngError, match="expected 8-bit RGB"):
         decode(png.write(values, depth=depth, colour_type=colour_type))
+
+
+@pytest.mark.parametrize("first_is_default", [False, True])
+@pytest.mark.parametrize("count", [count_pair, pairs.count_pair])
+def test_of_an_animated_png_the_default_image_counts(first_is_default, count):
+    """A frame that is drawn into a part of the picture, over it, and a second one."""
+    ids = np.arange(1, 7).reshape(2, 3)
+    control = png.chunk(b"acTL", struct.pack(">II", 2, 0))
+    frame = struct.pack(">IIIIHHBB", 1, 1, 1, 1, 1, 10, 1, 1)
+    before = control + (png.chunk(b"fcTL", bytes(4) + frame) if first_is_default else b"")
+    still = png.write(png.samples(ids, png.RGBA, alpha=128), colour_type=png.RGBA)
+    animated = png.write(png.samples(ids, png.RGBA, alpha=128), colour_type=png.RGBA, before=before)
+    more = png.chunk(b"fcTL", b"\0\0\0\1" + frame) + png.chunk(b"fdAT", b"\0\0\0\2" + png.compress(b"\0" + bytes(4)))
+    animated = animated[:-12] + more + animated[-12:]
+    assert decode(animated).tolist() == ids.tolist()
+    assert count(animated, still).pairs.pixels.tolist() == [1] * 6
 
 
 def test_transparent_colours_are_ids_all_the_same():

@@ -81,9 +81,9 @@ def test_faults_of_arrays_name_image_and_id():
     ok = [{"id": 1, "category_id": SKY}]
     from drawings import CATALOGUE
 
-    with pytest.raises(InputError, match=r"image 5.* id 1"):
+    with pytest.raises(InputError, match=r"gt, image 5: pixels of id 1 have no segment"):
         pair_table(CATALOGUE, labels, [], labels, ok, image_id=5)
-    with pytest.raises(InputError, match=r"image 5.* id 9"):
+    with pytest.raises(InputError, match=r"pred, image 5: segment 9 has no pixel"):
         pair_table(CATALOGUE, labels, ok, labels, [*ok, {"id": 9, "category_id": SKY}], image_id=5)
-    with pytest.raises(InputError, match="category 77 is not"):
+    with pytest.raises(InputError, match="category_id 77, which is no category; expected one of"):
         pair_table(CATALOGUE, labels, [{"id": 1, "category_id": 77}], labels, ok)
