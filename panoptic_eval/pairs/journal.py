@@ -59,7 +59,7 @@ class Journal:
                 break
             try:
                 key, digest, counts, overlaps = _unpack(payload)
-            except (ValueError, KeyError, TypeError):  # whoever wrote it, its checksum fits
+            except (ValueError, KeyError, TypeError, IndexError):  # whoever wrote it, its checksum fits
                 break
             self._kept[key] = digest, counts, overlaps
             at += _RECORD.size + length
