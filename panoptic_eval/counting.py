@@ -34,7 +34,9 @@ from panoptic_eval.suspicions import suspicions
 Shard = tuple[int, int]
 """Which part of how many, from 1: the images of a data set in equal runs."""
 IN_FLIGHT = 256
-"""Jobs handed to the executor at a time: enough for a cluster, few enough to take back."""
+"""Images handed to the executor at a time: enough for a cluster, few enough to take back."""
+TOGETHER, PARTS = 16, 64
+"""Images that are counted in one call: many, as small ones take little time; but at least so many calls in all."""
 
 
 def count(
@@ -126,10 +128,23 @@ class Counted:
     faults: tuple[str, ...] = ()
 
 
-def count_job(job: Job) -> Counted:
-    """Read and count the two files of one image; never raises for bad files."""
-    from panoptic_eval.pairs import count_pair, supported
-    from panoptic_eval.pairs.instances import count_overlaps
+def count_jobs(jobs: Sequence[Job]) -> list[Counted]:
+    """Read and count the files of some images, in one call of what counts; never raises for bad files."""
+    from panoptic_eval.pairs import count_pairs
+
+    done = [_read(job) for job in jobs]
+    waiting = [k for k, (counted, _) in enumerate(done) if counted.counts is None and not counted.faults]
+    waiting = [k for k in waiting if done[k][0].kept_as != jobs[k].known]
+    results = count_pairs([(done[k][1][0], done[k][1][-1]) for k in waiting])
+    for k, counts in zip(waiting, results, strict=True):
+        counted, contents = done[k]
+        done[k] = _with_counts(jobs[k], counted, contents[0], counts), contents
+    return [counted for counted, _ in done]
+
+
+def _read(job: Job) -> tuple[Counted, list[bytes]]:
+    """Read both files of an image: what is known before anything is counted, and their contents."""
+    from panoptic_eval.pairs import supported
 
     contents = []
     for side, label_map in (("gt", job.gt), ("pred", job.pred)):
@@ -138,24 +153,26 @@ def count_job(job: Job) -> Counted:
         try:
             contents.append(read_regular(label_map.png, PNG_LIMIT))
         except OSError as error:
-            return Counted(
-                None, "", faults=(f"{side} image {label_map.image_id!r}: {label_map.png} cannot be read ({error})",)
-            )
+            fault = f"{side} image {label_map.image_id!r}: {label_map.png} cannot be read ({error})"
+            return Counted(None, "", faults=(fault,)), []
     digest = "-".join(hashlib.sha256(c).hexdigest() for c in contents)
     kept_as = "-".join([digest, *([_digest_of(job.masks)] if job.masks else [])])
-    fast = all(map(supported, contents))
-    if kept_as == job.known:
-        return Counted(None, digest, kept_as, fast=fast)
+    return Counted(None, digest, kept_as, fast=all(map(supported, contents))), contents
+
+
+def _with_counts(job: Job, counted: Counted, gt: bytes, counts: IdCounts | PngError) -> Counted:
+    """Add the counts of an image, or what is wrong with its files, and what the masks share with its gt file."""
+    from panoptic_eval.pairs.instances import count_overlaps
+
     try:
-        counts = count_pair(contents[0], contents[-1])
-        overlaps = count_overlaps(contents[0], counts, job.masks) if job.masks else None
+        if isinstance(counts, PngError):
+            raise counts
+        overlaps = count_overlaps(gt, counts, job.masks) if job.masks else None
     except PngError as error:
         side, _, what = str(error).partition(": ")
         label_map = job.gt if side == "gt" or job.pred is None else job.pred
-        return Counted(None, digest, faults=(f"{side} image {job.gt.image_id!r}: {label_map.png} {what}",))
-    if job.pred is None:
-        counts = _without_prediction(counts)
-    return Counted(counts, digest, kept_as, overlaps, fast)
+        return replace(counted, kept_as="", faults=(f"{side} image {job.gt.image_id!r}: {label_map.png} {what}",))
+    return replace(counted, counts=_without_prediction(counts) if job.pred is None else counts, overlaps=overlaps)
 
 
 def _digest_of(masks: Sequence[Mapping[str, Any]]) -> str:
@@ -235,34 +252,39 @@ def _masks_of(detections: Detections | None, images: int) -> list[tuple[dict[str
 
 def _run(executor: Executor, jobs: Sequence[Job], journal: Journal | None) -> Iterator[tuple[int, Counted]]:
     """Results with their position, as they finish; few jobs are in flight, so that an interrupt is quick."""
-    waiting = iter(enumerate(jobs))
-    running: dict[Future[Counted], int] = {}
-    finished: SimpleQueue[Future[Counted]] = SimpleQueue()
+    together = max(1, min(len(jobs) // PARTS, TOGETHER))
+    waiting = iter(range(0, len(jobs), together))
+    running: dict[Future[list[Counted]], int] = {}
+    finished: SimpleQueue[Future[list[Counted]]] = SimpleQueue()
 
     def start() -> None:
-        for k, job in waiting:
-            future = executor.submit(count_job, job)
+        for k in waiting:
+            future = executor.submit(count_jobs, jobs[k : k + together])
             running[future] = k
             future.add_done_callback(finished.put)
             return
 
     try:
-        for _ in range(IN_FLIGHT):
+        for _ in range(IN_FLIGHT // together):
             start()
         while running:
             future = finished.get()
-            k, counted = running.pop(future), future.result()
+            first, results = running.pop(future), future.result()
             start()
-            if journal is not None and not counted.faults:
-                if counted.counts is None:
-                    counts, overlaps = journal.counts(jobs[k].key)
-                    counted = replace(counted, counts=counts, overlaps=overlaps)
-                else:
-                    journal.add(jobs[k].key, counted.kept_as, counted.counts, counted.overlaps)
-            yield k, counted
+            for k, counted in enumerate(results, first):
+                yield k, counted if journal is None or counted.faults else _kept(journal, jobs[k].key, counted)
     finally:
         for future in running:
             future.cancel()
+
+
+def _kept(journal: Journal, key: str, counted: Counted) -> Counted:
+    """Keep an image's counts in the journal, or take them from there where they are known."""
+    if counted.counts is None:
+        counts, overlaps = journal.counts(key)
+        return replace(counted, counts=counts, overlaps=overlaps)
+    journal.add(key, counted.kept_as, counted.counts, counted.overlaps)
+    return counted
 
 
 def _bar(items: Iterable[Any], total: int, what: str, progress: bool) -> Iterator[Any]:

@@ -64,7 +64,7 @@ static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
 /* inflate.c: a stream of compressed rows, of which a part is in memory. */
 
-enum { BLOCK = 64, HISTORY = 32768, AHEAD = 65536, SLACK = 384 };
+enum { BLOCK = 64, HISTORY = 32768, AHEAD = 65536, SLACK = 8192 };
 enum { LITERAL_BITS = 11, DISTANCE_BITS = 8 };
 
 typedef struct {

@@ -175,34 +175,33 @@ static Status fixed_codes(Stream *s) {
     return make_table(s->distances, DISTANCE_BITS, DISTANCES, lengths, 32);
 }
 
-static inline void add_bytes(const uint8_t *bytes, const uint32_t n, uint32_t *a, uint64_t *b) {
-    uint32_t sum = 0, later = 0;
-    for (uint32_t k = 0; k < n; k++) {
-        sum += bytes[k];
-        later += (n - k) * bytes[k];
-    }
-    *b += (uint64_t)n * *a + later;
-    *a = (*a + sum) % 65521;
+/* Add eight bytes to the two sums of Adler-32: by the sums of pairs, and those of bytes times 8, 7, ... 1. */
+static inline void add_word(uint64_t word, uint64_t *a, uint64_t *b) {
+    uint64_t even = word & UINT64_C(0x00FF00FF00FF00FF), odd = word >> 8 & UINT64_C(0x00FF00FF00FF00FF);
+    *b += 8 * *a + (even * UINT64_C(0x0008000600040002) >> 48) + (odd * UINT64_C(0x0007000500030001) >> 48);
+    *a += (even + odd) * UINT64_C(0x0001000100010001) >> 48;
 }
 
 /* Adler-32 (RFC 1950, section 8.2) of what was made since the last call. Zeros only add to the second sum. */
 static void sum(Stream *s) {
-    uint32_t a = s->adler_a;
-    uint64_t b = s->adler_b;
+    uint64_t a = s->adler_a, b = s->adler_b;
     for (size_t i = s->summed; i < s->made;) {
         size_t block = i / BLOCK, end = min_size((block + 1) * BLOCK, s->made);
         if (s->marks[block]) {
-            if (end - i == BLOCK)
-                add_bytes(s->data + i, BLOCK, &a, &b);
-            else
-                add_bytes(s->data + i, (uint32_t)(end - i), &a, &b);
+            for (; i + 8 <= end; i += 8)
+                add_word(load64(s->data + i), &a, &b);
+            for (; i < end; i++) {
+                a += s->data[i];
+                b += a;
+            }
+            a %= 65521;
         } else {
             end = min_size(next_mark(s->marks, block, s->made / BLOCK + 1) * BLOCK, s->made);
-            b += (uint64_t)(end - i) * a;
+            b += (end - i) * a;
         }
         i = end;
     }
-    s->adler_a = a;
+    s->adler_a = (uint32_t)a;
     s->adler_b = (uint32_t)(b % 65521);
     s->summed = s->made;
 }
@@ -228,14 +227,16 @@ static inline void copy(uint8_t *to, size_t distance, size_t length) {
     }
 }
 
-/* Mark what a copy to [made, end) put there. Returns the end of what is not zero, so far `nonzero`. */
+/* Mark what was copied to [made, end), behind which all is zero. Returns the end of what is not zero, so far `nonzero`. */
 static inline size_t mark_copy(Stream *s, size_t nonzero, size_t made, size_t end) {
-    while (end - made >= 8 && load64(s->data + end - 8) == 0)
-        end -= 8;
-    while (end > made && s->data[end - 1] == 0)
-        end--;
-    if (end == made)
-        return nonzero;
+    size_t at = end < made + 8 ? made : end - 8;
+    uint64_t word;
+    while ((word = load64(s->data + at)) == 0) {
+        if (at == made)
+            return nonzero;
+        at = at < made + 8 ? made : at - 8;
+    }
+    end = at + 8 - ((size_t)__builtin_clzll(word) >> 3);
     for (size_t i = made / BLOCK; i <= (end - 1) / BLOCK; i++)
         s->marks[i] = 1;
     return end;
@@ -278,11 +279,11 @@ static Status inflate_codes(Stream *s, size_t limit) {
             /* Often the same match follows again and again: while bits equal those `spent` before, it does. */
             unsigned spent = before.count - in.count;
             unsigned equal = (unsigned)__builtin_ctzll((before.waiting ^ in.waiting) | UINT64_C(1) << in.count);
-            if (equal >= spent && made < limit) {
-                size_t again = min_size(equal / spent, (limit - made) / length);
+            if (equal >= spent) {
+                unsigned again = equal / spent;
                 in.waiting >>= again * spent;
-                in.count -= (unsigned)(again * spent);
-                made += again * length;
+                in.count -= again * spent;
+                made += again * length; /* at most 28 times 258, as a match takes two bits: less than SLACK */
             }
             continue;
         }

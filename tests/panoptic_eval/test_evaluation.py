@@ -260,11 +260,11 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 import panoptic_eval.pairs as pairs
 from panoptic_eval.cli import main
-count = pairs.count_pair
-def slow(gt, pred):
-    time.sleep(0.1)
-    return count(gt, pred)
-pairs.count_pair = slow
+count = pairs.count_pairs
+def slow(files):
+    time.sleep(0.1 * len(files))
+    return count(files)
+pairs.count_pairs = slow
 main(sys.argv[1:])
 """
 
@@ -289,8 +289,8 @@ class TestInterrupted:
         """The report of the second run, and how many images it counted."""
         gt, pred, _ = folders
         counted = []
-        count_pair = panoptic_eval.pairs.count_pair
-        monkeypatch.setattr(panoptic_eval.pairs, "count_pair", lambda *png: (counted.append(1), count_pair(*png))[1])
+        count_pairs = panoptic_eval.pairs.count_pairs
+        monkeypatch.setattr(panoptic_eval.pairs, "count_pairs", lambda f: (counted.extend(f), count_pairs(f))[1])
         return evaluate_images(pred, gt, out=out), len(counted)
 
     def test_by_ctrl_c(self, folders, tmp_path, monkeypatch):

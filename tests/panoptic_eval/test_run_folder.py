@@ -209,7 +209,7 @@ def test_what_others_put_there_is_neither_replaced_nor_removed(data, tmp_path, n
 
 def test_a_folder_that_cannot_be_one_is_named_before_anything_is_counted(data, tmp_path, monkeypatch):
     gt, pred, _ = data
-    monkeypatch.setattr("panoptic_eval.counting.count_job", None)
+    monkeypatch.setattr("panoptic_eval.counting.count_jobs", None)
     (tmp_path / "file").write_text("mine")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for out in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "loop", Path("/proc/nowhere")):
@@ -249,6 +249,6 @@ def test_a_new_folder_is_not_left_empty(data, tmp_path):
 def test_image_ids_that_cannot_be_stored_are_refused_before_anything_is_counted(data, monkeypatch, id_):
     gt = ground_truth(data[0])
     maps = (replace(gt.maps[0], image_id=id_), *gt.maps[1:])
-    monkeypatch.setattr("panoptic_eval.counting.count_job", None)
+    monkeypatch.setattr("panoptic_eval.counting.count_jobs", None)
     with pytest.raises(InputError, match=r"image id .* is of type"):
         count(data[1], replace(gt, maps=maps), missing="skip")
