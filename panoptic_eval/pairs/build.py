@@ -36,8 +36,8 @@ def build(
         faults: gets ids without meaning, and warnings of what the PNGs hold otherwise than the JSON says. With a fault
             the table is of no use.
     """
-    at = zip(gt_at.tolist(), pred_at.tolist(), strict=True)
-    counts = [_named(c, gt, g, pred, p, faults) for c, (g, p) in zip(counts, at, strict=True)]
+    images = zip(counts, gt_at.tolist(), pred_at.tolist(), strict=True)
+    counts = [_named(c, gt, g, pred, p, faults) for c, g, p in images]
     gt_segments, gt_row, unseen = _segments(gt, gt_at, [c.gt for c in counts], False, faults)
     pred_segments, pred_row, _ = _segments(pred, pred_at, [c.pred for c in counts], True, faults)
     for side, maps, at in (("gt", gt, gt_at), ("pred", pred, pred_at)):

@@ -18,9 +18,10 @@ import orjson
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import read_regular
 from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
+from panoptic_eval.shapes import UInt32
 
 SIGN = b"panoptic-eval journal "
-HEAD = SIGN + b"3\n"
+HEAD = SIGN + b"4\n"
 LIMIT = 64 << 30
 """Bytes of the largest journal that is read."""
 _RECORD = struct.Struct("<Q16s")  # length and checksum of what follows
@@ -139,10 +140,13 @@ def _unpack(payload: bytes) -> tuple[str, str, IdCounts, Overlaps | None]:
         array = np.frombuffer(data, dtype, count, at).reshape(shape)
         arrays.append(array)
         at += array.nbytes
-    gt, pred = (
-        Ids(*a, palette if len(palette) else None)
-        for a, palette in ((arrays[:3], arrays[9]), (arrays[3:6], arrays[10]))
-    )
+    gt = Ids(arrays[0], arrays[1], arrays[2], _palette(arrays[9]))
+    pred = Ids(arrays[3], arrays[4], arrays[5], _palette(arrays[10]))
     counts = IdCounts(height, width, gt, pred, Pairs(*arrays[6:9]))
     overlaps = Overlaps(*arrays[11:]) if arrays[11:] else None
     return head["key"], head["digest"], counts, overlaps
+
+
+def _palette(stored: UInt32[np.ndarray, " e"]) -> UInt32[np.ndarray, " e"] | None:
+    """None is stored without entries."""
+    return stored if len(stored) else None
