@@ -77,8 +77,8 @@ def scores(
     """
     rules.check()
     table, isthing = tables.panoptic, tables.panoptic.catalogue.isthing
-    if rules.quirks and (faults := pq.impossible_areas(table)):
-        raise InputError(faults)
+    if rules.quirks and (fault := pq.impossible_areas(table)):
+        raise InputError([fault])
     if bins is None:
         bins = sizes.bins(size_edges(table, rules))
     measured = [(metric, table) for metric in metrics.METRICS]

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from panoptic_eval.metrics import matching
+from panoptic_eval.metrics import coco_matching
 from panoptic_eval.metrics.sums import overlaps as _overlaps
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.shapes import Bool, Float, Int
@@ -150,7 +150,7 @@ def match_ranges(
 def average_precision(matches: Matches) -> AveragePrecision:
     """Accumulate precision over recall, all images together."""
     instances = matches.instances.sum(1)
-    precision = matching.accumulate(matches.first, matches.matched, matches.skipped, instances, RECALLS)
+    precision = coco_matching.accumulate(matches.first, matches.matched, matches.skipped, instances, RECALLS)
     return AveragePrecision(precision, instances)
 
 
@@ -180,14 +180,16 @@ def ap_by_category(
 def _resampled(matches: Matches, weights: Int[np.ndarray, "w i"]) -> list[Float[np.ndarray, "w c t"]]:
     """AP of each range, by category and threshold, with each image as often as a row of weights says."""
     images = weights.shape[1]
-    padded = np.zeros((-(len(weights) // -matching.LANES), matching.LANES, images), np.min_scalar_type(weights.max()))
+    padded = np.zeros(
+        (-(len(weights) // -coco_matching.LANES), coco_matching.LANES, images), np.min_scalar_type(weights.max())
+    )
     padded.reshape(-1, images)[: len(weights)] = weights
     blocks = np.ascontiguousarray(padded.transpose(0, 2, 1))
     starts = range(0, len(blocks), CHUNK)
 
     def job(range_and_start: tuple[int, int]) -> Float[np.ndarray, "b l c t"]:
         r, start = range_and_start
-        return matching.resample(
+        return coco_matching.resample(
             blocks[start : start + CHUNK],
             matches.image,
             matches.first,
@@ -238,7 +240,7 @@ def match(
     start = np.searchsorted(at[order], np.arange(len(detection) + 1))
 
     ignored = gt_outside | gt.crowd
-    matched, skipped = matching.match(
+    matched, skipped = coco_matching.match(
         start, overlaps.gt[order], overlaps.iou[order], ignored, gt.crowd, pred_outside[:, detection], IOU_THRESHOLDS
     )
     category = pred.category[detection]

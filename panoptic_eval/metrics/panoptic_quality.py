@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from panoptic_eval.errors import Fault
 from panoptic_eval.metrics.metric import Metric, divide
 from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
 from panoptic_eval.pairs.table import PairTable
@@ -88,10 +89,10 @@ def pq_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
     return PQCounts(iou_sum, tp.astype(np.int64), fp.astype(np.int64), fn.astype(np.int64))
 
 
-def impossible_areas(table: PairTable) -> list[str]:
-    """Faults of gt segments whose stated area is so small that a prediction shares more than their union with them.
+def impossible_areas(table: PairTable) -> Fault | None:
+    """The gt segments whose stated area is so small that a prediction shares more than their union with them.
 
-    With `stated_areas` their IoU would be infinite, negative or above 1.
+    With areas from the JSON their IoU would be infinite, negative or above 1. None if there is none.
     """
     gt, pred = table.gt, table.pred
     g, p, shared = overlaps(table)
@@ -99,12 +100,17 @@ def impossible_areas(table: PairTable) -> list[str]:
     union = stated + (pred.area - void_overlap(table))[p] - shared
     wrong = np.flatnonzero((gt.category[g] == pred.category[p]) & ~gt.crowd[g] & (union < shared))
     wrong = wrong[np.unique(g[wrong], return_index=True)[1]]
-    return [
-        f"gt image {table.image_id[gt.image[g[k]]]!r}, segment {gt.id[g[k]]}: the JSON states an area of {stated[k]:g} "
-        f"pixels; expected {gt.area[g[k]]}, as in the PNG (or --protocol default, which counts the PNG): the predicted "
-        f"segment {pred.id[p[k]]} shares {shared[k]} pixels with it, more than their union would have"
-        for k in wrong.tolist()
-    ]
+    if not len(wrong):
+        return None
+    return Fault(
+        "stated [area|areas] of gt [segment|segments] too small, as IoU would be above 1; expected the area in the "
+        "PNG (or --protocol default, which counts the PNG)",
+        tuple(
+            f"image {table.image_id[gt.image[g[k]]]!r}, segment {gt.id[g[k]]}: the JSON states {stated[k]:g} pixels, "
+            f"the PNG has {gt.area[g[k]]}, of which predicted segment {pred.id[p[k]]} shares {shared[k]}"
+            for k in wrong.tolist()
+        ),
+    )
 
 
 @dataclass(frozen=True)

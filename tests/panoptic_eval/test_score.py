@@ -48,7 +48,7 @@ def test_detections_with_boxes_are_ranged_by_them_as_in_pycocotools():
 def test_areas_that_no_segment_can_have_are_named(area):
     impossible = stated(table("cccc", "cccc", c=CAR), "gt", [area])
     assert score(Tables(impossible)).scores["PQ"]["all"] == 1
-    expected = rf"image 0, segment {ord('c')}: the JSON states an area of {area} pixels; expected 4"
+    expected = rf"image 0, segment {ord('c')}: the JSON states {area} pixels, the PNG has 4"
     with pytest.raises(InputError, match=expected):
         score(Tables(impossible), Rules(protocol="panopticapi"))
 

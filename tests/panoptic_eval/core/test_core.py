@@ -13,7 +13,7 @@ import pytest
 
 import hatch_build
 from panoptic_eval import core
-from panoptic_eval.metrics import matching
+from panoptic_eval.metrics import coco_matching
 from panoptic_eval.metrics.average_precision import RECALLS
 from panoptic_eval.pairs import compiled
 
@@ -54,7 +54,12 @@ def test_mutated_files_under_sanitizers(with_sanitizers):
 
 
 def test_everything_else_under_sanitizers(with_sanitizers):
-    tests = ["metrics/test_matching.py", "test_rle.py", "pairs/test_compiled.py", "../model/data/test_label_runs.py"]
+    tests = [
+        "metrics/test_coco_matching.py",
+        "test_rle.py",
+        "pairs/test_compiled.py",
+        "../model/data/test_label_runs.py",
+    ]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     command += [str(HERE.parent / test) for test in tests]
     command += ["-k", "not mutated and not in_memory and not inflated and not bit_anywhere and not any_two_maps"]
@@ -117,7 +122,7 @@ def works(library, monkeypatch):
         "arrays": lambda: compiled.count_arrays(library, np.arange(900).reshape(30, 30), np.ones((30, 30), np.uint32)),
         "runs": read_runs,
         "masks": encode,
-        "match": lambda: matching.match(
+        "match": lambda: coco_matching.match(
             np.array([0, 1]),
             np.array([0]),
             np.array([0.8]),
@@ -126,8 +131,8 @@ def works(library, monkeypatch):
             hit[0, :, :1],
             RECALLS[50:60],
         ),
-        "accumulate": lambda: matching.accumulate(first, hit, ~hit, np.array([[40]]), RECALLS),
-        "resample": lambda: matching.resample(
+        "accumulate": lambda: coco_matching.accumulate(first, hit, ~hit, np.array([[40]]), RECALLS),
+        "resample": lambda: coco_matching.resample(
             np.ones((1, 3, 64), np.uint8), np.zeros(40, int), first, hit[0], ~hit[0], np.array([[9], [9], [9]]), RECALLS
         ),
     }

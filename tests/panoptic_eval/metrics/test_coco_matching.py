@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from panoptic_eval import core
-from panoptic_eval.metrics import matching
+from panoptic_eval.metrics import coco_matching
 from panoptic_eval.metrics.average_precision import IOU_THRESHOLDS, RECALLS
 
 
@@ -28,7 +28,7 @@ def test_matches(monkeypatch, seed):
     crowd = rng.random(gts) < 0.3
     ignored, outside = (rng.random((ranges, n)) < 0.4 for n in (gts, detections))
     arguments = start, gt.astype(np.int64), iou, ignored | crowd, crowd, outside, IOU_THRESHOLDS
-    by_core, in_python = both(monkeypatch, matching.match, *arguments)
+    by_core, in_python = both(monkeypatch, coco_matching.match, *arguments)
     assert all((a == b).all() for a, b in zip(by_core, in_python, strict=True))
 
 
@@ -43,7 +43,7 @@ def curves(rng, ranges=3, categories=4, images=7, detections=60):
 def test_precision_over_recall(monkeypatch, seed):
     _, first, matched, skipped, instances = curves(np.random.default_rng(seed))
     arguments = first, matched, skipped, instances.sum(1), RECALLS
-    by_core, in_python = both(monkeypatch, matching.accumulate, *arguments)
+    by_core, in_python = both(monkeypatch, coco_matching.accumulate, *arguments)
     assert by_core.tobytes() == in_python.tobytes()
 
 
@@ -52,9 +52,9 @@ def test_resamples(monkeypatch, seed):
     rng = np.random.default_rng(seed)
     images = int(rng.integers(1, 30))
     image, first, matched, skipped, instances = curves(rng, images=images)
-    weights = rng.multinomial(images, np.full(images, 1 / images), (2, matching.LANES)).transpose(0, 2, 1)
+    weights = rng.multinomial(images, np.full(images, 1 / images), (2, coco_matching.LANES)).transpose(0, 2, 1)
     weights = np.ascontiguousarray(weights, np.uint8)
     weights[0, :, 0] = 0  # a draw without an image
     arguments = weights, image, first, matched[0], skipped[0], instances[0], RECALLS
-    by_core, in_python = both(monkeypatch, matching.resample, *arguments)
+    by_core, in_python = both(monkeypatch, coco_matching.resample, *arguments)
     np.testing.assert_allclose(by_core, in_python, rtol=1e-13, atol=0)
