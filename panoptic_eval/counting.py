@@ -18,7 +18,7 @@ import numpy as np
 
 from panoptic_eval import pairs
 from panoptic_eval.datasets import ground_truth
-from panoptic_eval.errors import Faults, InputError, PngError
+from panoptic_eval.errors import Fault, Faults, InputError, PngError
 from panoptic_eval.files import PNG_LIMIT, read_regular
 from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs import palette
@@ -114,7 +114,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Counted:
-    """What one job gave: counts or faults; neither where the files and masks are known."""
+    """What one job gave: counts or a fault; neither where the files and masks are known."""
 
     counts: IdCounts | None
     digest: str
@@ -125,7 +125,7 @@ class Counted:
     """Pixels that the ids of gt share with the masks; None without masks."""
     fast: bool = True
     """Whether the fast path takes such files; the reference counts the others."""
-    faults: tuple[str, ...] = ()
+    fault: Fault | None = None
 
 
 def count_jobs(jobs: Sequence[Job]) -> list[Counted]:
@@ -133,7 +133,7 @@ def count_jobs(jobs: Sequence[Job]) -> list[Counted]:
     from panoptic_eval.pairs import count_pairs
 
     done = [_read(job) for job in jobs]
-    waiting = [k for k, (counted, _) in enumerate(done) if counted.counts is None and not counted.faults]
+    waiting = [k for k, (counted, _) in enumerate(done) if counted.counts is None and counted.fault is None]
     waiting = [k for k in waiting if done[k][0].kept_as != jobs[k].known]
     results = count_pairs([(done[k][1][0], done[k][1][-1]) for k in waiting])
     for k, counts in zip(waiting, results, strict=True):
@@ -153,8 +153,8 @@ def _read(job: Job) -> tuple[Counted, list[bytes]]:
         try:
             contents.append(read_regular(label_map.png, PNG_LIMIT))
         except OSError as error:
-            fault = f"{side} image {label_map.image_id!r}: {label_map.png} cannot be read ({error})"
-            return Counted(None, "", faults=(fault,)), []
+            kind = f"a PNG cannot be read: {error.strerror or error}"
+            return Counted(None, "", fault=Fault(kind, (_place(side, label_map),))), []
     digest = "-".join(hashlib.sha256(c).hexdigest() for c in contents)
     kept_as = "-".join([digest, *([_digest_of(job.masks)] if job.masks else [])])
     return Counted(None, digest, kept_as, fast=all(map(supported, contents))), contents
@@ -171,8 +171,13 @@ def _with_counts(job: Job, counted: Counted, gt: bytes, counts: IdCounts | PngEr
     except PngError as error:
         side, _, what = str(error).partition(": ")
         label_map = job.gt if side == "gt" or job.pred is None else job.pred
-        return replace(counted, kept_as="", faults=(f"{side} image {job.gt.image_id!r}: {label_map.png} {what}",))
+        return replace(counted, kept_as="", fault=Fault(f"a PNG {what}", (_place(side, label_map),)))
     return replace(counted, counts=_without_prediction(counts) if job.pred is None else counts, overlaps=overlaps)
+
+
+def _place(side: str, label_map: LabelMap) -> str:
+    """Where a fault was found."""
+    return f"{side} image {label_map.image_id!r}: {label_map.png}"
 
 
 def _digest_of(masks: Sequence[Mapping[str, Any]]) -> str:
@@ -223,9 +228,10 @@ def _count_side(
         jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, masks[g], known))
     finished = _bar(_run(executor, jobs, journal), len(jobs), what, progress)
     done = [counted for _, counted in sorted(finished, key=lambda result: result[0])]
-    faults = [fault for counted in done for fault in counted.faults]
-    if faults:
-        raise InputError(faults)
+    faults = Faults()
+    for fault in (counted.fault for counted in done if counted.fault is not None):
+        faults.add(fault.kind, fault.places)
+    faults.check()
     slow = sum(not c.fast for c in done)
     origin = Origin(gt.source, pred.source, missing, len(without), slow, shard, path=pairs.path())
     counts = [c.counts for c in done if c.counts is not None]
@@ -272,7 +278,7 @@ def _run(executor: Executor, jobs: Sequence[Job], journal: Journal | None) -> It
             first, results = running.pop(future), future.result()
             start()
             for k, counted in enumerate(results, first):
-                yield k, counted if journal is None or counted.faults else _kept(journal, jobs[k].key, counted)
+                yield k, counted if journal is None or counted.fault else _kept(journal, jobs[k].key, counted)
     finally:
         for future in running:
             future.cancel()

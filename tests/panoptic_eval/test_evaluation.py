@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -177,11 +178,10 @@ class TestBadFiles:
 
     def test_truncated(self, folders, tmp_path):
         for k in (2, 5):
-            self.png(folders, k).write_bytes(self.png(folders, k).read_bytes()[:-20])
-        faults = self.faults(folders, tmp_path)
-        assert len(faults) == 2
-        assert "pred image 2:" in faults[0]
-        assert "002.png" in faults[0]
+            self.png(folders, k).write_bytes(self.png(folders, k).read_bytes()[:40])
+        (fault,) = self.faults(folders, tmp_path)  # a line a kind
+        assert "first of 2: pred image 2:" in fault
+        assert "002.png" in fault
 
     def test_another_size(self, folders, tmp_path):
         Image.new("RGB", (31, 7)).save(self.png(folders, 3))
@@ -192,12 +192,27 @@ class TestBadFiles:
     def test_wrong_mode(self, folders, tmp_path):
         self.png(folders, 3).write_bytes(png.write(np.zeros((9, 9, 3), int), depth=16))
         (fault,) = self.faults(folders, tmp_path)
-        assert "003.png holds RGB of 16 bits; expected 8-bit RGB" in fault
+        assert "a PNG holds RGB of 16 bits; expected 8-bit RGB" in fault
+        assert "003.png" in fault
 
     def test_an_empty_file(self, folders, tmp_path):
         self.png(folders, 1).write_bytes(b"")
         (fault,) = self.faults(folders, tmp_path)
-        assert "001.png is empty" in fault
+        assert "a PNG is empty" in fault
+        assert "001.png" in fault
+
+    @pytest.mark.parametrize("kind", ["gone", "folder", "pipe", "device", "loop"])
+    def test_no_file_that_is_read(self, folders, tmp_path, kind):
+        path = self.png(folders, 4)
+        path.unlink()
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind != "gone":
+            path.symlink_to("/dev/zero" if kind == "device" else path)
+        (fault,) = self.faults(folders, tmp_path)
+        assert "004.png" in fault
 
     def test_no_png(self, folders, tmp_path):
         self.png(folders, 1).write_bytes(b"GIF89a" + bytes(100))
