@@ -84,13 +84,32 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Det
             (f"{place(i)}: category_id {category_id[i]}" for i in np.flatnonzero(wrong & category_ids.sound).tolist()),
         )
 
+    score = np.array(column(rows, "score", NUMBER, place, faults, default=0).values, np.float64)
+    faults.warn(
+        "[detection is|detections are] written twice, the same in every field, and [counts|count] twice, as in "
+        "pycocotools: AP is lower",
+        map(place, _twice(rows, image, category, score)),
+    )
     return Detections(
         image=image,
         category=category,
-        score=np.array(column(rows, "score", NUMBER, place, faults, default=0).values, np.float64),
+        score=score,
         box=_boxes(rows, place, faults),
         rle=_masks(rows, image, gt, place, faults),
     )
+
+
+def _twice(
+    rows: list[dict[str, Any]],
+    image: Int[np.ndarray, " n"],
+    category: Int[np.ndarray, " n"],
+    score: Float[np.ndarray, " n"],
+) -> list[int]:
+    """Rows that are the same as one before them; few have the image, category and score of another."""
+    order = np.lexsort((score, category, image))
+    near = [values[order[1:]] == values[order[:-1]] for values in (image, category, score)]
+    candidates = np.flatnonzero(np.logical_and.reduce(near)).tolist()
+    return sorted(int(order[k + 1]) for k in candidates if json_rows.same(rows[order[k]], rows[order[k + 1]]))
 
 
 def _boxes(rows: list[dict[str, Any]], place: Callable[[int], str], faults: Faults) -> Float[np.ndarray, "n 4"]:
@@ -135,7 +154,11 @@ def _masks(
     at: list[int] = []  # row of each mask
     for i, (value, k) in enumerate(zip(values, image.tolist(), strict=True)):
         size = sizes.get(k)
-        if not value:
+        if value == [] and size is not None:
+            faults.warn('"segmentation" of [a detection|detections] is empty; a mask without pixels', place(i))
+            masks.append(compressed({"size": size, "counts": [size[0] * size[1]]}, size))
+            at.append(i)
+        elif not value:
             if not rows[i].get("segmentation"):
                 faults.add(
                     '[detection has|detections have] no "segmentation" while others have; expected one in all or none',

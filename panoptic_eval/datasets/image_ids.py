@@ -30,20 +30,24 @@ def match(
         place: where id i stands, for messages.
         faults: gets a warning if ids were meant in another form, and one or a fault if some or all are of no image.
     """
+    ids = list(dict.fromkeys(given))
+    position = {id_: i for i, id_ in enumerate(ids)}
+    first = {id_: i for i, id_ in reversed(list(enumerate(given)))}
     exact = {m.image_id: k for k, m in enumerate(maps)}
-    index = np.array([exact.get(id_, -1) for id_ in given], np.int64)
+    index = np.array([exact.get(id_, -1) for id_ in ids], np.int64)
     if (index < 0).any():
-        index = np.where(index >= 0, index, _match(given, maps, _without_kind, _own))
+        index = np.where(index >= 0, index, _match(ids, maps, _without_kind, _own))
     if (index < 0).any():
         plain = index >= 0
-        index = _fill(index, given, _match(given, maps, _numbers, _own))
+        index = _fill(index, ids, _match(ids, maps, _numbers, _own))
         if (index < 0).all():
-            index = _fill(index, given, _match(given, maps, _numbers, _names))
+            index = _fill(index, ids, _match(ids, maps, _numbers, _names))
         other = np.flatnonzero((index >= 0) & ~plain).tolist()
         faults.warn(
             "image [id is|ids are] in another form than in the ground truth, and taken for the same",
-            (f"{place(i)}: {short(maps[index[i]].image_id)} there" for i in other),
+            (f"{place(first[ids[i]])}: {short(maps[index[i]].image_id)} there" for i in other),
         )
+    index = index[[position[id_] for id_ in given]] if given else index
     _report(index, given, maps, place, faults)
     return index
 

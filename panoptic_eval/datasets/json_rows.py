@@ -201,6 +201,14 @@ def repeated(values: Iterable[Hashable]) -> dict[int, int]:
     return {i: at for i, value in enumerate(values) if (at := first.setdefault(value, i)) != i}
 
 
+def same(a: Any, b: Any) -> bool:
+    """Whether two JSON values are equal; not if they are nested so deep that Python cannot tell."""
+    try:
+        return bool(a == b)
+    except RecursionError:
+        return False
+
+
 def short(value: Any) -> str:
     """A JSON value in a message: as JSON writes it, large ones only by their kind."""
     if isinstance(value, dict):

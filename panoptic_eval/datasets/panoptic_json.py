@@ -186,20 +186,13 @@ def _once(
 ) -> list[int]:
     """Rows to read: those with a sound id, each id once. The same row again is a warning, another one a fault."""
     again = {i: first for i, first in json_rows.repeated(ids.values).items() if ids.sound[i] and ids.sound[first]}
-    same = {i for i, first in again.items() if _same(rows[i], rows[first])}
+    same = {i for i, first in again.items() if json_rows.same(rows[i], rows[first])}
     faults.warn(f"[{what}] [is|are] written twice, the same in every field; taken once", map(place, sorted(same)))
     faults.add(
         f"[{what}] [differs|differ] from one that the file has already; expected one",
         (f"{place(i)}: there is another already" for i in again if i not in same),
     )
     return [i for i in range(len(rows)) if ids.sound[i] and i not in again]
-
-
-def _same(a: Any, b: Any) -> bool:
-    try:
-        return bool(a == b)
-    except RecursionError:  # nested a thousand deep
-        return False
 
 
 def _flatten(

@@ -143,6 +143,22 @@ def test_image_ids_may_be_of_the_other_type(tmp_path, gt):
     assert found.image.tolist() == [1, 0, 0]
 
 
+def test_detections_written_twice_are_told(tmp_path, gt):
+    faults = Faults()
+    rows = [result(), result(score=0.25), result(image_id=12), result(), result(bbox=[0, 0, 1, 1])]
+    path = folders.write_json(tmp_path / "instances.json", rows)
+    assert len(detections.read(path, gt, gt.catalogue, faults).image) == 5
+    (warning,) = faults.warnings
+    assert warning.startswith("1 detection is written twice")
+    assert "detection 3" in warning
+
+
+def test_an_empty_mask_among_others_has_no_pixel(tmp_path, gt):
+    found, faults = read(tmp_path, gt, result(), result(segmentation=[]))
+    assert faults == []
+    assert mask.decode(found.rle[1]).sum() == 0
+
+
 def test_an_annotation_file_is_not_results(tmp_path, gt):
     path = folders.write_json(tmp_path / "instances.json", {"annotations": []})
     with pytest.raises(InputError, match="list of detections"):

@@ -24,7 +24,8 @@ from scene import CAR, Scene, scene
 from panoptic_eval import InputError, evaluate
 
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, 2, -1, 9.0, 9.5, -0.0, 1e300, float("nan"), float("inf"), 2**31, 2**53, 2**63, 2**64, 10**400,
+    None, True, False, 0, 1, 2, -1, 9.0, 9.5, -0.0, 1e300, float("nan"), float("inf"),
+    2**31, 2**53, 2**63, 2**64, 10**400,
     "", "1", "000001", "..", "../x", "a\\b", "x" * 3000, "\ud800", "\0", "é",
     [], {}, [[]], [0, 0, 1], {"id": 1}, [None], json.loads("[" * 300 + "]" * 300),
 )  # fmt: skip
