@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from folders import segments, write_coco, write_mapillary
 
-from panoptic_eval import evaluate
+from panoptic_eval import evaluate, ground_truth
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -19,6 +19,7 @@ ELSEWHERE = {
     "bash reproduce/": "minutes to hours; their modules are tested in tests/reproduce",
     "bash tests/run.sh": "runs this",
     "pip install": "downloads; tests/test_package.py builds what is installed",
+    "source .venv/bin/activate": "the tests run in an environment like it",
     "torchrun": "needs eight GPUs",
 }
 """How lines of shell start that are not run here, and why."""
@@ -49,7 +50,7 @@ def is_elsewhere(command):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with the data that documents name: /data (data here), predictions/, and runs/mine, their scores."""
+    """A folder with the data that documents name: /data (data here), predictions/, and two runs that scored them."""
     labels = np.random.default_rng(0).choice([BIRD, SKY, CAR], (4, 6, 9)).repeat(8, 1).repeat(8, 2)
     write_mapillary(tmp_path / "data" / "mvd", {f"image{k}": 256 * ids for k, ids in enumerate(labels)})
     names = ((BIRD, "Bird", 1), (SKY, "Sky", 0), (CAR, "Car", 1))
@@ -58,7 +59,8 @@ def place(tmp_path):
     shifted = {f"image{k}": (np.roll(ids + 1, 3, axis=1), info) for k, ids in enumerate(labels)}
     predictions = tmp_path / "predictions"
     write_coco(predictions / "panoptic.json", shifted, categories=categories, folder=predictions / "panoptic")
-    evaluate(predictions, "mvd", root=tmp_path / "data", out=tmp_path / "runs" / "mine")
+    for run in ("mine", "other"):
+        evaluate(predictions, ground_truth("mvd", root=tmp_path / "data"), out=tmp_path / "runs" / run)
     return tmp_path
 
 
