@@ -25,10 +25,12 @@ from panoptic_eval.pairs import palette
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
 from panoptic_eval.pairs.journal import Journal
+from panoptic_eval.pairs.ranking import best_detections
 from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable
 from panoptic_eval.predictions import Detections, Predictions, read_predictions
 from panoptic_eval.run_folder import JOURNAL, RunFolder, opened
 from panoptic_eval.score import Tables
+from panoptic_eval.shapes import Int
 from panoptic_eval.suspicions import suspicions
 
 Shard = tuple[int, int]
@@ -221,7 +223,7 @@ def _count_side(
     if missing == "skip":
         gt_at, pred_at = gt_at[pred_at >= 0], pred_at[pred_at >= 0]
     jobs = []
-    masks = _masks_of(detections, len(gt.maps))
+    masks, place = _masks_of(detections, len(gt.maps))
     for g, p in zip(gt_at.tolist(), pred_at.tolist(), strict=True):
         key = f"{what} {gt.maps[g].image_id!r}"
         known = None if journal is None else journal.digest(key)
@@ -241,19 +243,26 @@ def _count_side(
     found.check(strict=strict)
     files = tuple(Files(j.gt.png, j.pred.png if j.pred else None, j.gt.photograph) for j in jobs)
     table = replace(table, origin=replace(origin, warnings=found.warnings), files=files)
-    return table, [
-        palette.renamed_overlaps(gt, g, c.counts, c.overlaps) for g, c in zip(gt_at.tolist(), done, strict=True)
-    ]
+    overlaps: list[Overlaps | None] = []
+    for g, c in zip(gt_at.tolist(), done, strict=True):
+        named = palette.renamed_overlaps(gt, g, c.counts, c.overlaps)
+        overlaps.append(named and replace(named, mask=place[g][named.mask]))
+    return table, overlaps
 
 
-def _masks_of(detections: Detections | None, images: int) -> list[tuple[dict[str, Any], ...]]:
-    """The masks of each image's detections, in the order of their file."""
+def _masks_of(
+    detections: Detections | None, images: int
+) -> tuple[list[tuple[dict[str, Any], ...]], list[Int[np.ndarray, " m"]]]:
+    """The masks of each image's detections that count, and the place of each among all detections of the image."""
     if detections is None or detections.rle is None:
-        return [()] * images
+        return [()] * images, [np.empty(0, np.int64)] * images
+    best = np.zeros(len(detections.image), bool)
+    best[best_detections(detections.image, detections.category, detections.score)] = True
     order = np.argsort(detections.image, kind="stable")
     first = np.searchsorted(detections.image[order], np.arange(images + 1)).tolist()
-    rows = order.tolist()
-    return [tuple(detections.rle[k] for k in rows[a:b]) for a, b in pairwise(first)]
+    rows = [order[a:b] for a, b in pairwise(first)]
+    masks = [tuple(detections.rle[k] for k in image[best[image]].tolist()) for image in rows]
+    return masks, [np.flatnonzero(best[image]) for image in rows]
 
 
 def _run(executor: Executor, jobs: Sequence[Job], journal: Journal | None) -> Iterator[tuple[int, Counted]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -88,7 +89,7 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Det
     faults.warn(
         "[detection is|detections are] written twice, the same in every field, and [counts|count] twice, as in "
         "pycocotools: AP is lower",
-        map(place, _twice(rows, image, category, score)),
+        map(place, _repeated(rows, image, category, score)),
     )
     return Detections(
         image=image,
@@ -99,17 +100,19 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Det
     )
 
 
-def _twice(
+def _repeated(
     rows: list[dict[str, Any]],
     image: Int[np.ndarray, " n"],
     category: Int[np.ndarray, " n"],
     score: Float[np.ndarray, " n"],
 ) -> list[int]:
-    """Rows that are the same as one before them; few have the image, category and score of another."""
+    """Rows that stood earlier in the file, the same in every field but `id`."""
     order = np.lexsort((score, category, image))
-    near = [values[order[1:]] == values[order[:-1]] for values in (image, category, score)]
-    candidates = np.flatnonzero(np.logical_and.reduce(near)).tolist()
-    return sorted(int(order[k + 1]) for k in candidates if json_rows.same(rows[order[k]], rows[order[k + 1]]))
+    as_before = np.zeros(len(rows) + 1, bool)
+    as_before[1:-1] = np.all([values[order][1:] == values[order][:-1] for values in (image, category, score)], axis=0)
+    alike = np.sort(order[as_before[:-1] | as_before[1:]]).tolist()
+    texts = [json.dumps({k: v for k, v in rows[i].items() if k != "id"}, sort_keys=True) for i in alike]
+    return [alike[i] for i in json_rows.repeated(texts)]
 
 
 def _boxes(rows: list[dict[str, Any]], place: Callable[[int], str], faults: Faults) -> Float[np.ndarray, "n 4"]:
@@ -154,17 +157,19 @@ def _masks(
     at: list[int] = []  # row of each mask
     for i, (value, k) in enumerate(zip(values, image.tolist(), strict=True)):
         size = sizes.get(k)
-        if value == [] and size is not None:
-            faults.warn('"segmentation" of [a detection|detections] is empty; a mask without pixels', place(i))
-            masks.append(compressed({"size": size, "counts": [size[0] * size[1]]}, size))
-            at.append(i)
-        elif not value:
-            if not rows[i].get("segmentation"):
+        if value is None:
+            if rows[i].get("segmentation") is None:
                 faults.add(
                     '[detection has|detections have] no "segmentation" while others have; expected one in all or none',
                     place(i),
                 )
         elif size is not None:
+            if _nowhere(value):
+                faults.warn(
+                    "[detection has|detections have] a mask of no runs or polygons; taken as empty, as by pycocotools",
+                    place(i),
+                )
+                value = {"size": [*size], "counts": [size[0] * size[1]]}
             try:
                 masks.append(compressed(value, size))
                 at.append(i)
@@ -185,6 +190,10 @@ def _masks(
                 f"{place(i)}: run lengths {what}; expected {height} * {width} = {height * width}",
             )
     return tuple(masks)
+
+
+def _nowhere(value: dict[str, Any] | list[Any]) -> bool:
+    return not value if isinstance(value, list) else value.get("counts") in ("", [])
 
 
 def _size(label_map: LabelMap, faults: Faults) -> Size | None:
@@ -212,8 +221,9 @@ def compressed(value: Mapping[str, Any] | list[Any], size: Size) -> dict[str, An
         ValueError: it is malformed, or of another size.
     """
     if isinstance(value, Mapping):
-        if list(value.get("size") or ()) != [*size]:
-            raise ValueError(f"has size {short(value.get('size'))}; expected {[*size]}, the image's height and width")
+        given = value.get("size")
+        if not isinstance(given, (list, tuple)) or list(given) != [*size]:
+            raise ValueError(f"has size {short(given)}; expected {[*size]}, the image's height and width")
         counts = value.get("counts")
         if isinstance(counts, (str, bytes)):
             return {"size": [*size], "counts": counts.encode() if isinstance(counts, str) else counts}

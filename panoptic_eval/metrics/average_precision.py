@@ -17,13 +17,14 @@ import numpy as np
 
 from panoptic_eval.metrics import coco_matching
 from panoptic_eval.metrics.sums import overlaps as _overlaps
+from panoptic_eval.pairs.ranking import best_detections
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.shapes import Bool, Float, Int
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
-MAX_DETECTIONS = 100
-"""Detections that count, the best of each image and category."""
+MAX_PAIRS = 2**18
+"""Pairs of boxes that are compared at a time."""
 COCO_RANGES = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 """Areas in pixels, both ends included: an object of exactly 1024 pixels is small and medium."""
 PARTS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
@@ -48,6 +49,9 @@ class Overlaps:
     """Index into the table's gt."""
     iou: Float[np.ndarray, " k"]
     """With a crowd: intersection over the detection's area."""
+
+
+EMPTY = Overlaps(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -82,13 +86,37 @@ def mask_overlaps(table: PairTable) -> Overlaps:
 
 
 def box_overlaps(table: PairTable) -> Overlaps:
-    """Overlaps by the boxes of all detections and instances of one image and category; their masks need not touch."""
-    gt, pred = table.gt, table.pred
-    key_gt, key_pred = (s.image * np.int64(len(table.catalogue)) + s.category for s in (gt, pred))
+    """Overlaps by the boxes of detections and instances of one image and category; their masks need not touch.
+
+    Only the best detections of each image and category are looked at, and few pairs at a time: memory goes with the
+    number of segments, not with its square.
+    """
+    key_gt, key_pred = (s.image * np.int64(len(table.catalogue)) + s.category for s in (table.gt, table.pred))
     order = np.argsort(key_gt, kind="stable")
-    first, last = (np.searchsorted(key_gt[order], key_pred, side=side) for side in ("left", "right"))
+    order = order[table.catalogue.isthing[table.gt.category[order]]]
+    p = np.sort(_counted(table))
+    first, last = (np.searchsorted(key_gt[order], key_pred[p], side=side) for side in ("left", "right"))
+    parts = []
+    start = 0
+    while start < len(p):  # at least one detection at a time
+        ends = np.cumsum(last[start:] - first[start:])
+        stop = start + max(1, int(np.searchsorted(ends, MAX_PAIRS, side="right")))
+        parts.append(_box_overlaps(table, p[start:stop], order, first[start:stop], last[start:stop]))
+        start = stop
+    return Overlaps(*(np.concatenate([getattr(EMPTY, f), *(getattr(o, f) for o in parts)]) for f in vars(EMPTY)))
+
+
+def _box_overlaps(
+    table: PairTable,
+    detection: Int[np.ndarray, " d"],
+    order: Int[np.ndarray, " g"],
+    first: Int[np.ndarray, " d"],
+    last: Int[np.ndarray, " d"],
+) -> Overlaps:
+    """Overlaps of detections with the instances order[first] to order[last] of each."""
+    gt, pred = table.gt, table.pred
     count = last - first
-    p = np.repeat(np.arange(len(pred)), count)
+    p = np.repeat(detection, count)
     g = order[np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)]
     (ax, ay, aw, ah), (bx, by, bw, bh) = pred.box[p].T, gt.box[g].T
     w = np.minimum(ax + aw, bx + bw) - np.maximum(ax, bx)
@@ -211,7 +239,6 @@ def match(
     *,
     gt_outside: Bool[np.ndarray, "a g"],
     pred_outside: Bool[np.ndarray, "a p"],
-    max_detections: int = MAX_DETECTIONS,
 ) -> Matches:
     """Match detections to instances, best score first.
 
@@ -222,16 +249,10 @@ def match(
         overlaps: of that table, by mask or by box.
         gt_outside: instances that each of `a` ranges leaves out: what matches them does not count.
         pred_outside: detections that do not count in a range unless they match an instance inside.
-        max_detections: of each image and category.
     """
     gt, pred, c = table.gt, table.pred, len(table.catalogue)
     score = np.where(np.isnan(pred.score), 1.0, pred.score)
-    detection = np.flatnonzero(table.catalogue.isthing[pred.category])
-    detection = detection[np.lexsort((-score[detection], pred.image[detection], pred.category[detection]))]
-    group = pred.category[detection] * np.int64(len(table)) + pred.image[detection]
-    rank = np.arange(len(group)) - np.searchsorted(group, group)
-    detection = detection[rank < max_detections]
-
+    detection = _counted(table)
     position = np.full(len(pred), -1)
     position[detection] = np.arange(len(detection))
     at = position[overlaps.pred]
@@ -255,6 +276,13 @@ def match(
         skipped=skipped[:, :, by_score],
         instances=np.stack(counted),
     )
+
+
+def _counted(table: PairTable) -> Int[np.ndarray, " d"]:
+    """Rows of the detections that count, by category, image and falling score."""
+    pred = table.pred
+    thing = np.flatnonzero(table.catalogue.isthing[pred.category])
+    return thing[best_detections(pred.image[thing], pred.category[thing], pred.score[thing])]
 
 
 def _enough(

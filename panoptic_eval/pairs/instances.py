@@ -21,6 +21,8 @@ from panoptic_eval.shapes import Float, Int, UInt32
 
 Rle = Mapping[str, Any]
 """COCO's: size (height, width) and counts."""
+MAX_PAIRS = 2**20
+"""Masks of gt times masks of predictions that are compared at a time."""
 
 
 def detections_table(
@@ -216,8 +218,13 @@ def _shared(
 
     if not gts or not preds:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
-    # As if all gt were crowds, the IoU is the intersection over the detection's area: an exact way to get it.
-    share = np.asarray(mask.iou(list(preds), list(gts), [1] * len(gts)))
-    p, g = np.nonzero(share)
     area = np.array([mask.area(rle) for rle in preds], np.int64)
-    return g, p, np.rint(share[p, g] * area[p]).astype(np.int64)
+    few = max(1, MAX_PAIRS // len(gts))
+    parts = []
+    for start in range(0, len(preds), few):
+        # As if all gt were crowds, the IoU is the intersection over the detection's area: an exact way to get it.
+        share = np.asarray(mask.iou(list(preds[start : start + few]), list(gts), [1] * len(gts)))
+        p, g = np.nonzero(share)
+        parts.append((g, start + p, np.rint(share[p, g] * area[start + p]).astype(np.int64)))
+    gt, pred, pixels = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return gt, pred, pixels

@@ -159,6 +159,85 @@ def test_an_empty_mask_among_others_has_no_pixel(tmp_path, gt):
     assert mask.decode(found.rle[1]).sum() == 0
 
 
+def warned(tmp_path, gt, *results):
+    faults = Faults()
+    found = detections.read(folders.write_json(tmp_path / "instances.json", list(results)), gt, gt.catalogue, faults)
+    assert not faults
+    return found, faults.warnings
+
+
+def test_rows_written_twice_are_counted_in_one_warning(tmp_path, gt):
+    again = dict(reversed(result(image_id=12, id=5).items()))
+    found, (warning,) = warned(
+        tmp_path,
+        gt,
+        result(),
+        result(image_id=12, id=1),
+        result(score=0.25),
+        result(),
+        again,
+        result(bbox=[0, 0, 1, 1]),
+    )
+    assert len(found.image) == 6
+    assert warning.startswith("2 detections are written twice, the same in every field")
+    assert "detection 3 (image 7)" in warning
+    assert warned(tmp_path, gt, result(), result(score=0.25), result(category_id=PERSON))[1] == ()
+
+
+@pytest.mark.parametrize("empty", [[], {"size": [2, 3], "counts": ""}, {"size": [2, 3], "counts": []}])
+def test_an_empty_mask_among_others_is_one_without_a_pixel(tmp_path, gt, empty):
+    found, (warning,) = warned(tmp_path, gt, result(), result(segmentation=empty, score=0.9))
+    assert mask.area(list(found.rle)).tolist() == [3, 0]
+    assert "1 detection has a mask of no runs or polygons; taken as empty" in warning
+
+
+def test_floats_and_nulls_that_change_nothing(tmp_path, gt):
+    runs = {"size": [2.0, 3.0], "counts": [2.0, 1, 1, 2.0]}
+    found, warnings = warned(tmp_path, gt, result(image_id=7.0, category_id=float(CAR), bbox=None, segmentation=runs))
+    assert (found.image.tolist(), mask.area(list(found.rle)).tolist()) == ([0], [3])
+    assert all("taken for the integer" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        {"size": [2**31, 2**31], "counts": "13"},
+        {"size": [2**20, 2**20], "counts": [2**40]},
+        {"size": [2, 3], "counts": [2**40]},
+        {"size": [2, 3], "counts": [1.5, 4.5]},
+        {"size": [2, 3], "counts": [True] * 6},
+        {"size": [2, 3], "counts": [float("nan")]},
+        {"size": "2x3", "counts": "13"},
+        {"size": 6, "counts": "13"},
+        {"size": None, "counts": "13"},
+        {"size": [2, 3], "counts": None},
+        {"size": [2, 3], "counts": "\x7f" * 99},
+        {"size": [2, 3], "counts": "o" * 99},
+        {"size": [2, 3], "counts": "P" * 99},
+        {"size": [2, 3], "counts": "é"},
+        [[0, 0, 0, 1e300, 1, 1]],
+        [[0, 0, 0, float("nan"), 1, 1]],
+        [[0, 0, 0, float("inf"), 1, 1]],
+        [[0, 0] * 2, []],
+        [[[0, 0], [1, 1], [2, 2]]],
+        [0, 0, 1, 1, 2, 2],
+        [{"size": [2, 3], "counts": "13"}],
+    ],
+)
+def test_malformed_masks_never_reach_pycocotools(tmp_path, gt, segmentation):
+    _, faults = read(tmp_path, gt, result(), result(segmentation=segmentation))
+    assert len(faults) == 1
+    assert "detection 1" in faults[0]
+
+
+def test_polygons_that_would_fill_the_memory_are_refused():
+    zigzag = [v for i in range(400) for v in (0 if i % 2 else 2**14, i)]
+    with pytest.raises(ValueError, match="pixels around; expected at most"):
+        detections.compressed([zigzag], (2**14, 2**14))
+    with pytest.raises(ValueError, match="leaves the image by far"):
+        detections.compressed([[2**28, 0, 2**28, 1, 2**28 - 1, 0]], (1, 2**28))
+
+
 def test_an_annotation_file_is_not_results(tmp_path, gt):
     path = folders.write_json(tmp_path / "instances.json", {"annotations": []})
     with pytest.raises(InputError, match="list of detections"):

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,8 @@ from coco_reference import pycocotools
 from drawings import BUS, CAR, SKY, table
 
 from panoptic_eval.metrics import average_precision as ap
-from panoptic_eval.pairs.table import concatenate
+from panoptic_eval.pairs.counts import Pairs
+from panoptic_eval.pairs.table import PairTable, Segments, concatenate
 
 
 def evaluate(drawing, kind="mask", ranges=((0, 1e10),)):
@@ -116,3 +118,64 @@ def test_images_in_another_order_change_nothing_where_scores_differ():
     ]
     a, b = (evaluate(concatenate(d)).precision for d in (drawings, drawings[::-1]))
     np.testing.assert_array_equal(a, b)
+
+
+def crowded(rng, count, detections):
+    """One image of two thing categories with many instances, and more detections than count, some of equal scores."""
+    catalogue = table("c", "c", c=CAR).catalogue
+
+    def segments(n, scores):
+        box = np.concatenate([rng.integers(0, 60, (n, 2)), rng.integers(1, 40, (n, 2))], 1).astype(float)
+        return Segments(
+            image=np.zeros(n, np.int64),
+            id=np.arange(n),
+            category=rng.integers(0, 2, n),
+            area=box[:, 2:].prod(1).astype(np.int64),
+            stated_area=np.full(n, np.nan),
+            box=box,
+            crowd=rng.random(n) < (0.1 if scores is None else 0),
+            score=np.full(n, np.nan) if scores is None else scores,
+        )
+
+    gt, pred = segments(count, None), segments(detections, rng.integers(0, 40, detections) / 40)
+    none = np.empty(0, np.int64)
+    size = np.array([[100, 100]])
+    return PairTable(catalogue, (1,), size, ("",), gt, pred, Pairs(none, none, none))
+
+
+def coco_of(crowd):
+    """The same as COCO's boxes."""
+    ids = crowd.catalogue.ids
+    gt, pred = crowd.gt, crowd.pred
+    image = {"id": 1, "height": 100, "width": 100}
+    annotations = [
+        {"id": i + 1, "image_id": 1, "category_id": int(ids[c]), "bbox": b.tolist(), "area": int(a), "iscrowd": int(k)}
+        for i, (c, b, a, k) in enumerate(zip(gt.category, gt.box, gt.area, gt.crowd, strict=True))
+    ]
+    results = [
+        {"image_id": 1, "category_id": int(ids[c]), "bbox": b.tolist(), "score": float(s)}
+        for c, b, s in zip(pred.category, pred.box, pred.score, strict=True)
+    ]
+    return {"images": [image], "annotations": annotations, "categories": [{"id": int(i)} for i in ids]}, results
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("most", [1, 1000, 2**18])
+def test_boxes_of_more_detections_than_count_are_bit_equal_to_pycocotools(seed, most, monkeypatch):
+    monkeypatch.setattr(ap, "MAX_PAIRS", most)
+    drawing = crowded(np.random.default_rng(seed), 60, 500)
+    ranges = list(ap.COCO_RANGES.values())
+    expected = pycocotools(*coco_of(drawing), "bbox", ranges)
+    order = np.argsort(drawing.catalogue.ids)
+    np.testing.assert_array_equal(evaluate(drawing, "box", ranges).precision[:, order], expected)
+
+
+def test_memory_goes_with_the_number_of_segments():
+    """Twenty times as many segments: pairs of all with all would take 100 MB, then 40 GB."""
+    drawing = crowded(np.random.default_rng(0), 30_000, 30_000)
+    tracemalloc.start()
+    try:
+        ap.box_overlaps(drawing)
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+    finally:
+        tracemalloc.stop()
