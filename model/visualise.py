@@ -57,10 +57,7 @@ def predicted_regions(prediction: Path) -> dict[ImageId, tuple[Path, list[Region
     path = prediction / "panoptic.json"
     try:
         content = json.loads(path.read_text())
-        categories = {
-            c["id"]: Category(c["id"], c["name"], bool(c["isthing"]), c.get("color") and tuple(c["color"]))
-            for c in content["categories"]
-        }
+        categories = {c["id"]: Category.from_coco(c) for c in content["categories"]}
         return {
             a["image_id"]: (
                 prediction / "panoptic" / a["file_name"],

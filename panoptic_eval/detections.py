@@ -25,6 +25,8 @@ SEGMENTATION = Kind((dict, list), "run lengths (size and counts) or a list of po
 Size = tuple[int, int]
 MAX_COORDINATE = 2**27
 """Largest coordinate of a polygon, pixels: pycocotools multiplies it by five and keeps it in 32 bits."""
+MAX_BOX = 2.0**53
+"""Largest number in a box, pixels: the area of such a box is finite."""
 MAX_OUTLINE = 2**21
 """Longest outline of all polygons of a mask, pixels: pycocotools takes about 100 bytes for each."""
 
@@ -120,7 +122,7 @@ def _boxes(rows: list[dict[str, Any]], place: Callable[[int], str], faults: Faul
     given = [value for value in values if value is not None]
     if set(map(len, given)) <= {4} and set(map(type, chain.from_iterable(given))) <= {int, float}:
         box = np.array([[np.nan] * 4 if value is None else value for value in values], np.float64).reshape(-1, 4)
-        right = np.isfinite(box).all(axis=1) & (box[:, 2:] >= 0).all(axis=1)
+        right = (np.abs(box) <= MAX_BOX).all(axis=1) & (box[:, 2:] >= 0).all(axis=1)
     else:
         box, right = np.empty((len(rows), 4)), np.array([_is_box(value) for value in values])
     faults.add(
@@ -134,7 +136,7 @@ def _is_box(value: list[Any] | None) -> bool:
     return (
         value is not None
         and len(value) == 4
-        and all(type(v) in (int, float) and abs(v) < np.inf for v in value)
+        and all(type(v) in (int, float) and abs(v) <= MAX_BOX for v in value)
         and min(value[2:]) >= 0
     )
 

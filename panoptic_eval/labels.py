@@ -209,6 +209,12 @@ def _resolve_encoded(
     )
     if unknown.any() and predicted and encoded.layout == "divided" and (fits := _other_layout(maps.catalogue, ids)):
         faults.add(f"most ids of the pixels would be categories with {fits}", likely_cause=True)
+    if unknown.any() and predicted and encoded.layout == "channels":
+        faults.add(
+            "colored PNGs without JSON are read as category in red, instance in green and blue; if colors are ids "
+            "(R + 256 G + 65536 B), a panoptic JSON is missing that says what they mean",
+            likely_cause=True,
+        )
     solid = np.flatnonzero(category >= 0)
     solid = solid[np.lexsort((ids[solid], image[solid]))]
     row = np.full(len(ids), VOID)

@@ -95,6 +95,7 @@ FAULTS = {
     "box of text": ({"bbox": [0, 0, 1, "1"]}, ("bbox",)),
     "box of nothing": ({"bbox": [0, 0, None, 1]}, ("bbox",)),
     "box without end": ({"bbox": [0, 0, float("inf"), 1]}, ("bbox", "finite")),
+    "box without an area": ({"bbox": [0, 0, 1e300, 1e300]}, ("bbox", "finite")),
     "box inside out": ({"bbox": [0, 0, -1, 1]}, ("bbox", "below 0")),
     "box of a kind": ({"bbox": 3}, ("bbox",)),
     "mask of another size": ({"segmentation": {**TEXT, "size": [3, 2]}}, ("size [3, 2]", "[2, 3]")),
