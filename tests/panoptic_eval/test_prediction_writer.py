@@ -46,9 +46,10 @@ def write_all(folder, image_ids, stop_after=None):
     with PredictionWriter(folder, CATALOGUE) as writer:
         for k, image_id in enumerate(image_ids):
             if not writer.done(image_id):
-                instance = {"category_id": CAR, "score": 1 / (k + 3), "segmentation": MAP == 3, "bbox": [k, 1, 2, 0.5]}
+                instance = {"category_id": CAR, "score": 1 / (k + 3), "segmentation": MAP == 3}
+                instances = [{**instance, "bbox": [k, 1, 2, 0.5 + n]} for n in range(k)]
                 semantic = np.full((2, 3), SKY if k % 2 else 255)
-                writer.write(image_id, MAP, SEGMENTS, instances=[instance] * k, semantic=semantic)
+                writer.write(image_id, MAP, SEGMENTS, instances=instances, semantic=semantic)
 
 
 def content(folder):
@@ -75,7 +76,7 @@ def test_what_is_written_reads_back(tmp_path):
     instances = found.instances
     assert instances.image.tolist() == [2, 1, 1]  # of gt's order: "a" has none, "-b/../c" one, "d" two
     assert instances.score.tolist() == [1 / 4, 1 / 5, 1 / 5]
-    assert instances.box.tolist() == [[1, 1, 2, 0.5]] + [[2, 1, 2, 0.5]] * 2
+    assert instances.box.tolist() == [[1, 1, 2, 0.5], [2, 1, 2, 0.5], [2, 1, 2, 1.5]]
     np.testing.assert_array_equal(mask.decode(instances.rle[0]), MAP == 3)
 
     semantic = {m.image_id: decode(m.png.read_bytes()) for m in found.semantic.maps}
