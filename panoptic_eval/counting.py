@@ -153,7 +153,7 @@ def _read(job: Job) -> tuple[Counted, list[bytes]]:
         if label_map is None:
             continue
         try:
-            contents.append(read_regular(label_map.png, PNG_LIMIT))
+            contents.append(label_map.content() if label_map.content else read_regular(label_map.png, PNG_LIMIT))
         except OSError as error:
             kind = f"a PNG cannot be read: {error.strerror or error}"
             return Counted(None, "", fault=Fault(kind, (_place(side, label_map),))), []

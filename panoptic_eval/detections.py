@@ -98,7 +98,7 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Det
         category=category,
         score=score,
         box=_boxes(rows, place, faults),
-        rle=_masks(rows, image, gt, place, faults),
+        rle=masks(rows, image, gt, place, faults),
     )
 
 
@@ -141,7 +141,7 @@ def _is_box(value: list[Any] | None) -> bool:
     )
 
 
-def _masks(
+def masks(
     rows: list[dict[str, Any]],
     image: Int[np.ndarray, " n"],
     gt: LabelMaps,
@@ -155,7 +155,7 @@ def _masks(
         faults.add('[detection has|detections have] neither "segmentation" nor "bbox"; expected one', map(place, bare))
         return None
     sizes = {k: _size(gt.maps[k], faults) for k in set(image.tolist()) if k >= 0}
-    masks: list[dict[str, Any]] = []
+    rles: list[dict[str, Any]] = []
     at: list[int] = []  # row of each mask
     for i, (value, k) in enumerate(zip(values, image.tolist(), strict=True)):
         size = sizes.get(k)
@@ -173,7 +173,7 @@ def _masks(
                 )
                 value = {"size": [*size], "counts": [size[0] * size[1]]}
             try:
-                masks.append(compressed(value, size))
+                rles.append(compressed(value, size))
                 at.append(i)
             except ValueError as error:
                 faults.add(
@@ -183,7 +183,7 @@ def _masks(
 
     from panoptic_eval.rle import pixels  # here, as a kernel's module
 
-    for i, mask, sum_ in zip(at, masks, pixels([mask["counts"] for mask in masks]).tolist(), strict=True):
+    for i, mask, sum_ in zip(at, rles, pixels([mask["counts"] for mask in rles]).tolist(), strict=True):
         height, width = mask["size"]
         if sum_ != height * width:
             what = "are malformed" if sum_ < 0 else f"add up to {sum_} pixels"
@@ -191,7 +191,7 @@ def _masks(
                 "run lengths of [a mask|masks] do not fit its image; expected height * width in all",
                 f"{place(i)}: run lengths {what}; expected {height} * {width} = {height * width}",
             )
-    return tuple(masks)
+    return tuple(rles)
 
 
 def _nowhere(value: dict[str, Any] | list[Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,8 @@ class LabelMap:
     """Height, width as declared beside the PNG (JSON); None where nothing declares it."""
     photograph: Path | None = None
     """The image itself, for training and pictures; None where it is not known. Not checked to exist."""
+    content: Callable[[], bytes] | None = None
+    """Makes the PNG where no file holds it; `png` is then the file that it is made from."""
 
 
 @dataclass(frozen=True)

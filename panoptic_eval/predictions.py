@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from panoptic_eval import detections
+from panoptic_eval import detections, semantic_results
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import FORMATS, image_ids, panoptic_json
 from panoptic_eval.datasets.folders import JSON, files, json_stem, png_folders
@@ -41,8 +41,8 @@ JSONS = ("panoptic.json", "predictions.json")
 """Ours, and detectron2's."""
 DETECTIONS = ("instances.json", "coco_instances_results.json", "*.segm.json")
 """Ours, detectron2's and mmdetection's; the first that is there is read."""
-UNREAD = ("sem_seg_predictions.json",)
-"""Files that other tools write beside a prediction, and that are not read."""
+SEMANTIC = "sem_seg_predictions.json"
+"""What detectron2 writes; semantic/*.png goes before it."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def read_predictions(
     else:
         panoptic, numbering = _from_pngs(layout.pngs, gt, divisor, category_ids, faults)
     instances = _instances(layout.home, gt, numbering.catalogue, faults)
-    semantic = _semantic(layout.home / "semantic", gt, numbering.catalogue, faults)
+    semantic = _semantic(layout.home, gt, numbering.catalogue, faults)
     faults.check()
     return Predictions(panoptic, instances, semantic, faults.warnings)
 
@@ -150,7 +150,7 @@ def _with_json(pred: Path, folder: Path | None) -> _Layout | None:
     jsons = [json for end in JSON for json in files(pred, f"*{end}")]
     pairs = [json for json in jsons if (json.parent / json_stem(json)).is_dir()]
     if folder is not None and not pairs:
-        pairs = [json for json in jsons if not any(json.match(name) for name in (*DETECTIONS, *UNREAD))]
+        pairs = [json for json in jsons if not any(json.match(name) for name in (*DETECTIONS, SEMANTIC))]
     if len(pairs) == 1:
         return _Layout(pred, pairs[0], folder or _png_folder(pairs[0]))
     if pairs:
@@ -172,8 +172,7 @@ def _pngs(folder: Path) -> list[Path]:
 def _instances(home: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Detections | None:
     """Detections beside a prediction, if there are any."""
     paths = [path for pattern in DETECTIONS for path in files(home, pattern) if path.is_file()]
-    others = [*paths[1:], *(home / name for name in UNREAD if (home / name).is_file())]
-    faults.warn("[file|files] beside the prediction [is|are] not read", map(str, others))
+    faults.warn("[file|files] beside the prediction [is|are] not read", map(str, paths[1:]))
     if not paths:
         return None
     try:
@@ -272,9 +271,15 @@ def _from_pngs(
     return LabelMaps(source, gt.catalogue, maps, encoded(numbering.catalogue)), numbering
 
 
-def _semantic(folder: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> LabelMaps | None:
+def _semantic(home: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> LabelMaps | None:
     """Category ids of pixels; 0 and the largest values of 8 and 16 bits are void unless they are categories."""
+    folder = home / "semantic"
     pngs = _pngs(folder)
+    if not pngs and (home / SEMANTIC).is_file():
+        try:
+            return semantic_results.read(home / SEMANTIC, gt, catalogue, faults)
+        except InputError as error:
+            faults.extend(error)
     if not pngs:
         return None
     meaning = Encoded("divided", 1, bare=False, category=_code_table(catalogue, (0, 255, 65535)), crowd_groups=False)

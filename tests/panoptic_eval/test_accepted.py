@@ -349,7 +349,7 @@ def test_detections_under_the_names_of_other_tools_are_read(data, name):
 
 def test_files_that_are_not_read_are_named(data):
     data.write()
-    for name in ("sem_seg_predictions.json", "instances.json", "coco_instances_results.json"):
+    for name in ("panoptic.segm.json", "instances.json", "coco_instances_results.json"):
         folders.write_json(data.pred_json.parent / name, [])
     warnings = read_predictions(data.pred_json.parent, ground_truth(data.gt_json)).warnings
     assert any("2 files beside the prediction are not read" in w for w in warnings)

@@ -1,0 +1,73 @@
+"""Semantic predictions as masks in a JSON."""
+
+import folders
+import numpy as np
+import pytest
+from pycocotools import mask
+from scene import CAR, OF, SKY, scene
+
+from panoptic_eval import InputError, evaluate, ground_truth, read_predictions
+
+NAMES = ("{:06}.jpg", "val/{:06}.png", "C:\\set\\{:06}.jpg")
+
+
+@pytest.fixture
+def data(tmp_path):
+    return scene(tmp_path).write()
+
+
+def regions(data, name, categories=None):
+    """Rows of the file: one for each image and category."""
+    rows = []
+    for number, ids in enumerate(data.pred.ids.values(), 1):
+        for id_, category in OF.items():
+            rle = mask.encode(np.asfortranarray(ids == id_, np.uint8))
+            segmentation = {"size": rle["size"], "counts": rle["counts"].decode()}
+            number_of = (categories or {}).get(category, category)
+            rows.append({"file_name": name.format(number), "category_id": number_of, "segmentation": segmentation})
+    return rows
+
+
+def write(data, rows):
+    return folders.write_json(data.pred_json.parent / "sem_seg_predictions.json", rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_score_as_the_pngs_of_their_categories_do(data, name):
+    write(data, regions(data, name))
+    from_masks = evaluate(data.pred_json.parent, data.gt_json).scores["mIoU_semantic"]
+    for file, ids in data.pred.ids.items():
+        values = np.vectorize({**OF, 0: 0}.get)(ids)
+        folders.write_grey(data.pred_json.parent / "semantic" / file, values)
+    assert from_masks == evaluate(data.pred_json.parent, data.gt_json).scores["mIoU_semantic"]
+
+
+def test_other_categories_are_not_scored(data):
+    write(data, regions(data, NAMES[0], {CAR: 0, 1: 0}))  # all things as one, as for panoptic FPN
+    found = read_predictions(data.pred_json.parent, ground_truth(data.gt_json))
+    assert found.semantic is None
+    assert any("the file is not read" in w for w in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"file_name": None}, "file_name"),
+        ({"category_id": "sky"}, "category_id"),
+        ({"segmentation": {"size": [1, 1], "counts": "1"}}, r"size \[1, 1\]"),
+        ({"segmentation": {"size": [20, 30], "counts": "1"}}, "= 600"),
+        ({"segmentation": None}, "segmentation"),
+    ],
+)
+def test_what_is_malformed_is_named(data, change, message):
+    rows = regions(data, NAMES[0])
+    rows[3].update(change)
+    write(data, rows)
+    with pytest.raises(InputError, match=rf"(?s)(?=.*sem_seg_predictions\.json: \[3\]).*{message}"):
+        read_predictions(data.pred_json.parent, ground_truth(data.gt_json))
+
+
+def test_images_of_others_are_left_out(data):
+    write(data, [*regions(data, NAMES[0]), {"file_name": "000099.jpg", "category_id": SKY}])
+    found = read_predictions(data.pred_json.parent, ground_truth(data.gt_json))
+    assert [m.image_id for m in found.semantic.maps] == [1, 2, 3]
