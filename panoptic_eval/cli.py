@@ -268,7 +268,7 @@ class Draw:
     out: Annotated[Path, arg(metavar="PATH")]
     """Folder that receives one PNG for each image."""
     images: int = 20
-    """Largest number of images to draw: those of lowest PQ."""
+    """Largest number of images to draw: those that cost most of 1 - PQ."""
     longest: int = 1600
     """Longer side of a photograph in a picture at most, pixels."""
     quiet: Flag = False
@@ -279,16 +279,15 @@ class Draw:
         import numpy as np
         from tqdm import tqdm
 
-        from panoptic_eval.metrics.metric import mean
         from panoptic_eval.outputs import pictures
         from panoptic_eval.score import scores
 
         _at_least(1, images=self.images, longest=self.longest)
         tables = load(self.folder)
-        worst = np.argsort(mean(scores(tables).images["PQ"]), kind="stable")[: self.images]  # undefined ones come last
+        worst = np.argsort(-scores(tables).costs, kind="stable")[: self.images]
         drawn = pictures.write(tables.panoptic, worst.tolist(), self.out, longest=self.longest)
         paths = list(tqdm(drawn, total=len(worst), unit="image", disable=self.quiet, leave=False))
-        return f"{len(paths)} pictures in {self.out}: photograph, ground truth, prediction; the first has the lowest PQ"
+        return f"{len(paths)} pictures in {self.out}: photograph, ground truth, prediction; the first costs the most PQ"
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

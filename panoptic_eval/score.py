@@ -13,6 +13,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import panoptic_quality as pq
 from panoptic_eval.metrics import sizes
+from panoptic_eval.metrics.accounting import account_counts, image_costs
 from panoptic_eval.metrics.metric import mean, summed
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.report import Report
@@ -46,6 +47,8 @@ class Scores:
     """Scores of each category."""
     images: Mapping[str, Float[np.ndarray, "i c"]]
     """Scores of each image and category, of the metrics that one image has."""
+    costs: Float[np.ndarray, " i"]
+    """Share of each image in 1 - PQ; they add up to it."""
     counts: pq.PQCounts
     """Matches of each image and category."""
     instances: Int[np.ndarray, "b c"]
@@ -81,7 +84,8 @@ def scores(
         raise InputError([fault])
     if bins is None:
         bins = sizes.bins(size_edges(table, rules))
-    measured = [(metric, table) for metric in metrics.METRICS]
+    whole = [] if rules.quirks else metrics.CAUSES  # an account of areas that are stated may have negative parts
+    measured = [(metric, table) for metric in (*metrics.METRICS, *whole)]
     if tables.semantic is not None:
         measured += [(metric, tables.semantic) for metric in metrics.SEMANTIC_METRICS]
     counts = {(metric.count, id(of)): metric.count(of, rules) for metric, of in measured}
@@ -98,7 +102,10 @@ def scores(
     return Scores(
         parts,
         categories,
-        images={metric.name: metric.score(counts[metric.count, id(of)]) for metric, of in measured},
+        images={
+            metric.name: metric.score(counts[metric.count, id(of)]) for metric, of in measured if metric not in whole
+        },
+        costs=image_costs(account_counts(table, rules)),
         counts=pq.pq_counts(table, rules),
         instances=_instances(table, bins),
     )
@@ -153,7 +160,7 @@ def score(
     Args:
         tables: of the run.
         rules: every choice that changes a number.
-        resamples: sets of images drawn for the 95 % intervals of the scores; no intervals if 0.
+        resamples: sets of images drawn for the 95 % intervals of the scores; no intervals if 0, or of a single image.
         seed: of the draw.
         provenance: stored with the report.
         warnings: stored with the report, before those of the scores.
@@ -162,7 +169,7 @@ def score(
         InputError: as for `scores`.
     """
     table = tables.panoptic
-    weights = draw(np.random.default_rng(seed), len(table), resamples) if resamples else None
+    weights = draw(np.random.default_rng(seed), len(table), resamples) if resamples and len(table) > 1 else None
     found = scores(tables, rules, weights=weights)
     edges = size_edges(table, rules)
     by_name: dict[str, dict[str, float]] = {}
@@ -170,11 +177,14 @@ def score(
     for (name, part), values in found.parts.items():
         if isinstance(part, str):
             by_name.setdefault(name, {})[part] = float(values[0])
-            if resamples:
+            if weights is not None:
                 intervals.setdefault(name, {})[part] = interval(values)
+    causes = {metric.name for metric in metrics.CAUSES}
+    account = {name: by_name.pop(name) for name in causes & by_name.keys()}
     return Report(
         images=len(table),
         scores=by_name,
+        account={metric.name: account[metric.name] for metric in metrics.CAUSES if metric.name in account},
         categories=_categories(table, found),
         size_percentiles=_size_rows(found, edges, rules),
         undefined=_undefined(by_name),
@@ -208,7 +218,12 @@ def _images(table: PairTable, found: Scores) -> list[dict[str, Any]]:
     for name, values in found.images.items():
         means = _means(values, table.catalogue.isthing)
         columns |= {name if group == "all" else f"{name}_{group}": means[group] for group in GROUPS}
-    columns |= {"TP": found.counts.tp.sum(1), "FP": found.counts.fp.sum(1), "FN": found.counts.fn.sum(1)}
+    columns |= {
+        "cost": found.costs,
+        "TP": found.counts.tp.sum(1),
+        "FP": found.counts.fp.sum(1),
+        "FN": found.counts.fn.sum(1),
+    }
     rows = zip(*(v if isinstance(v, tuple) else v.tolist() for v in columns.values()), strict=True)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -235,7 +250,7 @@ def _undefined(by_name: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     """The reason why each NaN is one: all of them say that something does not occur."""
     group = {"all": "no category", "things": "no thing category", "stuff": "no stuff category"}
     sized = {"APs": "small ", "APm": "medium-sized ", "APl": "large "}
-    why = {metric.name: metric.undefined for metric in (*metrics.METRICS, *metrics.SEMANTIC_METRICS)}
+    why = {name: metric.undefined for name, metric in metrics.by_name().items()}
     return {
         f"{name}.{part}": f"{group[part]} {why[name]}"
         if name in why

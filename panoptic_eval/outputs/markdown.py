@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from panoptic_eval import metrics
 from panoptic_eval.metrics import average_precision as ap
+from panoptic_eval.metrics.accounting import TITLES
 from panoptic_eval.report import Report
 from panoptic_eval.text import printable
 
@@ -35,14 +36,13 @@ def score(name: str, value: float) -> Number:
 
 
 def _is_fraction(name: str) -> bool:
-    others = {metric.name for metric in (*metrics.METRICS, *metrics.SEMANTIC_METRICS) if not metric.fraction}
-    return name not in others
+    metric = metrics.by_name().get(name)
+    return metric is None or metric.fraction
 
 
 def title(name: str) -> str:
     """Name of a score for people: PQ† for PQ_dagger."""
-    titles = {metric.name: metric.title for metric in (*metrics.METRICS, *metrics.SEMANTIC_METRICS)}
-    return (titles | ap.TITLES)[name]
+    return ap.TITLES[name] if name in ap.TITLES else metrics.by_name()[name].title
 
 
 def report(report: Report, *, per_category: bool = False) -> str:
@@ -50,8 +50,11 @@ def report(report: Report, *, per_category: bool = False) -> str:
     names = [name for name in report.scores if name not in ap.TITLES]
     aps = [name for name in report.scores if name in ap.TITLES]
     blocks = [_scores(report, names), _scores(report, aps), _rows(report.size_percentiles)]
+    if report.account:
+        blocks.append(_account(report))
     if per_category:
-        blocks.append(_rows(report.categories))
+        lost = {metric.name for metric in metrics.CAUSES}
+        blocks.append(_rows([{k: v for k, v in row.items() if k not in lost} for row in report.categories]))
     return "\n\n".join(blocks)
 
 
@@ -66,9 +69,18 @@ def _scores(report: Report, names: Sequence[str]) -> str:
     return table([{"": title(name), **{p: cell(name, p, v) for p, v in report.scores[name].items()}} for name in names])
 
 
+def _account(report: Report) -> str:
+    """What each cause takes from PQ, in points: the row adds up to 100 - PQ."""
+    rows = []
+    for group, pq in report.scores["PQ"].items():
+        parts = {TITLES[name]: score(name, values[group]) for name, values in report.account.items()}
+        rows.append({"points of PQ lost": group, **parts, "100 - PQ": score("PQ", 1 - pq)})
+    return table(rows)
+
+
 def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of a report, whose columns are named as the scores are."""
-    named = {metric.name for metric in (*metrics.METRICS, *metrics.SEMANTIC_METRICS)} | set(ap.TITLES)
+    named = {*metrics.by_name(), *ap.TITLES}
     return table([{k: score(k, v) if k in named else v for k, v in row.items()} for row in rows])
 
 

@@ -9,6 +9,7 @@ import pytest
 from drawings import BUS, CAR, ROAD, SKY, table
 
 from panoptic_eval.errors import InputError
+from panoptic_eval.metrics.accounting import TITLES
 from panoptic_eval.outputs import csv, markdown, plots
 from panoptic_eval.outputs import json as json_output
 from panoptic_eval.outputs.json import encode
@@ -35,7 +36,7 @@ def test_report_json_has_the_documented_shape(scored):
     assert set(data["scores"]) == groups | aps
     assert all(set(data["scores"][name]) == {"all", "things", "stuff"} for name in groups)
     assert all(set(data["scores"][name]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"} for name in aps)
-    names = ["PQ", "SQ", "RQ", "PQ_dagger", "PC", "mIoU", "AP_mask", "AP_box"]
+    names = ["PQ", "SQ", "RQ", "PQ_dagger", "PC", "mIoU", *TITLES, "AP_mask", "AP_box"]
     assert list(data["categories"][0]) == ["id", "name", "isthing", *names, "TP", "FP", "FN", "iou_sum"]
     assert [c["id"] for c in data["categories"]] == [CAR, BUS, SKY, ROAD]
     bins = data["size_percentiles"]
@@ -121,7 +122,7 @@ def test_intervals_hold_the_scores_and_stand_beside_them():
     assert encode(scored) == encode(score(Tables(drawing), resamples=100))  # the same seed draws the same images
     low, high = scored.intervals["PQ"]["things"]
     assert 0 < low < scored.scores["PQ"]["things"] < high < 1
-    assert scored.intervals.keys() == scored.scores.keys()
+    assert scored.intervals.keys() == {*scored.scores, *scored.account}
     assert f"{100 * scored.scores['PQ']['things']:.1f} [{100 * low:.1f}, {100 * high:.1f}]" in markdown.report(scored)
     assert "[" not in markdown.report(score(Tables(drawing)))
 

@@ -1,0 +1,165 @@
+"""Where the points of PQ go: an account of 1 - PQ whose parts add up to it exactly.
+
+With D = TP + FP/2 + FN/2 of a category,
+
+    1 - PQ = (sum over matches of (1 - IoU) + FP/2 + FN/2) / D,
+
+so that every segment has a price: a match (1 - IoU) / D, an unmatched segment of either side 1 / (2 D). Each price has
+one cause, so that the causes add up, too, whatever they are. A match costs what it is too small and too large: with
+areas as PQ takes them, 1 - IoU = |g \\ p| / |g ∪ p| + |p \\ g| / |g ∪ p|. Prices of images add; means over categories
+keep the sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from panoptic_eval.metrics.metric import Metric, divide
+from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
+from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.rules import DEFAULT, Rules
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+TITLES = {
+    "too_small": "too small",
+    "too_large": "too large",
+    "category": "category",
+    "merged": "merged",
+    "split": "split",
+    "place": "place",
+    "missed": "missed",
+    "spurious": "spurious",
+}
+CATEGORY, MERGED, SPLIT, PLACE, MISSED, SPURIOUS = range(2, 8)
+"""Causes that an unmatched segment may have: indices into the titles."""
+NEAR = 0.1
+"""Least IoU of two unmatched segments of one category for their place to be the cause."""
+
+
+@dataclass(frozen=True)
+class AccountCounts:
+    """What each cause takes from each category, in units of 1 / D; counts of different images add."""
+
+    too_small: Float[np.ndarray, "*b c"]
+    """Matches: share of the union that the prediction leaves out, summed."""
+    too_large: Float[np.ndarray, "*b c"]
+    """Matches: share of the union that the prediction adds, summed."""
+    category: Float[np.ndarray, "*b c"]
+    """Half of the unmatched segments that have an IoU above 0.5 with one of another category."""
+    merged: Float[np.ndarray, "*b c"]
+    """Half of those where one prediction covers more than half of two or more segments of its category."""
+    split: Float[np.ndarray, "*b c"]
+    """Half of those where several predictions lie mostly in one segment of their category."""
+    place: Float[np.ndarray, "*b c"]
+    """Half of those that have an IoU of at least 0.1 with an unmatched one of their category."""
+    missed: Float[np.ndarray, "*b c"]
+    """Half of all other gt segments without match."""
+    spurious: Float[np.ndarray, "*b c"]
+    """Half of all other predicted segments without match."""
+    weight: Float[np.ndarray, "*b c"]
+    """D = TP + FP/2 + FN/2."""
+
+
+def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
+    """Count what each cause takes from each image and category, shape (images, categories).
+
+    Areas are always those of the PNGs: with panopticapi's stated areas a part could be negative.
+    """
+    gt, pred = table.gt, table.pred
+    g, p, shared, iou = _candidates(table)
+    match = (gt.category[g] == pred.category[p]) & (iou > 0.5)
+    g, p, shared = g[match], p[match], shared[match]
+    area = (pred.area - void_overlap(table))[p]
+    union = gt.area[g] + area - shared
+    image, category = gt.image[g], gt.category[g]
+    counts = {
+        "too_small": histogram(table, image, category, weights=(gt.area[g] - shared) / union),
+        "too_large": histogram(table, image, category, weights=(area - shared) / union),
+    }
+    gt_cause, pred_cause = causes(table)
+    for cause, name in list(enumerate(TITLES))[CATEGORY:]:
+        sides = ((gt, gt_cause == cause), (pred, pred_cause == cause))
+        of_gt, of_pred = (histogram(table, side.image[k], side.category[k]) for side, k in sides)
+        counts[name] = (of_gt + of_pred) / 2
+    unmatched = sum(list(counts.values())[CATEGORY:])
+    return AccountCounts(**counts, weight=histogram(table, image, category) + unmatched)
+
+
+def causes(table: PairTable) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p"]]:
+    """Find why each segment has no match: index of the cause for gt and for predictions; -1 for one that costs nothing.
+
+    Of several causes that fit, the first in the order of the titles counts. Segments that are matched, crowds, and
+    predictions that PQ excuses cost nothing here.
+    """
+    gt, pred = table.gt, table.pred
+    g, p, shared, iou = _candidates(table)
+    same = gt.category[g] == pred.category[p]
+    area = pred.area - void_overlap(table)
+    found, matched = np.zeros(len(gt), bool), np.zeros(len(pred), bool)
+    found[g[same & (iou > 0.5)]] = matched[p[same & (iou > 0.5)]] = True
+    lost, wrong = ~gt.crowd & ~found, ~matched & ~_excused(table)
+
+    def count(side: Int[np.ndarray, " k"], pairs: np.ndarray, size: int) -> Int[np.ndarray, " n"]:
+        return np.bincount(side[pairs], minlength=size)
+
+    swallowed = same & (shared > gt.area[g] / 2)
+    merging = count(p, swallowed, len(pred)) >= 2
+    inside = same & (shared > area[p] / 2)
+    covered = np.bincount(g[inside], shared[inside], len(gt))
+    in_pieces = lost & (count(g, inside, len(gt)) >= 2) & (covered > gt.area / 2)
+    fits = [
+        (CATEGORY, ~same & (iou > 0.5), True, True),
+        (MERGED, swallowed & merging[p], True, merging[p]),
+        (SPLIT, inside, in_pieces[g], found[g] | in_pieces[g]),
+        (PLACE, same & (iou >= NEAR) & lost[g] & wrong[p], True, True),
+    ]
+    gt_cause, pred_cause = np.where(lost, MISSED, -1), np.where(wrong, SPURIOUS, -1)
+    for cause, pairs, of_gt, of_pred in fits[::-1]:  # from the last to the first, which overwrites the others
+        gt_cause[g[pairs & of_gt & lost[g]]] = cause
+        pred_cause[p[pairs & of_pred & wrong[p]]] = cause
+    return gt_cause, pred_cause
+
+
+def _candidates(table: PairTable) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs that could match if their categories were the same: gt, pred, shared pixels, IoU as in PQ."""
+    g, p, shared = overlaps(table)
+    solid = ~table.gt.crowd[g]
+    g, p, shared = g[solid], p[solid], shared[solid]
+    area = (table.pred.area - void_overlap(table))[p]
+    return g, p, shared, shared / (table.gt.area[g] + area - shared)
+
+
+def _excused(table: PairTable) -> np.ndarray:
+    """Predictions that lie for more than half of their area in void and crowds of their category."""
+    g, p, shared = overlaps(table)
+    crowd = table.gt.crowd[g] & (table.gt.category[g] == table.pred.category[p])
+    ignored = void_overlap(table) + np.bincount(p[crowd], shared[crowd], len(table.pred))
+    return ignored / table.pred.area > 0.5
+
+
+def _share(name: str, counts: AccountCounts) -> Float[np.ndarray, "*b c"]:
+    return divide(getattr(counts, name), counts.weight)
+
+
+CAUSES = tuple(
+    Metric(name, f"lost: {title}", account_counts, partial(_share, name), "has a segment in gt or in the predictions")
+    for name, title in TITLES.items()
+)
+"""What each cause takes from PQ: their sum is 1 - PQ, of each category and of every mean."""
+
+
+def image_costs(counts: AccountCounts) -> Float[np.ndarray, " i"]:
+    """Divide 1 - PQ among the images: the prices of an image's segments, which add up to it over all images.
+
+    Args:
+        counts: of each image and category.
+    """
+    total = counts.weight.sum(0)
+    lost = sum(getattr(counts, name) for name in TITLES)
+    return np.where(total > 0, divide(lost, np.maximum(total, 0.5)), 0).sum(1) / max((total > 0).sum(), 1)
