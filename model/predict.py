@@ -16,8 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import tyro
-from jaxtyping import Bool, UInt8
-from pycocotools import mask as mask_utils
+from jaxtyping import UInt8
 from torch import distributed
 from tqdm import tqdm
 
@@ -36,6 +35,7 @@ from panoptic_eval.labels import ImageId, LabelMaps
 from panoptic_eval.pairs.png import HEAD, png_size
 from panoptic_eval.photographs import shown_size
 from panoptic_eval.predictions import PredictionWriter
+from panoptic_eval.rle import encode_window
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
 ADVICE = "use a device with more memory, or a checkpoint whose config.json has a smaller sample.shortest"
@@ -311,29 +311,8 @@ def coco_result(instance: Instance, catalogue: Catalogue, size: tuple[int, int])
         "category_id": int(catalogue.ids[instance.category]),
         "score": instance.score,
         "bbox": [x0, y0, x1 - x0, y1 - y0],
-        "segmentation": run_lengths(instance.mask.cpu().numpy(), instance.corner, size),
+        "segmentation": encode_window(instance.mask.cpu().numpy(), instance.corner, size),
     }
-
-
-def run_lengths(mask: Bool[np.ndarray, "h w"], corner: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:
-    """COCO's compressed run lengths of an image that is False but for a window, without making that image.
-
-    Args:
-        mask: of the window.
-        corner: row, column of its first pixel in the image.
-        size: height, width of the image.
-    """
-    height, width = size
-    top, left = corner
-    columns = np.zeros((mask.shape[1], mask.shape[0] + 2), np.int8)  # False above and below each column
-    columns[:, 1:-1] = mask.T
-    column, row = np.nonzero(np.diff(columns))
-    changes = (left + column) * height + top + row
-    # A run that reaches the foot of the image may go on at the head of the next column: that is no change.
-    goes_on = np.flatnonzero(changes[1:] == changes[:-1])
-    changes = np.delete(changes, np.concatenate([goes_on, goes_on + 1]))
-    counts = np.diff(changes[changes < height * width], prepend=0, append=height * width)
-    return mask_utils.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
 
 
 def _claim(out: Path, made_by: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as mask_utils
 
+from panoptic_eval import rle
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import image_ids, json_rows
 from panoptic_eval.datasets.json_rows import INTEGER, LIST, NUMBER, Kind, column, integers, short
@@ -27,6 +28,8 @@ MAX_COORDINATE = 2**27
 """Largest coordinate of a polygon, pixels: pycocotools multiplies it by five and keeps it in 32 bits."""
 MAX_BOX = 2.0**53
 """Largest number in a box, pixels: the area of such a box is finite."""
+MAX_DRAWN = 3 * 2**24
+"""Pixels of the largest image in which polygons are drawn: in larger ones pycocotools writes beyond its memory."""
 MAX_OUTLINE = 2**21
 """Longest outline of all polygons of a mask, pixels: pycocotools takes about 100 bytes for each."""
 
@@ -181,9 +184,7 @@ def masks(
                     f'{place(i)}: "segmentation" {error}',
                 )
 
-    from panoptic_eval.rle import pixels  # here, as a kernel's module
-
-    for i, mask, sum_ in zip(at, rles, pixels([mask["counts"] for mask in rles]).tolist(), strict=True):
+    for i, mask, sum_ in zip(at, rles, rle.pixels([mask["counts"] for mask in rles]).tolist(), strict=True):
         height, width = mask["size"]
         if sum_ != height * width:
             what = "are malformed" if sum_ < 0 else f"add up to {sum_} pixels"
@@ -232,7 +233,7 @@ def compressed(value: Mapping[str, Any] | list[Any], size: Size) -> dict[str, An
         whole = _whole(counts) if isinstance(counts, list) else None
         if whole is None or not all(0 <= run <= size[0] * size[1] for run in whole):
             raise ValueError(f"has counts {short(counts)}; expected a string, or run lengths")
-        return mask_utils.frPyObjects({"size": [*size], "counts": whole}, *size)  # type: ignore[no-any-return]
+        return rle.compressed(np.array(whole, np.int64), size)
     limit = min(2 * max(size), MAX_COORDINATE)  # far beyond the image, drawing a polygon takes for ever
     around = 0.0
     for polygon in value:
@@ -242,6 +243,8 @@ def compressed(value: Mapping[str, Any] | list[Any], size: Size) -> dict[str, An
             raise ValueError("has a polygon that leaves the image by far; expected pixels of the image")
         corners = np.array(polygon, float).reshape(-1, 2)
         around += np.abs(corners - np.roll(corners, 1, 0)).max(1).sum()
+    if size[0] * size[1] > MAX_DRAWN:
+        raise ValueError(f"has polygons in an image of more than {MAX_DRAWN} pixels; expected run lengths")
     if around > MAX_OUTLINE:
         raise ValueError(f"has polygons of {around:.0f} pixels around; expected at most {MAX_OUTLINE}")
     return mask_utils.merge(mask_utils.frPyObjects(value, *size))  # type: ignore[no-any-return]

@@ -15,7 +15,6 @@ import numpy as np
 import orjson
 from numpy.typing import ArrayLike
 from PIL import Image
-from pycocotools import mask as mask_utils
 
 from panoptic_eval import arguments
 from panoptic_eval.categories import Catalogue
@@ -27,6 +26,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, other_type
 from panoptic_eval.pairs.reference import ids_of
+from panoptic_eval.rle import encode_window, pixels
 from panoptic_eval.shapes import Integer
 
 RECORDS = "records.jsonl"
@@ -371,8 +371,6 @@ def _result(instance: Mapping[str, Any], shape: tuple[int, ...], things: list[in
             raise ValueError(f'has "bbox" of {what}; expected x, y, width, height: finite, the last two not negative')
         result["bbox"] = [float(side) for side in box]
     if isinstance(mask, Mapping):
-        from panoptic_eval.rle import pixels  # here, as a kernel's module
-
         rle = compressed(mask, (shape[0], shape[1]))
         if pixels([rle["counts"]])[0] != shape[0] * shape[1]:
             raise ValueError(f"has run lengths that do not add up to the image's {shape[0]} * {shape[1]} pixels")
@@ -381,7 +379,7 @@ def _result(instance: Mapping[str, Any], shape: tuple[int, ...], things: list[in
             inside = arguments.mask(mask, shape)
         except ValueError as error:
             raise ValueError(f'has "segmentation" that {error}, or COCO run lengths') from error
-        rle = mask_utils.encode(np.asfortranarray(inside, np.uint8))
+        rle = encode_window(inside, (0, 0), (shape[0], shape[1]))
     if mask is not None:
         result["segmentation"] = {"size": [*shape], "counts": rle["counts"].decode()}
     score = arguments.number(instance, "score")

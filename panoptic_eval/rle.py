@@ -1,17 +1,57 @@
-"""COCO's compressed run lengths: what can be wrong with them, found before C code reads them.
+"""COCO's compressed run lengths: written, and what can be wrong with them, found before C code reads them.
 
 pycocotools trusts its input: run lengths cut short make it read beyond their end, and ones that do not add up to the
-image give some number or other.
+image give some number or other. When it writes it counts on six characters a run, which four runs of 16 million pixels
+exceed by a byte: what follows in memory is overwritten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from panoptic_eval import core
-from panoptic_eval.shapes import Int
+from panoptic_eval.shapes import Bool, Int
+
+
+def compressed(runs: Int[np.ndarray, " n"], size: tuple[int, int]) -> dict[str, Any]:
+    """Write run lengths, which go down the columns and begin with one of pixels outside, as COCO's compressed text.
+
+    >>> compressed(np.array([2, 1, 1, 2]), (2, 3))
+    {'size': [2, 3], 'counts': b'2110'}
+    """
+    rest = runs.astype(np.int64)
+    rest[3:] -= runs[1:-2]
+    characters = np.zeros((len(runs), 8), np.uint8)  # 0: none
+    more = np.ones(len(runs), bool)
+    for k in range(characters.shape[1]):
+        bits, rest = rest & 31, rest >> 5
+        goes_on = np.where(bits & 16, rest != -1, rest != 0)
+        characters[more, k] = (48 + bits + 32 * goes_on)[more]
+        more &= goes_on
+    return {"size": [*size], "counts": characters[characters > 0].tobytes()}
+
+
+def encode_window(mask: Bool[np.ndarray, "h w"], corner: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:
+    """Encode an image that is False but for a window, without making that image.
+
+    Args:
+        mask: the window.
+        corner: row, column of its first pixel in the image.
+        size: height, width of the image.
+    """
+    height, width = size
+    top, left = corner
+    columns = np.zeros((mask.shape[1], mask.shape[0] + 2), bool)  # False above and below each column
+    columns[:, 1:-1] = mask.T
+    column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])
+    changes = (left + column) * height + top + row
+    # A run that reaches the foot of the image may go on at the head of the next column: that is no change.
+    goes_on = np.flatnonzero(changes[1:] == changes[:-1])
+    changes = np.delete(changes, np.concatenate([goes_on, goes_on + 1]))
+    return compressed(np.diff(changes[changes < height * width], prepend=0, append=height * width), size)
 
 
 def pixels(counts: Sequence[bytes]) -> Int[np.ndarray, " n"]:

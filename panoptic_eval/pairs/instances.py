@@ -11,12 +11,13 @@ import numpy as np
 
 from panoptic_eval import core
 from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.detections import Detections
+from panoptic_eval.detections import Detections, compressed
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.pairs import compiled, reference
 from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
 from panoptic_eval.pairs.table import PairTable, Segments
+from panoptic_eval.rle import encode_window
 from panoptic_eval.shapes import Float, Int, UInt32
 
 Rle = Mapping[str, Any]
@@ -120,7 +121,10 @@ def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Pa
             wrong = sorted({int(e["category_id"]) for e, c in zip(ordered, category, strict=True) if c < 0})
             raise InputError(f"{side}: category ids {wrong} are none of the annotation's categories")
         masks = (
-            [_rle(e["segmentation"], images[k]) for e, k in zip(ordered, image.tolist(), strict=True)]
+            [
+                compressed(e["segmentation"], (images[k]["height"], images[k]["width"]))
+                for e, k in zip(ordered, image.tolist(), strict=True)
+            ]
             if all(e.get("segmentation") for e in ordered)
             else None
         )
@@ -141,31 +145,10 @@ def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Pa
 
 
 def encode_segment(labels: UInt32[np.ndarray, "h w"], segment: int, box: Int[np.ndarray, " 4"]) -> Rle:
-    """Run-length encoding of the pixels with one id, looking only into their box (x, y, width, height)."""
-    from pycocotools import mask
-
+    """Encode the pixels with one id, looking only into their box (x, y, width, height)."""
     x, y, w, h = box.tolist()
-    inside = np.zeros((w, h + 2), bool)  # transposed, as COCO's runs go down the columns; padded, so that all runs end
-    inside[:, 1:-1] = (labels[y : y + h, x : x + w] == segment).T
-    column, row = np.nonzero(inside[:, 1:] != inside[:, :-1])
-    edges = (x + column) * labels.shape[0] + y + row
-    counts = np.diff(edges, prepend=0, append=labels.size)
-    rle: Rle = mask.frPyObjects({"size": list(labels.shape), "counts": counts.tolist()}, *labels.shape)
-    return rle
-
-
-def _rle(segmentation: Any, image: Mapping[str, Any]) -> Rle:
-    """One encoding of polygons, or of compressed or uncompressed runs."""
-    from pycocotools import mask
-
-    height, width = image["height"], image["width"]
-    if isinstance(segmentation, list):
-        rle: Rle = mask.merge(mask.frPyObjects(segmentation, height, width))
-        return rle
-    if isinstance(segmentation["counts"], list):
-        rle = mask.frPyObjects(segmentation, height, width)
-        return rle
-    return segmentation  # type: ignore[no-any-return]
+    height, width = labels.shape
+    return encode_window(labels[y : y + h, x : x + w] == segment, (y, x), (height, width))
 
 
 def _detected(

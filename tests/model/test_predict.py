@@ -10,15 +10,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
-from pycocotools import mask as mask_utils
 from tiny_training import CATALOGUE, network
 
 from model import predict as predicting
 from model.checkpoint import save_network
-from model.predict import main, photographs, predict_image, read_image, run_lengths
+from model.predict import main, photographs, predict_image, read_image
 from panoptic_eval.cli import main as panoptic_eval
 from panoptic_eval.errors import InputError
 
@@ -250,24 +247,3 @@ def test_predictions_are_brought_back_to_the_images_size():
     for a, b in zip(small.instances, large.instances, strict=True):
         assert np.array(b["bbox"]) == pytest.approx(np.array(a["bbox"]) * [3, 2, 3, 2], abs=1e-3)
         assert b["segmentation"]["size"] == [128, 192]
-
-
-def test_run_lengths_of_a_drawing():
-    mask = np.array([[0, 1], [1, 1]], bool)
-    whole = np.zeros((2, 4), bool)
-    whole[:, 1:3] = mask
-    # Column by column: . . | . # | # # | . .
-    assert mask_utils.decode(run_lengths(mask, (0, 1), (2, 4))).astype(bool).tolist() == whole.tolist()
-    assert run_lengths(mask, (0, 1), (2, 4)) == mask_utils.encode(np.asfortranarray(whole, np.uint8))
-
-
-@given(st.data())
-def test_run_lengths_are_those_of_the_whole_image(data):
-    height, width = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
-    top, left = data.draw(st.tuples(st.integers(0, height - 1), st.integers(0, width - 1)))
-    rows, columns = data.draw(st.tuples(st.integers(0, height - top), st.integers(0, width - left)))
-    bits = data.draw(st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns))
-    mask = np.array(bits, bool).reshape(rows, columns)
-    whole = np.zeros((height, width), np.uint8)
-    whole[top : top + rows, left : left + columns] = mask
-    assert run_lengths(mask, (top, left), (height, width)) == mask_utils.encode(np.asfortranarray(whole))

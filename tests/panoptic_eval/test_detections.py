@@ -232,9 +232,11 @@ def test_malformed_masks_never_reach_pycocotools(tmp_path, gt, segmentation):
 
 
 def test_polygons_that_would_fill_the_memory_are_refused():
-    zigzag = [v for i in range(400) for v in (0 if i % 2 else 2**14, i)]
+    zigzag = [v for i in range(999) for v in (0 if i % 2 else 2**14, i)]
     with pytest.raises(ValueError, match="pixels around; expected at most"):
-        detections.compressed([zigzag], (2**14, 2**14))
+        detections.compressed([zigzag], (2**10, 2**15))
+    with pytest.raises(ValueError, match="polygons in an image of more than"):
+        detections.compressed([[0, 0, 9, 0, 9, 9]], (2**14, 2**14))
     with pytest.raises(ValueError, match="leaves the image by far"):
         detections.compressed([[2**28, 0, 2**28, 1, 2**28 - 1, 0]], (1, 2**28))
 

@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as arrays
 from pycocotools import mask
 
 from panoptic_eval import core, rle
-from panoptic_eval.rle import pixels
+from panoptic_eval.rle import compressed, encode_window, pixels
 
 
 @given(
@@ -50,3 +50,37 @@ def test_malformed_text(text):
 def test_the_core_and_python_agree_on_any_text(counts):
     assert core.library() is not None
     assert pixels(counts).tolist() == [rle._pixels(text) for text in counts]
+
+
+def test_run_lengths_of_a_drawing():
+    window = np.array([[0, 1], [1, 1]], bool)
+    whole = np.zeros((2, 4), bool)
+    whole[:, 1:3] = window
+    # Column by column: . . | . # | # # | . .
+    assert mask.decode(encode_window(window, (0, 1), (2, 4))).astype(bool).tolist() == whole.tolist()
+    assert encode_window(window, (0, 1), (2, 4)) == mask.encode(np.asfortranarray(whole, np.uint8))
+
+
+@given(st.data())
+def test_run_lengths_are_those_of_the_whole_image(data):
+    height, width = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+    top, left = data.draw(st.tuples(st.integers(0, height - 1), st.integers(0, width - 1)))
+    rows, columns = data.draw(st.tuples(st.integers(0, height - top), st.integers(0, width - left)))
+    bits = data.draw(st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns))
+    window = np.array(bits, bool).reshape(rows, columns)
+    whole = np.zeros((height, width), np.uint8)
+    whole[top : top + rows, left : left + columns] = window
+    assert encode_window(window, (top, left), (height, width)) == mask.encode(np.asfortranarray(whole))
+
+
+@given(st.lists(st.integers(0, 2**20), max_size=9))
+def test_text_is_that_of_pycocotools(runs):
+    size = [1, sum(runs)]
+    if sum(runs):
+        assert compressed(np.array(runs), tuple(size)) == mask.frPyObjects({"size": size, "counts": runs}, *size)
+
+
+@given(st.lists(st.integers(0, 2**28), max_size=9))
+def test_long_runs_are_written_whole(runs):
+    """Four runs of 2**24 and more make pycocotools write beyond its memory."""
+    assert pixels([compressed(np.array(runs, np.int64), (1, 1))["counts"]]).tolist() == [sum(runs)]
