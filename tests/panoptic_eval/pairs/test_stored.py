@@ -1,7 +1,6 @@
 import hashlib
 import io
 import json
-import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ import random_maps
 from drawings import CAR, table
 from table_equality import assert_equal
 
-from panoptic_eval import evaluate
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.errors import InputError
 from panoptic_eval.pairs import stored
@@ -252,16 +250,3 @@ def test_detections_may_overlap_but_not_exceed_their_masks(tmp_path):
     write(tmp_path / "t", panoptic=drawing, instances=more)
     with pytest.raises(InputError, match="more pixels than its segment"):
         stored.load(tmp_path / "t")
-
-
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", (ROOT / "docs/tables.md").read_text(), re.DOTALL))
-def test_the_page_on_tables_runs(block, tmp_path, monkeypatch, capsys):
-    for module in re.findall(r"^import (\w+)", block, re.MULTILINE):
-        pytest.importorskip(module)
-    rng = np.random.default_rng(3)
-    categories = random_maps.catalogue(rng)
-    gt, pred = random_maps.write(tmp_path / "data", categories, random_maps.pairs(rng, categories, images=3))
-    evaluate(pred, gt, out=tmp_path / "runs" / "mine")
-    monkeypatch.chdir(tmp_path)
-    exec(block, {})
-    assert capsys.readouterr().out
