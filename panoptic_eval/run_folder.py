@@ -29,6 +29,8 @@ LOCK = ".panoptic-eval.lock"
 STAGED = ".panoptic-eval.staged."
 LEFTOVER = re.compile(rf"\.({'|'.join(map(re.escape, RESULTS))})\.[a-z0-9_]{{8}}")
 """Names of temporary files that `write_atomically` makes of results."""
+_CLAIMED: set[str] = set()
+"""Folders that runs of this process have: the system's lock tells processes apart, not threads."""
 
 
 class RunFolder:
@@ -46,11 +48,13 @@ class RunFolder:
         self._is_new = not self.path.exists()
         with self._named():
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.path / LOCK)
+            self._name = os.path.realpath(self.path)
+            self._lock = None if self._name in _CLAIMED else _locked(self.path / LOCK)
         if self._lock is None:
             raise InputError(
                 f"{self.path}: another run is writing its results there; expected another folder, or to wait for it"
             )
+        _CLAIMED.add(self._name)
         try:
             self._check_files()
             with self._named():
@@ -65,6 +69,7 @@ class RunFolder:
             (self.path / LOCK).unlink()
         if self._lock is not None:
             os.close(self._lock)
+        _CLAIMED.discard(self._name)
         if self._is_new:
             with suppress(OSError):  # it holds something
                 self.path.rmdir()

@@ -169,6 +169,18 @@ def test_a_second_run_with_one_folder_is_told_until_the_first_ends_however_it_en
     assert {p.name for p in out.iterdir()} == set(RESULTS)
 
 
+def test_a_second_run_of_one_process_is_told_too(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to("out")
+    with RunFolder(tmp_path / "out"):
+        for _ in range(2):
+            with pytest.raises(InputError, match="another run"), RunFolder(tmp_path / "link"):
+                pass
+        assert [p.name for p in (tmp_path / "out").iterdir()] == [LOCK]
+    with RunFolder(tmp_path / "link"):
+        pass
+
+
 def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path):
     out = tmp_path / "out"
     staged = out / ".panoptic-eval.staged.abcdefgh"
