@@ -120,7 +120,7 @@ def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Pa
         if (category < 0).any():
             wrong = sorted({int(e["category_id"]) for e, c in zip(ordered, category, strict=True) if c < 0})
             raise InputError(f"{side}: category ids {wrong} are none of the annotation's categories")
-        masks = (
+        masks: list[Rle] | None = (
             [
                 compressed(e["segmentation"], (images[k]["height"], images[k]["width"]))
                 for e, k in zip(ordered, image.tolist(), strict=True)
