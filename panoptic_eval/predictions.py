@@ -24,7 +24,7 @@ from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import FORMATS, image_ids, panoptic_json
 from panoptic_eval.datasets.folders import JSON, files, json_stem, png_folders
 from panoptic_eval.datasets.json_rows import short
-from panoptic_eval.datasets.numbering import CategoryIds, Numbering, choose_numbering
+from panoptic_eval.datasets.numbering import CategoryIds, Numbering, choose_numbering, point_out
 from panoptic_eval.datasets.panoptic_json import PanopticJson
 from panoptic_eval.datasets.png_names import inside
 from panoptic_eval.detections import Detections
@@ -212,6 +212,7 @@ def _from_json(
     _warn_of_strays(json, folder, pngs, faults)
     observed = set(np.unique(json.category_id[json.category_sound]).tolist())
     numbering = choose_numbering(gt.catalogue, category_ids, path, json.categories, [observed], faults)
+    point_out(numbering.catalogue, path, json.categories, observed, faults)
     category = numbering.catalogue.index(json.category_id)
     panoptic_json.check_categories(json, category, numbering.catalogue.ids.tolist(), faults)
     faults.warn(

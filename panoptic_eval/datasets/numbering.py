@@ -70,8 +70,6 @@ def choose_numbering(
             faults.warn(f"{where}: its categories have other numbers than the ground truth's; read by their names")
         return Numbering(by_name, f", categories by {name or 'name'}")
     if not of_format:
-        numbers = set().union(*observed) if declared or _is_short(observed) else set()
-        _point_out(catalogue, where, declared, numbers, faults)
         return Numbering(catalogue)
     choice = _best_by_name(of_format, declared) or _best_by_number(of_format, observed, catalogue)
     if choice is None:
@@ -80,15 +78,18 @@ def choose_numbering(
     return Numbering(of_format.get(choice or "", catalogue), f", categories by {choice or 'id'}")
 
 
-def _is_short(observed: Iterable[set[int]]) -> bool:
-    """Whether the numbers are at hand, so that no PNG has to be decoded for them."""
-    return isinstance(observed, Sequence)
-
-
-def _point_out(
+def point_out(
     catalogue: Catalogue, where: Path, declared: Sequence[Category], numbers: set[int], faults: Faults
 ) -> None:
-    """What may be meant otherwise: numbers that look like positions, other names for the same numbers."""
+    """Say what may be meant otherwise: numbers that look like positions (a fault), other names for the same numbers.
+
+    Args:
+        catalogue: the ground truth's, with the numbers of the prediction.
+        where: the prediction, for messages.
+        declared: the prediction's own categories, if it has any.
+        numbers: of the categories that occur.
+        faults: gets what is found.
+    """
     ids = set(catalogue.ids.tolist())
     if numbers - ids and numbers <= set(range(len(catalogue))):
         faults.add(

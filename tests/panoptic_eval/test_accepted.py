@@ -257,6 +257,7 @@ DIFFERENT = {
     "a NUL in a name": lambda d: d.pred.json["annotations"][0].update(file_name="x\0.png"),
     "5,000 digits": lambda d: d.pred.json["annotations"][0].update(image_id=None),
     "a nest": lambda d: d.gt.json["images"][0].update(height=json.loads("[" * 900 + "]" * 900)),
+    "the name of another image's photograph": lambda d: d.pred.json["annotations"][0].update(file_name="000002.jpg"),
     "backslashes that leave": lambda d: d.pred.json["annotations"][0].update(file_name="..\\..\\gt\\000001.png"),
 }  # fmt: skip
 
@@ -372,6 +373,15 @@ def test_a_segment_of_another_tool_has_a_label_id(data, clean):
     assert "--category-ids" in faults_of(data)[0]
     gt = ground_truth(data.gt_json)
     assert scores(read_predictions(data.pred_json, gt, category_ids="position"), gt) == clean
+
+
+def test_predictions_of_shifted_categories_are_told_and_refused_when_strict(data):
+    other = {SKY: ROAD, ROAD: CAR, CAR: PERSON, PERSON: SKY}
+    for segment in data.pred.segments():
+        segment["category_id"] = other[segment["category_id"]]
+    (warning,) = [w for w in evaluate(*paths(data.write())).warnings if "lie where the ground truth" in w]
+    assert "road here is sky there (3)" in warning
+    assert warning in faults_of(data, strict=True)
 
 
 def test_entries_are_as_drawn():
