@@ -42,14 +42,14 @@ class State:
     """Where a training run is."""
 
     step: int
-    """Steps done."""
+    """Number of steps that are done."""
     seed: int
     data: str
-    """Fingerprint of the data set: with another one, samples would be others."""
+    """Fingerprint of the data set; other data give other samples."""
 
 
 def save_network(directory: Path, network: PanopticNetwork, catalogue: Catalogue, *, half: bool = False) -> None:
-    """Writes all that inference needs.
+    """Write all that inference needs.
 
     Args:
         directory: made where it is missing.
@@ -68,7 +68,7 @@ def save_network(directory: Path, network: PanopticNetwork, catalogue: Catalogue
 
 
 def load_network(directory: Path) -> tuple[PanopticNetwork, Catalogue]:
-    """A network on the CPU, in float32, for inference, and the catalogue of its categories.
+    """Load a network on the CPU, in float32, for inference, and the catalogue of its categories.
 
     Raises:
         CheckpointError: a file is missing, truncated, of another architecture or holds values that are not finite.
@@ -82,7 +82,7 @@ def load_network(directory: Path) -> tuple[PanopticNetwork, Catalogue]:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Fills a network in place; 16-bit floats become its own type.
+    """Fill a network in place; 16-bit floats become its own type.
 
     Raises:
         CheckpointError: see `load_network`.
@@ -103,7 +103,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
 
 def transfer(network: nn.Module, path: Path) -> str:
-    """Takes over every tensor of another network's file that has the same name and shape: Cityscapes from MVD.
+    """Take over every tensor of another network's file that has the same name and shape: Cityscapes from MVD.
 
     Returns:
         What was and was not taken over, for people.
@@ -126,7 +126,7 @@ def transfer(network: nn.Module, path: Path) -> str:
 def save_state(
     out: Path, network: PanopticNetwork, optimizer: torch.optim.Optimizer, catalogue: Catalogue, state: State
 ) -> Path:
-    """Writes a training state to OUT/checkpoints/STEP and removes all but the last two.
+    """Write a training state to OUT/checkpoints/STEP and remove all but the last two.
 
     Raises:
         CheckpointError: weights that are not finite; the states that there are stay as they are.
@@ -147,7 +147,7 @@ def save_state(
 
 
 def latest_state(out: Path) -> Path | None:
-    """The folder of the last training state of a run; None if it has none."""
+    """Return the folder of the last training state of a run; None if it has none."""
     states = _states(out)
     return states[-1] if states else None
 
@@ -155,7 +155,7 @@ def latest_state(out: Path) -> Path | None:
 def load_state(
     directory: Path, network: PanopticNetwork, optimizer: torch.optim.Optimizer, catalogue: Catalogue, expected: State
 ) -> State:
-    """Puts a training state into a network and its optimiser.
+    """Put a training state into a network and its optimizer.
 
     Args:
         directory: as `latest_state` found it.
@@ -187,17 +187,17 @@ def load_state(
 
 
 def _states(out: Path) -> list[Path]:
-    """Folders of training states, oldest first."""
+    """List the folders of training states, oldest first."""
     return sorted((p for p in (out / "checkpoints").glob("*") if p.name.isdecimal()), key=lambda p: int(p.name))
 
 
 def _stored(network: nn.Module) -> list[tuple[str, Tensor]]:
-    """Parameters and buffers by name; not the counters of batches, which nothing reads."""
+    """Return parameters and buffers by name; not the counters of batches, which nothing reads."""
     return [(n, t.detach()) for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")]
 
 
 def _contiguous(tensor: Tensor) -> Tensor:
-    """On the CPU, rows first: safetensors knows no channels-last."""
+    """Copy a tensor to the CPU, rows first: safetensors knows no channels-last."""
     return tensor.detach().cpu().contiguous()
 
 
@@ -239,7 +239,7 @@ def _read_config(path: Path) -> Config:
 
 
 def _categories_json(catalogue: Catalogue) -> str:
-    """As in COCO panoptic files."""
+    """Write categories as in COCO panoptic files."""
     rows = [{"id": c.id, "name": c.name, "isthing": int(c.isthing), "color": c.color} for c in catalogue.categories]
     return json.dumps(rows, indent=1) + "\n"
 
@@ -263,7 +263,7 @@ def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def _differences(stored: Any, asked: Any, key: str = "") -> list[str]:
-    """Settings that differ, by their dotted names."""
+    """List the settings that differ, by their dotted names."""
     if not isinstance(stored, dict) or not isinstance(asked, dict):
         return [] if stored == asked else [f"{key} {stored}, not {asked}"]
     names = [*stored, *(name for name in asked if name not in stored)]
@@ -275,7 +275,7 @@ def _shape(tensor: Tensor) -> str:
 
 
 def _synchronise(directory: Path) -> None:
-    """Sees to it that the files are on the disk before a rename says so: a power cut may come, too."""
+    """Flush files and folder before the rename: a power cut cannot leave a state that only looks complete."""
     for path in [*directory.iterdir(), directory]:
         handle = os.open(path, os.O_RDONLY)
         os.fsync(handle)

@@ -287,7 +287,7 @@ class BoxConfig:
 
     @property
     def levels(self) -> Levels:
-        """Pyramid levels that instances are assigned to, which ISUS aims at."""
+        """Return the pyramid levels that instances are assigned to, which ISUS aims at."""
         return self.roi.levels
 
 
@@ -411,6 +411,21 @@ class Method:
     """Train the network of the Seamless baseline instead of the paper's."""
 
 
+METHODS: dict[str, Method] = {
+    "full": Method(crops=False),
+    "crop": Method(),
+    "crop+cabb": Method(cabb=True),
+    "crop+isus": Method(isus=True),
+    "crop+cabb+isus": Method(cabb=True, isus=True),
+    "seamless": Method(seamless=True, crops=False),
+    "seamless+crop": Method(seamless=True),
+    "seamless+cabb+isus": Method(seamless=True, cabb=True, isus=True),
+    "crop+clipped": Method(clipped=True),
+    "crop+cabb+isus+clipped": Method(cabb=True, isus=True, clipped=True),
+}
+"""Names of the methods that are trained and compared: rows of the paper's Table 1, and two of ours."""
+
+
 def configure(preset: str, method: Method = Method()) -> Config:
     """Return the settings of a method on a data set.
 
@@ -437,16 +452,16 @@ def configure(preset: str, method: Method = Method()) -> Config:
 
 
 class ConfigError(ValueError):
-    """A stored configuration that this version cannot read: names the key, and what would be right."""
+    """A stored configuration that this version cannot read; it names the key, and what would be right."""
 
 
 def to_json(config: Config) -> str:
-    """The configuration as indented JSON, every value written out."""
+    """Write a configuration as indented JSON, every value written out."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
 
 
 def from_json(text: str) -> Config:
-    """Undoes `to_json`; a key that is absent takes its default.
+    """Read a configuration; a key that is absent takes its default, an absent `kind` the first kind.
 
     Raises:
         ConfigError: not JSON, an unknown key, or a value of the wrong type.
@@ -461,7 +476,7 @@ def from_json(text: str) -> Config:
 
 
 def _parse(kind: Any, value: Any, key: str) -> Any:
-    """`value`, as JSON gives it, as an object of type `kind`; `key` is its dotted path, for messages."""
+    """Turn `value`, as JSON gives it, into an object of type `kind`; `key` is its dotted path, for messages."""
     origin, arguments = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _parse_dataclass(kind, value, key)

@@ -22,13 +22,13 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this one speaks and writes for all."""
+        """Return whether this rank speaks and writes for all."""
         return self.rank == 0
 
 
 @contextmanager
 def joined(device: str | None = None) -> Iterator[Ranks]:
-    """Joins the processes that `torchrun` started (NCCL on GPUs, gloo on CPUs); one process alone joins nobody.
+    """Join the processes that `torchrun` started (NCCL on GPUs, gloo on CPUs); one process alone joins nobody.
 
     Args:
         device: cpu, cuda or cuda:N; by default the GPU of this process's local rank where there is one.
@@ -50,14 +50,14 @@ def joined(device: str | None = None) -> Iterator[Ranks]:
 
 
 def total(value: Tensor, ranks: Ranks) -> Tensor:
-    """Sum over all ranks, in place."""
+    """Sum a tensor over all ranks, in place."""
     if ranks.count > 1:
         distributed.all_reduce(value)
     return value
 
 
 def everybodys(value: Any, ranks: Ranks) -> list[Any]:
-    """What each rank brought, in their order; waits for all."""
+    """Gather what each rank brought, in their order; wait for all."""
     if ranks.count == 1:
         return [value]
     values: list[Any] = [None] * ranks.count

@@ -14,7 +14,7 @@ class OutOfMemory(RuntimeError):
 
 @contextmanager
 def advised(advice: str) -> Iterator[None]:
-    """Turns whatever says that memory ran out, on any device, into `OutOfMemory` with advice."""
+    """Turn whatever says that memory ran out, on any device, into `OutOfMemory` with advice."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

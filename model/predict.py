@@ -1,4 +1,4 @@
-"""Predicts whole images into a directory that `panoptic-eval` scores:  python -m model.predict --checkpoint DIR ..."""
+"""Predict whole images into a directory that `panoptic-eval` scores:  python -m model.predict --checkpoint DIR ..."""
 
 from __future__ import annotations
 
@@ -52,26 +52,27 @@ class Options:
     checkpoint: Path
     """Folder with model.safetensors, config.json and categories.json."""
     images: str
-    """A folder of JPEGs and PNGs, or a ground truth (mvd, idd, cityscapes, coco, or the path of one), which gives its
-    image ids, so that panoptic-eval can match them."""
+    """Images to predict: a folder of JPEGs and PNGs, or a ground truth (mvd, idd, cityscapes, coco, or a path), whose
+    image ids the predictions then have, so that panoptic-eval can match them."""
     out: Path
-    """Gets panoptic.json, panoptic/ and instances.json; an interrupted run with the same --out goes on."""
+    """Folder for panoptic.json, panoptic/ and instances.json. If it is interrupted, run the same command again."""
     root: Path | None = None
-    """Where the data sets are; $PANOPTIC_DATA if not given."""
+    """Folder of the data sets. Default: $PANOPTIC_DATA."""
     split: str | None = None
-    """Of a ground truth; validation if not given."""
+    """Split of the ground truth to predict. Default: the validation split."""
     version: Literal["1.2", "2.0"] | None = None
-    """Of Mapillary Vistas."""
+    """Release of Mapillary Vistas to read, 1.2 or 2.0. Default: 1.2 if the data set has both."""
     limit: int | None = None
-    """Only the first images."""
+    """Predict only so many images, the first ones."""
     semantic: bool = False
-    """Write semantic/, the category of each pixel as the semantic head alone sees it."""
+    """Write semantic/ as well: the category of each pixel, by the semantic head alone or as the configuration says
+    (fusion.semantic)."""
     broken: Literal["error", "skip"] = "error"
-    """What to do about an image that cannot be read."""
+    """If an image cannot be read: stop with an error, or leave it out."""
     device: str | None = None
-    """cpu, cuda, cuda:N; the GPU if there is one."""
+    """Device: cpu, cuda or cuda:N. Default: the GPU if there is one."""
     quiet: bool = False
-    """No progress bar."""
+    """Show no progress bar."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Output:
 
     panoptic: PanopticMap
     instances: tuple[dict[str, Any], ...]
-    """Detections before fusion, as `PredictionWriter` takes them."""
+    """Detections before fusion, in the form that `PredictionWriter` takes."""
     semantic: UInt8[np.ndarray, "h w"] | None
     """Catalogue index of each pixel."""
 
@@ -98,7 +99,7 @@ class Output:
 def photographs(
     images: str, *, root: Path | None = None, split: str | None = None, version: str | None = None
 ) -> tuple[list[Photograph], LabelMaps | None]:
-    """Images of a folder, in the order of their names, which are their ids; or of a ground truth, with its ids, and it.
+    """List the images of a folder, whose names are their ids; or those of a ground truth, and return it, too.
 
     Raises:
         InputError: neither, or without images, or two images of one name.
@@ -129,7 +130,7 @@ def predict_image(
     *,
     semantic: bool,
 ) -> Output:
-    """Everything that is written about an image.
+    """Predict everything that is written about an image.
 
     Args:
         network: in evaluation mode.
@@ -151,7 +152,7 @@ def predict_image(
 def read_image(
     path: Path, shortest: int, labels: Path | None = None
 ) -> tuple[UInt8[np.ndarray, "h w 3"], tuple[int, int]]:
-    """An image as it is shown, at the network's resolution, and its own height and width.
+    """Read an image as it is shown, at the network's resolution, and its own height and width.
 
     Raises:
         InputError: it cannot be read, or is not of the size of its label PNG.
@@ -180,7 +181,7 @@ def predict(
     broken: Literal["error", "skip"] = "error",
     progress: bool = True,
 ) -> list[str]:
-    """Predicts the images that are not predicted yet; ranks share the work, and the first joins what they wrote.
+    """Predict the images that are not predicted yet; ranks share the work, and the first joins what they wrote.
 
     Args:
         network: in evaluation mode, on the ranks' device.
@@ -239,7 +240,7 @@ def predict(
 
 
 def fingerprint(checkpoint: Path) -> str:
-    """SHA-256 of a checkpoint's weights."""
+    """Return the SHA-256 of a checkpoint's weights."""
     return hashlib.sha256((checkpoint / WEIGHTS).read_bytes()).hexdigest()
 
 
@@ -278,7 +279,7 @@ def _predict(options: Options, ranks: Ranks) -> list[str]:
 def _ahead(
     pool: ThreadPoolExecutor, photographs: Sequence[Photograph], shortest: int
 ) -> Iterator[tuple[Photograph, Future]]:
-    """Each image with its contents to come, while the next one is being read."""
+    """Yield each image with its contents to come, while the next one is being read."""
 
     def read(photograph: Photograph) -> Future:
         return pool.submit(read_image, photograph.path, shortest, photograph.labels)
@@ -316,7 +317,7 @@ def coco_result(instance: Instance, catalogue: Catalogue, size: tuple[int, int])
 
 
 def _claim(out: Path, made_by: dict[str, Any]) -> None:
-    """Marks a new directory as this network's.
+    """Mark a new directory as this network's.
 
     Raises:
         InputError: it is another's.
@@ -337,7 +338,7 @@ def _finished(out: Path) -> set[ImageId]:
 
 
 def _join(out: Path, catalogue: Catalogue, order: Sequence[ImageId]) -> None:
-    """Moves what ranks have written to where it belongs. Killed at any point, the next call completes it."""
+    """Move what ranks have written to where it belongs. Killed at any point, the next call completes it."""
     parts = sorted((out / PARTS).glob("*"))
     if not parts:
         return
@@ -374,7 +375,7 @@ class _Row:
 
 
 def _rows(home: Path) -> dict[ImageId, _Row]:
-    """Of each image of a directory of predictions; none if it is not finished."""
+    """Read the rows of each image of a directory of predictions; there are none if it is not finished."""
     if not (home / "panoptic.json").is_file():
         return {}
     panoptic = json.loads((home / "panoptic.json").read_text())

@@ -1,4 +1,4 @@
-"""Feature pyramid: Lin et al., CVPR 2017, with activated batch norm after every convolution, as in Seamless."""
+"""Feature pyramid: Lin et al., CVPR 2017, arXiv 1612.03144; batch norm after every convolution as in Seamless."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FeaturePyramid(nn.Module):
         self.extra = nn.ModuleList(conv_abn(c, config.channels, 3, 2) for c in inputs)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> list[Float[Tensor, "b c _ _"]]:
-        """Levels from fine to coarse, given the body's features from fine to coarse."""
+        """Return the levels from fine to coarse, given the body's features from fine to coarse."""
         merged = [lateral(x) for lateral, x in zip(self.lateral, features, strict=True)]
         for i in reversed(range(len(merged) - 1)):
             merged[i] = merged[i] + F.interpolate(merged[i + 1], merged[i].shape[-2:], mode="nearest")

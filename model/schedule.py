@@ -1,4 +1,4 @@
-"""How the network learns over time: SGD with Nesterov momentum, warm-up and steps, as in Seamless."""
+"""Optimizer and learning rate over time: SGD with Nesterov momentum, warm-up and steps, as in Seamless."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ DECAY = 0.1
 
 
 def learning_rate(step: int, schedule: ScheduleConfig) -> float:
-    """Learning rate of a step, counted from 0."""
+    """Return the learning rate of a step, counted from 0."""
     done = min(step / schedule.warmup, 1.0) if schedule.warmup else 1.0
     passed = sum(step >= milestone for milestone in schedule.milestones)
     return schedule.learning_rate * (WARMUP_START + (1 - WARMUP_START) * done) * DECAY**passed
 
 
 def with_steps(schedule: ScheduleConfig, steps: int) -> ScheduleConfig:
-    """The same schedule over another number of steps: milestones move with the end, the warm-up stays.
+    """Stretch a schedule to another number of steps: milestones move with the end, the warm-up stays.
 
     Raises:
         ValueError: no step.
@@ -39,7 +39,7 @@ def with_steps(schedule: ScheduleConfig, steps: int) -> ScheduleConfig:
 
 
 def build_optimizer(network: nn.Module, schedule: ScheduleConfig) -> torch.optim.SGD:
-    """SGD over all parameters that learn; those of normalisation layers do not decay."""
+    """Build SGD over all parameters that learn; those of normalization layers do not decay."""
     norms = {id(p) for module in network.modules() if isinstance(module, ABN) for p in module.parameters()}
     learning = [p for p in network.parameters() if p.requires_grad]
     groups = [

@@ -16,7 +16,7 @@ from model.ops.abn import ABN
 
 
 class DeepLab(nn.Module):
-    """DeepLabV3+ (Chen et al., ECCV 2018) on the body, as Panoptic-DeepLab connects it to HRNet.
+    """DeepLabV3+ (Chen et al., ECCV 2018, arXiv 1802.02611) on the body, as Panoptic-DeepLab connects it to HRNet.
 
     Pyramid pooling sees the coarsest features; finer ones join one after the other, each through a 1x1 convolution that
     narrows them and a separable 5x5 convolution that merges.
@@ -40,7 +40,7 @@ class DeepLab(nn.Module):
         self.logits = nn.Conv2d(config.channels, categories, 1)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b categories h w"]:
-        """Logits at the resolution of the body's finest features."""
+        """Return logits at the resolution of the body's finest features."""
         *finer, coarsest = features
         context = self.average(local_average(coarsest, self.pooling))
         x = self.project(torch.cat([self.point(coarsest), *[d(coarsest) for d in self.dilated], context], 1))
@@ -71,7 +71,7 @@ class MiniDL(nn.Module):
         self.logits = nn.Conv2d(4 * width, categories, 1)
 
     def forward(self, levels: Sequence[Float[Tensor, "b c _ _"]]) -> Float[Tensor, "b categories h w"]:
-        """Logits at the resolution of P2; levels beyond the fourth are not used."""
+        """Return logits at the resolution of P2; levels beyond the fourth are not used."""
         size = levels[0].shape[-2:]
         outputs = []
         for i, x in enumerate(levels[:4]):

@@ -25,13 +25,13 @@ class Targets:
     visible: Float[Tensor, "n 4"]
     """Box of the instance's pixels in this image: x0, y0, x1, y1, of positive size and inside the image."""
     open_sides: Bool[Tensor, "n 4"]
-    """Left, top, right, bottom: the instance goes on past that border of the crop. All False for a whole image."""
+    """Left, top, right, bottom: whether the instance goes on past that border of the crop; False for a whole image."""
     instances: Int[Tensor, "h w"]
     """int16 row of the above that the pixel belongs to; -1: none."""
     semantic: Int[Tensor, "h w"]
     """uint8 catalogue index of the pixel's category, stuff and things (crowds too); IGNORE on void and padding."""
     ignore: Bool[Tensor, "h w"]
-    """Void, crowds and padding: no detection there is wrong."""
+    """True on void, crowds and padding: no detection there is wrong."""
     padding: Int[Tensor, " 2"] = dataclasses.field(default_factory=lambda: torch.zeros(2, dtype=torch.int64))
     """Rows below and columns on the right that are not of the image."""
 

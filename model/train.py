@@ -1,4 +1,4 @@
-"""Trains one network:  python -m model.train streets --cabb --isus --data DIR --out DIR
+"""Train one network:  python -m model.train streets --cabb --isus --data DIR --out DIR
 
 Sample k of a run, and what is drawn at random for it, are functions of (seed, k); step s takes the samples from
 s * batch on, however many ranks share them. All variants of a seed start from the same weights.
@@ -34,7 +34,7 @@ from model.checkpoint import (
     save_state,
     transfer,
 )
-from model.config import Config, ConfigError, Method, configure, from_json
+from model.config import METHODS, Config, ConfigError, Method, configure, from_json
 from model.data.index import cached_index
 from model.data.loader import Batch, CropDataset
 from model.distributed import Ranks, everybodys, joined, total
@@ -64,48 +64,51 @@ class Settings:
     """How a run is carried out."""
 
     seed: int = 0
-    """Of weights, samples and all else that is random."""
+    """Random seed of weights, samples and all else."""
     accumulate: int = 1
-    """Parts that a step is cut into, one after the other, to save memory; normalisation layers see a part."""
+    """Parts that a step is cut into, one after the other, to save memory. Normalization layers see one part."""
     precision: Literal["float32", "bfloat16"] | None = None
-    """Of most arithmetic; bfloat16 on a GPU, float32 on a CPU if not given."""
+    """Precision of most arithmetic. Default: bfloat16 on a GPU, float32 on a CPU."""
     save_every: int = 250
-    """Steps between training states, the last two of which are kept."""
+    """Number of steps between training states, of which the last two are kept."""
     half: bool = False
     """Write the final network in 16 bits."""
     tensorboard: bool = False
-    """Write events to OUT/tensorboard, too."""
+    """Write TensorBoard events to OUT/tensorboard as well."""
     quiet: bool = False
-    """No progress bar."""
+    """Show no progress bar."""
 
 
 @dataclass(frozen=True)
 class Options(Settings):
-    """Train a network on a data set. Ranks that torchrun starts share each batch; all machines must see one --out."""
+    """Train a network on a data set. Ranks that torchrun starts share each batch, and all must see --out."""
 
     preset: tyro.conf.Positional[str] = tyro.MISSING
-    """mvd, idd, cityscapes, streets; or the path of a config.json, as a run writes it, which says everything."""
+    """Settings: a preset (mvd, idd, cityscapes, streets), or the path of a config.json as a run writes it."""
     method: tyro.conf.OmitArgPrefixes[Method] = Method()  # noqa: RUF009 (frozen)
     """Parts of the paper to switch on; only with the name of a preset."""
+    arm: str | None = None
+    """Row of the paper's Table 1, in place of the switches: full, crop, crop+cabb, crop+isus, crop+cabb+isus, seamless,
+    seamless+crop, seamless+cabb+isus; or ours: crop+clipped, crop+cabb+isus+clipped."""
     data: str = tyro.MISSING
-    """mvd, idd, cityscapes (below --root or $PANOPTIC_DATA), or the path of a data set."""
+    """Data set: mvd, idd or cityscapes (below --root or $PANOPTIC_DATA), or the path of one."""
     out: Path = tyro.MISSING
-    """Gets the network, metrics.jsonl and checkpoints/; an interrupted run with the same --out goes on."""
+    """Folder for the network, metrics.jsonl and checkpoints/. If it is interrupted, run the same command again."""
     root: Path | None = None
-    """Where the data sets are."""
+    """Folder of the data sets. Default: $PANOPTIC_DATA."""
     split: str | None = None
-    """Of the data set; training if not given."""
+    """Split of the data set to train on. Default: the training split."""
     version: Literal["1.2", "2.0"] | None = None
-    """Of Mapillary Vistas."""
+    """Release of Mapillary Vistas to read, 1.2 or 2.0. Default: 1.2 if the data set has both."""
     steps: int | None = None
-    """Instead of the preset's; its milestones move along."""
+    """Number of steps, instead of the preset's. Its milestones move along."""
     initial: Path | None = None
-    """What to begin with: a file of weights for the body (ImageNet; timm's or the official names), or the folder of a
-    network (Cityscapes from Mapillary Vistas)."""
+    """Weights to begin with: a file for the body (ImageNet; timm's or the official names), or the folder of a network
+    (Cityscapes from Mapillary Vistas)."""
     workers: int = 2
-    """Processes a rank that make samples; 0: none but its own."""
+    """Processes per rank that make samples. 0: the rank makes them itself."""
     device: str | None = None
-    """cpu, cuda, cuda:N; the GPU if there is one."""
+    """Device: cpu, cuda or cuda:N. Default: the GPU if there is one."""
 
 
 Supply = Callable[[Iterable[range]], Iterable[Batch]]
@@ -118,7 +121,7 @@ class Measured:
 
     losses: dict[str, float]
     counts: dict[str, Any]
-    """Positive anchors and proposals of each level, instances, those too little visible to learn from."""
+    """Counts that the network puts out, and the instances that are too little visible to learn from (dropped)."""
     waiting: float
     """Seconds that this rank waited for samples."""
 
@@ -133,7 +136,7 @@ def train(
     *,
     data: str,
 ) -> None:
-    """Trains a network from where the run in `out` is to the end of its schedule, and writes it there.
+    """Train a network from where the run in `out` is to the end of its schedule, and write it there.
 
     Args:
         network: as it is to begin with, on the ranks' device.
@@ -186,7 +189,7 @@ def train(
 
 
 def share(step: int, part: int, *, batch: int, accumulate: int, ranks: Ranks) -> range:
-    """Numbers of the samples that a rank takes: a step's are cut into parts, and a part into one run a rank.
+    """Return the numbers of the samples that a rank takes: a step's are cut into parts, a part into a run per rank.
 
     Raises:
         TrainingError: a batch cannot be cut evenly.
@@ -202,7 +205,7 @@ def share(step: int, part: int, *, batch: int, accumulate: int, ranks: Ranks) ->
 
 
 def sample_generator(seed: int, k: int) -> torch.Generator:
-    """Decides which anchors and proposals of sample k enter the loss."""
+    """Return the generator of all that is random about sample k in the network, such as which anchors are drawn."""
     return _generator(seed, SAMPLING_STREAM, k)
 
 
@@ -213,7 +216,7 @@ def loss_names(line: Mapping[str, Any]) -> list[str]:
 
 
 def initial_network(config: Config, catalogue: Catalogue, seed: int) -> PanopticNetwork:
-    """A fresh network on the CPU: a function of architecture and seed, so that variants which share both are equal."""
+    """Build a fresh network on the CPU: variants that share architecture and seed start from the same weights."""
     return build_network(config, catalogue.isthing.tolist(), _generator(seed, WEIGHTS_STREAM))
 
 
@@ -230,7 +233,7 @@ def _step(
     ranks: Ranks,
     step: int,
 ) -> Measured:
-    """One step of the optimiser.
+    """Take one step of the optimizer.
 
     Raises:
         TrainingError: a loss is not finite; the weights are as they were before the step.
@@ -270,7 +273,7 @@ def _step(
 def _resume(
     network: PanopticNetwork, optimizer: torch.optim.Optimizer, catalogue: Catalogue, out: Path, expected: State
 ) -> int:
-    """Steps done, after the last training state of the run has been loaded; 0 of a new run."""
+    """Return the number of steps done, after the last training state of the run has been loaded; 0 of a new run."""
     directory = latest_state(out)
     if directory is not None:
         return load_state(directory, network, optimizer, catalogue, expected).step
@@ -286,7 +289,7 @@ def _last_good(out: Path) -> str:
 
 @contextmanager
 def _same_bits(device: torch.device) -> Iterator[None]:
-    """Same input, same bits: on CPUs it costs nothing; on GPUs some operators know no such way."""
+    """Make the same input give the same bits: on CPUs it costs nothing; on GPUs some operators know no such way."""
     memory: Any = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(before[0] or device.type == "cpu")
@@ -324,7 +327,7 @@ class _Log:
             self._events.close()
 
     def add(self, step: int, images: int, rate: float, measured: Measured, seconds: float) -> None:
-        """Logs a step, counted from 1, which took some seconds."""
+        """Log a step, counted from 1, which took some seconds."""
         line = {
             "step": step,
             "images": images,
@@ -366,10 +369,16 @@ def _config(options: Options) -> Config:
     """
     path = Path(options.preset)
     stored = path.suffix == ".json"
-    if stored and options.method != Method():
-        raise InputError(f"{path}: says everything; expected no --cabb, --isus or other part of a method with it")
+    if (stored or options.arm is not None) and options.method != Method():
+        what = path if stored else f"--arm {options.arm}"
+        raise InputError(f"{what}: says everything; expected no --cabb, --isus or other part of a method with it")
+    if stored and options.arm is not None:
+        raise InputError(f"{path}: says everything; expected no --arm with it")
+    if options.arm is not None and options.arm not in METHODS:
+        raise InputError(f"--arm {options.arm}: is no row of Table 1; expected one of {', '.join(METHODS)}")
+    method = options.method if options.arm is None else METHODS[options.arm]
     try:
-        config = from_json(path.read_text()) if stored else configure(options.preset, options.method)
+        config = from_json(path.read_text()) if stored else configure(options.preset, method)
         return config if options.steps is None else replace(config, schedule=with_steps(config.schedule, options.steps))
     except ConfigError as error:
         raise InputError(f"{path}: {error}") from error
@@ -378,7 +387,7 @@ def _config(options: Options) -> Config:
 
 
 def _begin(network: PanopticNetwork, initial: Path) -> str:
-    """Fills a fresh network with what is known already, and says with how much."""
+    """Fill a fresh network with given weights, and say with how much."""
     return transfer(network, initial / WEIGHTS) if initial.is_dir() else str(load_body_weights(network.body, initial))
 
 

@@ -18,9 +18,9 @@ class LoadReport:
     path: Path
     matched: tuple[str, ...]
     missing: tuple[str, ...]
-    """In the body, not in the file: left as they were."""
+    """Names in the body that the file lacks: left as they were."""
     unexpected: tuple[str, ...]
-    """In the file, not in the body: unused. A classification head is expected to be here."""
+    """Names in the file that the body lacks: unused. A classification head is expected to be here."""
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {len(self.matched)} tensors loaded"]
@@ -36,7 +36,7 @@ class WeightsError(ValueError):
 
 
 def load_body_weights(body: nn.Module, path: Path) -> LoadReport:
-    """Loads a body's weights in place.
+    """Load a body's weights in place.
 
     Args:
         body: an HRNet or ResNet.

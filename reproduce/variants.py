@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.config import Method
+from model.config import METHODS, Method
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,6 @@ class Variant:
     name: str
     title: str
     """Name in tables and figures."""
-    method: Method
-    """Parts of the paper that it switches on."""
     bases: tuple[str, ...]
     """Names of the variants that it is compared with: each differs from it in what is being tested."""
     color: str
@@ -28,29 +26,32 @@ class Variant:
     seeds: int
     """Number of networks to train, from seeds 0, 1, ..."""
 
+    @property
+    def method(self) -> Method:
+        """Return the parts of the paper that it switches on."""
+        return METHODS[self.name]
+
 
 VARIANTS = (
-    Variant("full", "FULL", Method(crops=False), (), "#000000", "-", 3),
-    Variant("crop", "CROP", Method(), ("full",), "#0072b2", "-", 3),
-    Variant("crop+cabb", "CROP + CABB", Method(cabb=True), ("crop",), "#56b4e9", "-", 3),
-    Variant("crop+isus", "CROP + ISUS", Method(isus=True), ("crop",), "#009e73", "-", 3),
-    Variant("crop+cabb+isus", "CROP + CABB + ISUS", Method(cabb=True, isus=True), ("crop",), "#d55e00", "-", 3),
-    Variant("seamless", "Seamless", Method(seamless=True, crops=False), (), "#000000", "--", 2),
-    Variant("seamless+crop", "Seamless + CROP", Method(seamless=True), ("seamless",), "#0072b2", "--", 2),
+    Variant("full", "FULL", (), "#000000", "-", 3),
+    Variant("crop", "CROP", ("full",), "#0072b2", "-", 3),
+    Variant("crop+cabb", "CROP + CABB", ("crop",), "#56b4e9", "-", 3),
+    Variant("crop+isus", "CROP + ISUS", ("crop",), "#009e73", "-", 3),
+    Variant("crop+cabb+isus", "CROP + CABB + ISUS", ("crop",), "#d55e00", "-", 3),
+    Variant("seamless", "Seamless", (), "#000000", "--", 2),
+    Variant("seamless+crop", "Seamless + CROP", ("seamless",), "#0072b2", "--", 2),
     Variant(
         "seamless+cabb+isus",
         "Seamless + CABB + ISUS",
-        Method(seamless=True, cabb=True, isus=True),
         ("seamless+crop",),
         "#d55e00",
         "--",
         2,
     ),
-    Variant("crop+clipped", "CROP, clipped matching (ours)", Method(clipped=True), ("crop",), "#0072b2", ":", 1),
+    Variant("crop+clipped", "CROP, clipped matching (ours)", ("crop",), "#0072b2", ":", 1),
     Variant(
         "crop+cabb+isus+clipped",
         "CROP + CABB + ISUS, clipped matching (ours)",
-        Method(cabb=True, isus=True, clipped=True),
         ("crop+clipped", "crop+cabb+isus"),
         "#d55e00",
         ":",

@@ -10,7 +10,7 @@ from model.ops.abn import ABN, SLOPE
 
 
 def conv_abn(inputs: int, outputs: int, kernel: int, stride: int = 1, *, activation: bool = True) -> nn.Sequential:
-    """Convolution without bias, "same" padding, then activated batch norm."""
+    """Chain a convolution without bias, "same" padding, then activated batch norm."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(conv, ABN(outputs, activation=activation))
 
@@ -26,7 +26,7 @@ class BasicBlock(nn.Module):
         self.bn2 = ABN(channels, activation=False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Same shape."""
+        """Return features of the same shape."""
         y = self.bn2(self.conv2(self.bn1(self.conv1(x))))
         return F.leaky_relu(y + x, SLOPE, inplace=True)
 
@@ -47,7 +47,7 @@ class Bottleneck(nn.Module):
         self.downsample = None if same else conv_abn(inputs, outputs, 1, stride, activation=False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d k l"]:
-        """`stride` times smaller."""
+        """Return features `stride` times smaller."""
         y = self.bn3(self.conv3(self.bn2(self.conv2(self.bn1(self.conv1(x))))))
         shortcut = x if self.downsample is None else self.downsample(x)
         return F.leaky_relu(y + shortcut, SLOPE, inplace=True)

@@ -1,8 +1,8 @@
 """HRNetV2, the body of the paper's network: Wang et al., "Deep High-Resolution Representation Learning", TPAMI 2020.
 
-Branches of strides 4 to 32 run side by side and exchange what they found after every module. The paper's
-HRNetV2-W48+ ("+" as in Panoptic-DeepLab) is read as: the body without its classification or segmentation head, all four
-branches handed on (assumed).
+arXiv 1908.07919. Branches of strides 4 to 32 run side by side and exchange their features after every module. The
+paper's HRNetV2-W48+ ("+" as in Panoptic-DeepLab) is read as: the body without its classification or segmentation head,
+all four branches handed on (our choice).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class HRNet(nn.Module):
             before = branches
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
-        """From fine to coarse."""
+        """Return the features of the four strides, from fine to coarse."""
         branches = [self.layer1(self.bn2(self.conv2(self.bn1(self.conv1(images)))))]
         for stage in (2, 3, 4):
             transitions: Sequence[nn.Module] = self.get_submodule(f"transition{stage - 1}")  # type: ignore[assignment]
@@ -61,7 +61,7 @@ class ExchangeModule(nn.Module):
         )
 
     def forward(self, branches: list[Float[Tensor, "b _ _ _"]]) -> list[Float[Tensor, "b _ _ _"]]:
-        """Same shapes."""
+        """Return branches of the same shapes."""
         branches = [branch(x) for branch, x in zip(self.branches, branches, strict=True)]
         return [self._fuse(branches, target) for target in range(len(branches))]
 
@@ -78,7 +78,7 @@ class ExchangeModule(nn.Module):
 
 
 def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
-    """Adapts the channels of each branch, and starts one more, half the size of the coarsest."""
+    """Adapt the channels of each branch, and start one more, half the size of the coarsest."""
     layers: list[nn.Module] = [
         nn.Identity() if source == target else conv_abn(source, target, 3)
         for source, target in zip(before, after, strict=False)
@@ -87,7 +87,7 @@ def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
 
 
 def _resize(channels: Sequence[int], source: int, target: int) -> nn.Module:
-    """Channels, and downwards also size, of one branch made those of another."""
+    """Turn the channels, and downwards also the size, of one branch into those of another."""
     if source == target:
         return nn.Identity()
     if source > target:

@@ -28,7 +28,7 @@ class ResNet(nn.Module):
             inputs = 4 * inner
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
-        """From fine to coarse."""
+        """Return the features of the four strides, from fine to coarse."""
         x = F.max_pool2d(self.bn1(self.conv1(images)), 3, 2, 1)
         features = []
         for i in range(4):

@@ -1,6 +1,7 @@
-"""Which anchors and proposals stand for which instances, and which of them enter the loss.
+"""Matching of anchors and proposals with instances, and the draw of those that enter the loss.
 
-Ren et al., NeurIPS 2015, Sec. 3.1.2; thresholds are those of the configuration. All boxes are in pixels of one image.
+Ren et al., NeurIPS 2015, arXiv 1506.01497, Sec. 3.1.2; thresholds are those of the
+configuration. All boxes are in pixels of one image.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class SampledBoxes:
 
     @property
     def positive(self) -> Bool[Tensor, " r"]:
-        """Which rows stand for an instance."""
+        """Return which rows stand for an instance."""
         return self.instance >= 0
 
 
@@ -43,7 +44,7 @@ def sample_anchors(
     config: RPNConfig,
     matching: Matching,
 ) -> SampledBoxes:
-    """Draws the anchors of each image that the region proposal head is trained on."""
+    """Draw the anchors of each image that the region proposal head is trained on."""
     drawn = []
     for target, generator in zip(targets, generators, strict=True):
         match = match_anchors(
@@ -65,7 +66,7 @@ def sample_proposals(
     config: ROIConfig,
     matching: Matching,
 ) -> SampledBoxes:
-    """Draws the proposals of each image that box and mask heads are trained on; visible boxes join the proposals."""
+    """Draw the proposals of each image that box and mask heads are trained on; visible boxes join the proposals."""
     drawn = []
     for boxes, target, generator in zip(proposals, targets, generators, strict=True):
         boxes = torch.cat([target.visible, boxes])
@@ -81,7 +82,7 @@ def sample_proposals(
 
 
 def _collect(drawn: Sequence[tuple[Tensor, Tensor, Tensor]]) -> SampledBoxes:
-    """Boxes, match and drawn rows of each image, as the rows of a batch."""
+    """Join boxes, match and drawn rows of each image into the rows of a batch."""
     return SampledBoxes(
         boxes=torch.cat([boxes[rows] for boxes, _, rows in drawn]),
         image=torch.cat([torch.full_like(rows, i) for i, (_, _, rows) in enumerate(drawn)]),
@@ -91,7 +92,7 @@ def _collect(drawn: Sequence[tuple[Tensor, Tensor, Tensor]]) -> SampledBoxes:
 
 
 def overlaps(boxes: Float[Tensor, "m 4"], targets: Targets, matching: Matching) -> Float[Tensor, "m n"]:
-    """IoU of each box with the visible box of each instance.
+    """Compute the IoU of each box with the visible box of each instance.
 
     visible: of the box as it is: one that covers the full extent of an instance cut by the crop overlaps little.
     clipped: of its part inside the crop, on the sides where the instance goes on (ours, not the paper's).
@@ -111,7 +112,7 @@ def match_anchors(
     negative_iou: float,
     ignore_overlap: float,
 ) -> Int[Tensor, " m"]:
-    """The instance of each anchor, or NEGATIVE, or LEFT_OUT.
+    """Assign an instance to each anchor, or NEGATIVE, or LEFT_OUT.
 
     Positive are anchors that overlap an instance by `positive_iou` or more, and the best anchor of each instance,
     however little they overlap; negative are those that overlap all by less than `negative_iou`. Anchors may reach
@@ -141,7 +142,7 @@ def match_anchors(
 def match_proposals(
     overlap: Float[Tensor, "m n"], on_ignored: Float[Tensor, " m"], *, positive_iou: float, ignore_overlap: float
 ) -> Int[Tensor, " m"]:
-    """The instance of each proposal that overlaps one by `positive_iou` or more, or NEGATIVE, or LEFT_OUT as above."""
+    """Assign an instance to each proposal that overlaps one by `positive_iou` or more; else NEGATIVE or LEFT_OUT."""
     match = torch.full(overlap.shape[:1], NEGATIVE, device=overlap.device)
     if overlap.shape[1]:
         best, instance = overlap.max(1)
@@ -152,7 +153,7 @@ def match_proposals(
 def draw(
     match: Int[Tensor, " m"], *, count: int, positive_fraction: float, generator: torch.Generator
 ) -> Int[Tensor, " r"]:
-    """Rows drawn at random: positives, at most `positive_fraction` of `count`, then negatives to fill it up.
+    """Draw rows at random: positives, at most `positive_fraction` of `count`, then negatives to fill it up.
 
     Args:
         match: as above.
@@ -166,12 +167,12 @@ def draw(
 
 
 def share_ignored(boxes: Float[Tensor, "m 4"], targets: Targets) -> Float[Tensor, " m"]:
-    """Share of each box's pixels that are void, crowd or padding."""
+    """Return the share of each box's pixels that are void, crowd or padding."""
     if not bool(targets.ignore.any()):
         return torch.zeros(len(boxes), device=boxes.device)
     return covered(boxes, targets.ignore)
 
 
 def count_levels(level: Int[Tensor, " m"], chosen: Bool[Tensor, " m"], levels: int) -> Int[Tensor, " levels"]:
-    """How many of the chosen rows belong to each level."""
+    """Count the chosen rows of each level."""
     return torch.bincount(level[chosen], minlength=levels)

@@ -27,4 +27,4 @@ class Prediction:
 
     detections: Detections
     semantic_logits: Float[Tensor, "categories _ _"]
-    """A cell for 4x4 pixels, the last ones perhaps beyond the image: at full resolution, large images would not fit."""
+    """Logits, a cell for 4x4 pixels, the last ones perhaps beyond the image: finer ones would not fit."""

@@ -50,9 +50,9 @@ class CutLabels:
     full: Float[Tensor, "n 4"]
     """Box of the whole instance as it would be without the crop, in the frame of the crop; row i of `targets`."""
     row: Int[Tensor, " n"]
-    """Row of the index that the instance is."""
+    """Row of the instance in the index."""
     dropped: int
-    """Instances of which too little is visible."""
+    """Number of instances of which too little is visible."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Sample:
 
 
 def place_window(request: CropRequest, pixel: tuple[int, int], image_size: tuple[int, int], crop: int | None) -> Window:
-    """Where the crop is cut.
+    """Place the window that the crop is cut from.
 
     Args:
         request: what is wanted.
@@ -88,7 +88,7 @@ def place_window(request: CropRequest, pixel: tuple[int, int], image_size: tuple
 
 
 def cut_labels(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: int | None) -> tuple[Window, CutLabels]:
-    """The labels of a request, and where they were cut.
+    """Cut the labels of a request; return the window as well.
 
     A side of an instance is open if its mask touches that border of the crop, and the instance goes on beyond that
     border in the image: so one that merely ends there stays fixed (the paper's footnote 2).
@@ -117,7 +117,7 @@ def cut_labels(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: i
 
 
 def _labels(runs: LabelRuns, index: DataIndex, image: int, window: Window) -> CutLabels:
-    """The labels inside a window, as they lie."""
+    """Cut the labels inside a window, not mirrored."""
     # Nearest neighbour: pixel i of the rescaled image takes the pixel that its center falls into.
     y = _sources(window.top, window.height, runs.height, window.size[0])
     x = _sources(window.left, window.width, runs.width, window.size[1])
@@ -159,7 +159,7 @@ def _labels(runs: LabelRuns, index: DataIndex, image: int, window: Window) -> Cu
 
 
 def _sources(first: int, count: int, original: int, rescaled: int) -> Int[np.ndarray, " n"]:
-    """Coordinates in the original of pixels first - 1 to first + count of the rescaled image.
+    """Return the coordinates in the original of pixels first - 1 to first + count of the rescaled image.
 
     The outer two lie just beyond the window; where that is beyond the image, they are -1 and the image's size.
     """
@@ -172,7 +172,7 @@ def _sources(first: int, count: int, original: int, rescaled: int) -> Int[np.nda
 
 
 def _mirrored(labels: CutLabels) -> CutLabels:
-    """Left to right."""
+    """Mirror labels left to right."""
     targets = labels.targets
     width = targets.instances.shape[1]
     return replace(
@@ -195,7 +195,7 @@ def _mirrored_boxes(boxes: Float[Tensor, "n 4"], width: int) -> Float[Tensor, "n
 
 
 def pad_targets(targets: Targets, height: int, width: int) -> Targets:
-    """Targets of an image that is enlarged, right and below, by pixels of which nothing is known."""
+    """Enlarge targets, right and below, by pixels of which nothing is known."""
     below, right = height - targets.instances.shape[0], width - targets.instances.shape[1]
     if below == right == 0:
         return targets
@@ -209,7 +209,7 @@ def pad_targets(targets: Targets, height: int, width: int) -> Targets:
 
 
 def pad_image(image: UInt8[Tensor, "3 h w"], height: int, width: int, color: Color) -> UInt8[Tensor, "3 H W"]:
-    """An image enlarged, right and below, by a color."""
+    """Enlarge an image, right and below, by a color."""
     if image.shape[1:] == (height, width):
         return image
     padded = torch.tensor(color, dtype=torch.uint8)[:, None, None].repeat(1, height, width)
@@ -218,7 +218,7 @@ def pad_image(image: UInt8[Tensor, "3 h w"], height: int, width: int, color: Col
 
 
 def cut_image(path: Path, image_size: tuple[int, int], window: Window) -> UInt8[np.ndarray, "h w 3"]:
-    """A window of the rescaled photograph as it is shown; only what it needs is rescaled.
+    """Cut a window of the rescaled photograph as it is shown; only what it needs is rescaled.
 
     Raises:
         InputError: it cannot be read, or is not of the size of its labels.
@@ -237,7 +237,7 @@ def cut_image(path: Path, image_size: tuple[int, int], window: Window) -> UInt8[
 
 
 def make_sample(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: int | None, padding: Color) -> Sample:
-    """The sample that a request asks for, padded to the size of the crop where the rescaled image is smaller.
+    """Make the sample that a request asks for, padded to the size of the crop where the rescaled image is smaller.
 
     Args:
         gt: the data set.

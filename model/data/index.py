@@ -1,4 +1,4 @@
-"""What the images of a data set hold, read once from its label PNGs: what the sampler draws from."""
+"""Index of a data set: all segments of its images, read once from the label PNGs. The sampler draws from it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class DataIndex:
 
     catalogue: Catalogue
     size: Int[np.ndarray, "m 2"]
-    """Height, width."""
+    """Height, width of each image."""
     image: Int[np.ndarray, " s"]
     id: UInt32[np.ndarray, " s"]
-    """As in the PNG."""
+    """Id in the PNG."""
     category: Int[np.ndarray, " s"]
     """Index into the catalogue."""
     crowd: Bool[np.ndarray, " s"]
@@ -46,18 +46,18 @@ class DataIndex:
     """x0, y0, x1, y1, pixels of the image."""
 
     def rows(self, image: int) -> slice:
-        """Rows of an image."""
+        """Return the rows of an image."""
         first, last = np.searchsorted(self.image, (image, image + 1))
         return slice(int(first), int(last))
 
     @cached_property
     def is_instance(self) -> Bool[np.ndarray, " s"]:
-        """Rows that are instances: things, no crowds."""
+        """Return which rows are instances: things, no crowds."""
         return self.catalogue.isthing[self.category] & ~self.crowd
 
     @cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that change with anything in it: says which data a result is from."""
+        """Return twelve hexadecimal digits that change with anything in it: they say which data a result is from."""
         digest = hashlib.sha256(repr(self.catalogue).encode())
         for array in (self.size, self.image, self.id, self.category, self.crowd, self.area, self.box):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -65,7 +65,7 @@ class DataIndex:
 
 
 def build_index(gt: LabelMaps, *, workers: int | None = None, progress: bool = False) -> DataIndex:
-    """Reads every label PNG of a ground truth.
+    """Read every label PNG of a ground truth.
 
     Args:
         gt: the ground truth.
@@ -113,7 +113,7 @@ def build_index(gt: LabelMaps, *, workers: int | None = None, progress: bool = F
 def cached_index(
     gt: LabelMaps, *, cache: Path | None = None, workers: int | None = None, progress: bool = False
 ) -> DataIndex:
-    """`build_index`, or what it returned before for the same files.
+    """Return `build_index`, or what it returned before for the same files.
 
     Args:
         gt: the ground truth.
@@ -138,7 +138,7 @@ def cached_index(
 
 
 def _count(gt: LabelMaps, k: int) -> tuple[tuple[int, int], Ids] | str:
-    """Size of an image and its ids; or what is wrong with the file."""
+    """Return the size of an image and its ids; or what is wrong with the file."""
     label_map = gt.maps[k]
     try:
         png = label_map.png.read_bytes()
@@ -150,7 +150,7 @@ def _count(gt: LabelMaps, k: int) -> tuple[tuple[int, int], Ids] | str:
 
 
 def _key(gt: LabelMaps) -> str:
-    """Changes with the names, sizes and dates of the PNGs and with what their ids mean."""
+    """Return a key that changes with the names, sizes and dates of the PNGs and with what their ids mean."""
     digest = hashlib.sha256(repr((FORMAT, gt.catalogue)).encode())
     for label_map in gt.maps:
         try:

@@ -44,14 +44,14 @@ class O1:
     """Weight of the size."""
 
     def slope(self, log: Float[Tensor, " ... *n"]) -> Float[Tensor, " ... *n"]:
-        """Derivative of f with respect to log ω, times β/q², at log ω."""
+        """Return the derivative of f with respect to log ω, times β/q², at log ω."""
         omega = exp(log)
         by_center = (omega - self.wanted).clamp(-self.beta / self.p, self.beta / self.p)
         by_size = (log - self.log_size).clamp(-self.beta / self.q, self.beta / self.q)
         return torch.addcmul(by_size, omega, by_center, value=(self.p / self.q) ** 2)
 
     def cost(self, omega: Float[Tensor, " ... *n"], log: Float[Tensor, " ... *n"]) -> Float[Tensor, " ... *n"]:
-        """f, times β/q², at ω."""
+        """Return f, times β/q², at ω."""
         by_center, by_size = (omega - self.wanted).abs(), (log - self.log_size).abs()
         return (self.p / self.q) ** 2 * _huber(by_center, self.beta / self.p) + _huber(by_size, self.beta / self.q)
 

@@ -24,7 +24,7 @@ class ABN(nn.Module):
     """BatchNorm2d and, if `activation`, a leaky ReLU of slope 0.01; state dicts are those of BatchNorm2d.
 
     Values and gradients are those of `leaky_relu(batch_norm(x))`. Statistics are those of all ranks together where
-    `torch.distributed` is initialised; ranks may bring different numbers of rows, none included. Where none brings any,
+    `torch.distributed` is initialized; ranks may bring different numbers of rows, none included. Where none brings any,
     running statistics stay as they are.
     """
 
@@ -45,7 +45,7 @@ class ABN(nn.Module):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
     def forward(self, x: Float[Tensor, "n c *rest"]) -> Float[Tensor, "n c *rest"]:
-        """Normalises over all dimensions but the second; keeps type and memory format."""
+        """Normalize over all dimensions but the second; keep type and memory format."""
         if self.training:
             self.num_batches_tracked.add_(1)
             out: Tensor = _InPlaceABN.apply(x, self.weight, self.bias, self)
@@ -54,7 +54,7 @@ class ABN(nn.Module):
         return y if self.slope == 1 else F.leaky_relu_(y, self.slope)
 
     def extra_repr(self) -> str:
-        """Channels and slope, for `print(network)`."""
+        """Return channels and slope, for `print(network)`."""
         return f"{len(self.weight)}, slope={self.slope}"
 
 
@@ -126,7 +126,7 @@ def _ranks() -> int:
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor, int | Tensor]:
-    """Mean and biased variance of each channel, and of how many numbers: a tensor if ranks had to be asked.
+    """Return mean and biased variance of each channel, and of how many numbers: a tensor if ranks had to be asked.
 
     Reading that tensor as a number would make the host wait for the device.
     """

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def area(boxes: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n"]:
-    """Area; 0 where a side would be negative.
+    """Return the area; 0 where a side would be negative.
 
     >>> area(torch.tensor([[1.0, 1.0, 4.0, 3.0], [2.0, 0.0, 1.0, 9.0]])).tolist()
     [6.0, 0.0]
@@ -17,7 +17,7 @@ def area(boxes: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n"]:
 
 
 def clip(boxes: Float[Tensor, "*n 4"], size: tuple[int, int]) -> Float[Tensor, "*n 4"]:
-    """The part of each box inside an image of (height, width); a box outside of it collapses onto the border."""
+    """Return the part of each box inside an image of (height, width); a box outside of it collapses onto the border."""
     height, width = size
     x = boxes[..., 0::2].clamp(0, width)
     y = boxes[..., 1::2].clamp(0, height)
@@ -25,23 +25,23 @@ def clip(boxes: Float[Tensor, "*n 4"], size: tuple[int, int]) -> Float[Tensor, "
 
 
 def large_enough(boxes: Float[Tensor, "*n 4"]) -> Bool[Tensor, "*n"]:
-    """Whether both sides are at least one pixel: anything less is no region to look at (and NaN is not large)."""
+    """Return whether both sides are at least one pixel: anything less is no region (and NaN is not large)."""
     return ((boxes[..., 2:] - boxes[..., :2]) >= 1).all(-1)
 
 
 def _overlap(a: Float[Tensor, "m 4"], b: Float[Tensor, "n 4"], axis: int) -> Float[Tensor, "m n"]:
-    """Length of the common part along x (0) or y (1); in place where it can, as m times n is large."""
+    """Return the length of the common part along x (0) or y (1); in place where it can, as m times n is large."""
     upper = torch.minimum(a[:, None, axis + 2], b[None, :, axis + 2])
     return upper.sub_(torch.maximum(a[:, None, axis], b[None, :, axis])).clamp_(min=0)
 
 
 def intersection(a: Float[Tensor, "m 4"], b: Float[Tensor, "n 4"]) -> Float[Tensor, "m n"]:
-    """Area that each box of `a` shares with each of `b`."""
+    """Return the area that each box of `a` shares with each of `b`."""
     return _overlap(a, b, 0).mul_(_overlap(a, b, 1))
 
 
 def iou(a: Float[Tensor, "m 4"], b: Float[Tensor, "n 4"]) -> Float[Tensor, "m n"]:
-    """Intersection over union of each box of `a` with each of `b`; 0 where both are empty.
+    """Return the intersection over union of each box of `a` with each of `b`; 0 where both are empty.
 
     >>> iou(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[1.0, 0.0, 3.0, 2.0]])).tolist()
     [[0.3333333432674408]]
@@ -54,7 +54,7 @@ def iou(a: Float[Tensor, "m 4"], b: Float[Tensor, "n 4"]) -> Float[Tensor, "m n"
 def clipped_iou(
     a: Float[Tensor, "m 4"], b: Float[Tensor, "n 4"], open_sides: Bool[Tensor, "n 4"], size: tuple[int, int]
 ) -> Float[Tensor, "m n"]:
-    """IoU with each box of `b` after `a` is clipped to the crop: pair by pair, on the sides where that of `b` is open.
+    """Return the IoU with each box of `b` after `a` is clipped to the crop, on the sides where that of `b` is open.
 
     An anchor that covers the full extent of a cut object then agrees with its visible box. Boxes of `b` are inside the
     crop, so clipping changes the area of `a`, never the intersection.
@@ -75,7 +75,7 @@ def clipped_iou(
 
 
 def covered(boxes: Float[Tensor, "n 4"], mask: Bool[Tensor, "h w"]) -> Float[Tensor, " n"]:
-    """Share of each box's pixels inside the image that the mask covers; corners are rounded to whole pixels.
+    """Return the share of each box's pixels inside the image that the mask covers; corners are rounded to whole pixels.
 
     The part of a box outside the image counts for nothing; a box with no pixel inside has share 0.
     """

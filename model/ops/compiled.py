@@ -9,13 +9,13 @@ import torch
 
 
 def compiled_ops(device: torch.device) -> ModuleType | None:
-    """`torchvision.ops`, or None where torchvision is missing or its operators do not run on this kind of device."""
+    """Return `torchvision.ops`, or None where it is missing or does not run on this kind of device."""
     return _probe(device.type)
 
 
 @functools.cache
 def _probe(kind: str) -> ModuleType | None:
-    """Tries both operators once: a torchvision built for another torch imports, or half imports, and then fails."""
+    """Try both operators once: a torchvision built for another torch imports, or half imports, and then fails."""
     try:
         import torchvision.ops
 

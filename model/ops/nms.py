@@ -21,7 +21,7 @@ def nms(
     iou_above: float,
     limit: int | None = None,
 ) -> Int[Tensor, " k"]:
-    """Boxes that no better one of their group overlaps by more than `iou_above`; best first, int64 indices.
+    """Find the boxes that no better one of their group overlaps by more than `iou_above`; best first, int64 indices.
 
     Args:
         boxes: x0, y0, x1, y1, any frame.
@@ -45,7 +45,7 @@ def nms(
 def _kept(
     boxes: Float[Tensor, "n 4"], groups: Int[Tensor, " n"] | None, iou_above: float, limit: int | None
 ) -> Int[Tensor, " k"]:
-    """Indices of kept boxes, the boxes being sorted from best to worst."""
+    """Return the indices of kept boxes, the boxes being sorted from best to worst."""
     kept = torch.zeros(0, dtype=torch.int64, device=boxes.device)
     for start in range(0, len(boxes), BLOCK):
         block = torch.arange(start, min(start + BLOCK, len(boxes)), device=boxes.device)
@@ -68,7 +68,7 @@ def _overlaps(
 
 
 def _greedy(overlaps: Tensor) -> Tensor:
-    """Which of n sorted boxes a greedy pass keeps, n x n overlaps given.
+    """Decide which of n sorted boxes a greedy pass keeps, n x n overlaps given.
 
     The greedy result is the only assignment in which a box is kept exactly if no kept, better box overlaps it. Each
     time that rule is applied, at least the best box that is still wrong is settled; a few rounds do for all.

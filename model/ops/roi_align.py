@@ -1,4 +1,4 @@
-"""RoIAlign over a feature pyramid: He et al., "Mask R-CNN", ICCV 2017, Sec. 3."""
+"""RoIAlign over a feature pyramid: He et al., "Mask R-CNN", ICCV 2017, arXiv 1703.06870, Sec. 3."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def roi_align(
     bins: int,
     samples: int,
 ) -> Float[Tensor, "r c bins bins"]:
-    """Features of each box on a grid of bins: bilinear samples, evenly spaced, averaged over a bin.
+    """Pool the features of each box on a grid of bins: bilinear samples, evenly spaced, averaged over a bin.
 
-    Cell i of a level with stride s has its centre at s * (i + 1/2) pixels. A sample more than one cell outside of the
-    outermost centres is 0, one nearer takes the value at the border. Differentiable in the features, not in the boxes.
+    Cell i of a level with stride s has its center at s * (i + 1/2) pixels. A sample more than one cell outside of the
+    outermost centers is 0, one nearer takes the value at the border. Differentiable in the features, not in the boxes.
 
     Args:
         levels: feature maps of the same images, all with c channels.
@@ -54,7 +54,7 @@ def _compiled(
     bins: int,
     samples: int,
 ) -> Tensor:
-    """torchvision's operator, level by level."""
+    """Pool with torchvision's operator, level by level."""
     ops = compiled_ops(boxes.device)
     assert ops is not None
     regions = torch.cat([image[:, None].float(), boxes], 1)
@@ -76,7 +76,7 @@ def _gathered(
     bins: int,
     samples: int,
 ) -> Tensor:
-    """Each output as a weighted sum of rows of one table, which holds the cells of all levels: a sparse product."""
+    """Compute each output as a weighted sum of rows of one table, the cells of all levels: a sparse product."""
     batch, channels = levels[0].shape[:2]
     table = torch.cat([features.permute(0, 2, 3, 1).reshape(-1, channels) for features in levels])
     sizes = torch.tensor([features.shape[-2:] for features in levels], device=boxes.device)
@@ -104,7 +104,7 @@ def _gathered(
 
 
 def _corners(x: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
-    """The two cells beside each sample of a line, and their weights: r x n positions to r x n x 2."""
+    """Return the two cells beside each sample of a line, and their weights: r x n positions to r x n x 2."""
     last = (size - 1)[:, None]
     inside = (x >= -1) & (x <= last + 1)
     x = torch.minimum(x.clamp(min=0), last.float())

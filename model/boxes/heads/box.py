@@ -30,7 +30,7 @@ class BoxHead(nn.Module):
         self.deltas = nn.Linear(config.box_channels, things * 4)
 
     def forward(self, regions: Float[Tensor, "r c p p"]) -> tuple[Float[Tensor, "r _"], Float[Tensor, "r things 4"]]:
-        """Logits of background (0) and of the things (1, 2, …), and deltas for each thing."""
+        """Return logits of background (0) and of the things (1, 2, …), and deltas for each thing."""
         x = self.hidden(regions)
         return self.categories(x), self.deltas(x).view(-1, self.things, 4)
 
@@ -43,7 +43,7 @@ def detect(
     size: tuple[int, int],
     config: ROIConfig,
 ) -> tuple[Float[Tensor, "k 4"], Float[Tensor, " k"], Int[Tensor, " k"]]:
-    """Detections of one image: boxes inside it, scores and things (from 0), best first.
+    """Find the detections of one image: boxes inside it, scores and things (from 0), best first.
 
     Args:
         logits, deltas: of the box head.

@@ -1,4 +1,4 @@
-"""Mask head: which part of a box is its instance. He et al., "Mask R-CNN", ICCV 2017."""
+"""Mask head: which part of a box is its instance. He et al., "Mask R-CNN", ICCV 2017, arXiv 1703.06870."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ class MaskHead(nn.Module):
         self.masks = nn.Conv2d(width, things, 1)
 
     def forward(self, regions: Float[Tensor, "r c p p"]) -> Float[Tensor, "r things 2*p 2*p"]:
-        """Logits of each thing's mask; sample i, j is the centre of one of 2p x 2p cells of the box."""
+        """Return logits of each thing's mask; sample i, j is the center of one of 2p x 2p cells of the box."""
         logits: Tensor = self.masks(self.hidden(regions))
         return logits

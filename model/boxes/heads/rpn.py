@@ -29,10 +29,10 @@ class RPNHead(nn.Module):
     def forward(
         self, levels: Sequence[Float[Tensor, "b c _ _"]]
     ) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m 4"]]:
-        """Logits and deltas of all anchors, in the order of `anchors`, one level after the other.
+        """Return logits and deltas of all anchors, in the order of `anchors`, one level after the other.
 
-        All levels are normalised together: the running statistics then fit what training saw, which they would not if
-        they were the average of levels that training normalised one by one.
+        All levels are normalized together: the running statistics then fit what training saw, which they would not if
+        they were the average of levels that training normalized one by one.
         """
         batch = len(levels[0])
         cells = torch.cat([self.conv(x).permute(0, 2, 3, 1).flatten(1, 2) for x in levels], 1)
@@ -51,7 +51,7 @@ def propose(
     limit: int,
     nms_iou: float,
 ) -> Float[Tensor, "k 4"]:
-    """Proposals of one image, best first: of the best anchors of all levels, those that no better one overlaps.
+    """Find the proposals of one image, best first: of the best anchors, those that no better one overlaps.
 
     Args:
         bounds: height, width to which boxes are clipped; None: they may reach beyond the image.
