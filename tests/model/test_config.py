@@ -1,9 +1,25 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from model.config import PRESETS, STREETS, ConfigError, Method, configure, from_json, to_json
+from model.config import (
+    METHODS,
+    PRESETS,
+    STREETS,
+    ConfigError,
+    HRNetConfig,
+    Method,
+    configure,
+    from_json,
+    to_json,
+)
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "results/streets/checkpoints"
 
 
 @pytest.mark.parametrize("method", [Method(), Method(crops=False), Method(cabb=True, isus=True, seamless=True)])
@@ -28,6 +44,38 @@ def test_each_part_of_a_method_changes_its_own_setting_alone():
     assert configure("mvd", Method(clipped=True)) == replace(crop, matching="clipped")
     seamless = configure("streets", Method(seamless=True))
     assert (seamless.body.kind, seamless.semantic.kind) == ("resnet", "minidl")
+
+
+def test_names_of_methods_say_what_they_switch_on():
+    for name, method in METHODS.items():
+        parts = name.split("+")
+        for part in ("cabb", "isus", "clipped", "seamless"):
+            assert getattr(method, part) == (part in parts), name
+        assert method.crops == (name not in ("full", "seamless")), name
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*/seed*/config.json")), ids=lambda p: p.parts[-3])
+def test_shipped_files_mean_what_they_meant(path):
+    """They name no family and none of the keys that are newer than they are."""
+    config = from_json(path.read_text())
+    stored = json.loads(path.read_text())
+    assert (config.kind, config.sample.isus, config.sample.longest) == ("boxes", "instance_first", None)
+    assert (config.semantic.padding, config.fusion.semantic) == ("counted", "head")
+    assert list(config.semantic.rates if config.semantic.kind == "deeplab" else ()) == stored["semantic"].get(
+        "rates", []
+    )
+    assert list(config.sample.thing_scales) == stored["sample"]["thing_scales"]
+    assert config == configure("streets", METHODS[path.parts[-3]])
+
+
+def test_an_absent_kind_is_the_first():
+    assert from_json('{"body": {"width": 16}, "semantic": {"hardest": 0.5}}').body == HRNetConfig(width=16)
+
+
+def test_settings_and_names_of_methods_need_no_torch():
+    """So that help texts of commands that only read them come at once."""
+    code = "import sys, model.config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
 def edited(change):
