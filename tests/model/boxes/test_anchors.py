@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model.boxes.anchors import anchors
+from model.boxes.anchors import anchors, level_anchors
 
 
 def test_a_drawing():
@@ -23,3 +23,19 @@ def test_rows_run_over_ratios_then_columns_then_rows():
     centres = ((level[:, :2] + level[:, 2:]) / 2).view(3, 4, 2, 2)
     assert (centres[..., 0] == torch.tensor([4.0, 12, 20, 28])[None, :, None]).all()
     assert (centres[..., 1] == torch.tensor([4.0, 12, 20])[:, None, None]).all()
+
+
+def test_anchors_of_all_levels_are_made_once_and_serve_training_after_prediction():
+    """What is made in inference mode could not be saved for a backward pass."""
+    level_anchors.cache_clear()
+    sizes, device = ((2, 3), (1, 2)), torch.device("cpu")
+
+    def asked():
+        return level_anchors(sizes, (4, 8), scale=2.0, ratios=(0.5, 2.0), device=device)
+
+    with torch.inference_mode():
+        boxes, level = asked()
+    assert asked()[0] is boxes
+    assert not boxes.is_inference()
+    assert torch.equal(boxes, torch.cat(anchors(sizes, (4, 8), scale=2.0, ratios=(0.5, 2.0))))
+    assert level.tolist() == [0] * 12 + [1] * 4
