@@ -1,4 +1,4 @@
-"""Draws predictions over their images:  python -m model.visualise --prediction DIR --images DIR --out DIR"""
+"""Draw predictions over their images:  python -m model.visualise --prediction DIR --images DIR --out DIR"""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Options:
     """Draw predictions over their images; beside them the ground truth, where the images are those of one."""
 
     prediction: Path
-    """Holds panoptic.json and panoptic/."""
+    """Folder with panoptic.json and panoptic/."""
     images: str
-    """What was predicted: a folder of images, or a ground truth by name or path."""
+    """Images that were predicted: a folder, or a ground truth by name or path."""
     out: Path
-    """Gets a PNG an image."""
+    """Folder for the pictures, one PNG per image."""
     root: Path | None = None
-    """Where the data sets are; $PANOPTIC_DATA if not given."""
+    """Folder of the data sets. Default: $PANOPTIC_DATA."""
     split: str | None = None
-    """Of a ground truth; validation if not given."""
+    """Split of the ground truth. Default: the validation split."""
     version: Literal["1.2", "2.0"] | None = None
-    """Of Mapillary Vistas."""
+    """Release of Mapillary Vistas to read, 1.2 or 2.0. Default: 1.2 if the data set has both."""
     limit: int | None = None
-    """Only the first images."""
+    """Draw only so many images, the first ones."""
     longest: int = 1600
-    """Longer side of one picture at most, pixels."""
+    """Longest side of a picture, pixels."""
     quiet: bool = False
-    """No progress bar."""
+    """Show no progress bar."""
 
 
 def predicted_regions(prediction: Path) -> dict[ImageId, tuple[Path, list[Region]]]:

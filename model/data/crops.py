@@ -121,7 +121,7 @@ def _labels(runs: LabelRuns, index: DataIndex, image: int, window: Window) -> Cu
     # Nearest neighbour: pixel i of the rescaled image takes the pixel that its center falls into.
     y = _sources(window.top, window.height, runs.height, window.size[0])
     x = _sources(window.left, window.width, runs.width, window.size[1])
-    found, which, start = ids_of(runs.sample(y[1:-1], x[1:-1]))
+    found, which, start = ids_of(runs.ids_at(y[1:-1], x[1:-1]))
     length = np.diff(start, append=window.height * window.width)
 
     rows = index.rows(image)

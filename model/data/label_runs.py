@@ -19,14 +19,14 @@ class LabelRuns:
     height: int
     width: int
     row: Int[np.ndarray, " h+1"]
-    """Where the runs of each row begin in the other arrays; at last their number."""
+    """Index in the other arrays at which the runs of each row begin; at last the number of runs."""
     start: Int[np.ndarray, " n"]
     """x of each run."""
     length: Int[np.ndarray, " n"]
     id: UInt32[np.ndarray, " n"]
 
-    def sample(self, y: Int[np.ndarray, " a"], x: Int[np.ndarray, " b"]) -> UInt32[np.ndarray, "a b"]:
-        """Ids at the crossings of rows y with columns x, both ascending."""
+    def ids_at(self, y: Int[np.ndarray, " a"], x: Int[np.ndarray, " b"]) -> UInt32[np.ndarray, "a b"]:
+        """Return the ids at the crossings of rows y with columns x, both ascending."""
         rows, again = np.unique(y, return_inverse=True)
         counts = self.row[rows + 1] - self.row[rows]
         run = np.repeat(self.row[rows] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
@@ -36,7 +36,7 @@ class LabelRuns:
         return np.repeat(self.id[run], wanted).reshape(len(rows), len(x))[again]
 
     def pixel(self, id_: int, share: float) -> tuple[int, int]:
-        """y, x of one of the pixels with an id: of n in raster order, number floor(share * n).
+        """Return y, x of one of the pixels with an id: of n in raster order, number floor(share * n).
 
         Raises:
             ValueError: there is none.
@@ -53,7 +53,7 @@ class LabelRuns:
 
 
 def read_runs(png: bytes) -> LabelRuns:
-    """The runs of a label PNG.
+    """Read the runs of a label PNG.
 
     Raises:
         PngError: not a PNG, damaged, or of a mode that holds no ids.
@@ -64,7 +64,7 @@ def read_runs(png: bytes) -> LabelRuns:
 
 
 def _by_core(library: Any, png: bytes) -> LabelRuns | None:
-    """Without pixels; None where the reference has to say what is wrong, or decode."""
+    """Read the runs without pixels; None where the reference has to say what is wrong, or decode."""
     runs = core.Runs()
     if not core.check(library.core_read_runs(png, len(png), runs)):
         return None

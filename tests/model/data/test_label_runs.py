@@ -42,8 +42,8 @@ def test_samples_what_the_pixels_are(image, random):
     runs = read_runs(png(ids, mode))
     y = np.sort([random.randrange(ids.shape[0]) for _ in range(9)])
     x = np.sort([random.randrange(ids.shape[1]) for _ in range(9)])
-    assert (runs.sample(y, x) == ids[np.ix_(y, x)]).all()
-    assert (runs.sample(np.arange(ids.shape[0]), np.arange(ids.shape[1])) == ids).all()
+    assert (runs.ids_at(y, x) == ids[np.ix_(y, x)]).all()
+    assert (runs.ids_at(np.arange(ids.shape[0]), np.arange(ids.shape[1])) == ids).all()
 
 
 @given(label_images(), st.floats(0, 1, exclude_max=True))
