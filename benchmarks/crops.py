@@ -22,11 +22,11 @@ from PIL import Image, ImageDraw
 from model.config import MVD
 from model.data.crops import make_sample, place_window
 from model.data.index import build_index
-from model.data.label_runs import read_runs
 from model.data.loader import padding_color
 from model.data.sampling import CropRequest, Sampler
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.labels import LabelMap
+from panoptic_eval.png.label_runs import read_runs
 
 CATEGORIES = [{"id": i + 1, "name": f"category {i}", "isthing": int(i > 3), "color": [i, i, i]} for i in range(12)]
 

@@ -24,7 +24,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
-from panoptic_eval.pairs.reference import ids_of
+from panoptic_eval.png.ids import ids_of
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,10 @@ from panoptic_eval.datasets.folders import files
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, LabelMaps
-from panoptic_eval.pairs.png import HEAD, png_size
 from panoptic_eval.photographs import shown_size
+from panoptic_eval.png.container import HEAD, png_size
+from panoptic_eval.png.rle import encode_window
 from panoptic_eval.predictions import PredictionWriter
-from panoptic_eval.rle import encode_window
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
 ADVICE = "use a device with more memory, or a checkpoint whose config.json has a smaller sample.shortest"

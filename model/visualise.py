@@ -20,8 +20,9 @@ from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.labels import ImageId, LabelMaps, resolve
 from panoptic_eval.outputs.pictures import Region, overlay, resized
 from panoptic_eval.pairs import palette
-from panoptic_eval.pairs.reference import decode, ids_of
 from panoptic_eval.photographs import read
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.png.reference import decode
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets.json_rows import repeated
-from panoptic_eval.pairs.counts import Ids
+from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import Bool, Integer
 
 INT64 = range(-(2**63), 2**63)

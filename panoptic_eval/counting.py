@@ -23,10 +23,11 @@ from panoptic_eval.files import PNG_LIMIT, read_regular
 from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs import palette
 from panoptic_eval.pairs.build import build
-from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
+from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
 from panoptic_eval.pairs.journal import Journal
 from panoptic_eval.pairs.ranking import best_detections
 from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable
+from panoptic_eval.png.ids import Ids
 from panoptic_eval.predictions import Detections, Predictions, read_predictions
 from panoptic_eval.run_folder import JOURNAL, RunFolder, opened
 from panoptic_eval.score import Tables

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from panoptic_eval import rle
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import image_ids, json_rows
 from panoptic_eval.datasets.json_rows import INTEGER, LIST, NUMBER, Kind, column, integers, short
 from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import open_regular
 from panoptic_eval.labels import LabelMap, LabelMaps, some
-from panoptic_eval.pairs.png import png_size
+from panoptic_eval.png import rle
+from panoptic_eval.png.container import png_size
 from panoptic_eval.shapes import Float, Int
 
 SEGMENTATION = Kind((dict, list), "run lengths (size and counts) or a list of polygons")
@@ -215,7 +215,7 @@ def compressed(value: Mapping[str, Any] | list[Any], size: Size) -> dict[str, An
     """Return the compressed run lengths of what COCO allows as a segmentation: run lengths of both kinds, polygons.
 
     All that makes pycocotools read beyond its memory, or fill it, is refused; whether compressed run lengths add up to
-    the image is for `panoptic_eval.rle.pixels` to say.
+    the image is for `panoptic_eval.png.rle.pixels` to say.
 
     Args:
         size: height, width of the image, at most `MAX_PIXELS` in all.

@@ -25,8 +25,8 @@ from panoptic_eval.detections import compressed
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, other_type
-from panoptic_eval.pairs.reference import ids_of
-from panoptic_eval.rle import encode_window, pixels
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.png.rle import encode_window, pixels
 from panoptic_eval.shapes import Integer
 
 RECORDS = "records.jsonl"

@@ -31,7 +31,8 @@ from panoptic_eval.detections import Detections
 from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import PNG_LIMIT, open_regular, read_regular
 from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, Listed, split_ids
-from panoptic_eval.pairs.reference import decode, ids_of
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.png.reference import decode
 from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
 from panoptic_eval.shapes import Bool, Int
 

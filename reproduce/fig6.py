@@ -28,8 +28,8 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.outputs.pictures import Region, overlay
-from panoptic_eval.pairs.reference import decode
 from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.png.reference import decode
 from panoptic_eval.predictions import read_predictions
 from reproduce.bootstrap import best_boxes
 from reproduce.figures import STYLE, WIDTH, save

@@ -14,15 +14,15 @@ from PIL import Image
 from torch import Tensor
 
 from model.data.index import DataIndex
-from model.data.label_runs import LabelRuns, read_runs
 from model.data.sampling import CropRequest
 from model.targets import IGNORE, Targets
 from panoptic_eval import photographs
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.pairs import palette
-from panoptic_eval.pairs.png import palette_ids
-from panoptic_eval.pairs.reference import ids_of
+from panoptic_eval.png.container import palette_ids
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.png.label_runs import LabelRuns, read_runs
 
 Color = tuple[int, int, int]
 

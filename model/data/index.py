@@ -21,7 +21,7 @@ from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps, resolve
 from panoptic_eval.pairs import count_pair, palette
-from panoptic_eval.pairs.counts import Ids
+from panoptic_eval.png.ids import Ids
 
 FORMAT = "index 2"
 """Changes with what is stored, so that older files are not taken for newer ones."""

@@ -7,7 +7,7 @@
 
 #include "core.h"
 
-enum { GREY = 0, RGB = 2, PALETTE = 3, RGBA = 6 };
+enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGBA = 6 };
 enum { NONE, SUB, UP, AVERAGE, PAETH };
 static const uint64_t MAX_PIXELS = 1 << 28;
 static const size_t MAX_ROW_BYTES = 1 << 18;
@@ -83,7 +83,9 @@ static unsigned pixel_bytes(unsigned depth, unsigned colour_type) {
     bool small = depth == 1 || depth == 2 || depth == 4 || depth == 8;
     if (colour_type == GREY || colour_type == PALETTE)
         return small ? 1 : depth == 16 && colour_type == GREY ? 2 : 0;
-    return depth != 8 ? 0 : colour_type == RGB ? 3 : colour_type == RGBA ? 4 : 0;
+    if (depth != 8)
+        return 0;
+    return colour_type == GREY_ALPHA ? 2 : colour_type == RGB ? 3 : colour_type == RGBA ? 4 : 0;
 }
 
 /* Room for the runs of a row and of that above, which is zero for the first. */
@@ -131,7 +133,9 @@ void png_release(LabelPng *png) {
 }
 
 uint32_t id_of(const LabelPng *png, uint32_t colour) {
-    return png->depth == 16 ? (colour & 0xFF) << 8 | (colour >> 8 & 0xFF) : colour & 0xFFFFFF;
+    if (png->depth == 16)
+        return (colour & 0xFF) << 8 | (colour >> 8 & 0xFF);
+    return png->colour_type == GREY_ALPHA ? colour & 0xFF : colour & 0xFFFFFF;
 }
 
 /* Sums of the four bytes, each modulo 256. */

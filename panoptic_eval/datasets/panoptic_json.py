@@ -20,7 +20,7 @@ from panoptic_eval.datasets.json_rows import FLAG, INTEGER, LIST, NUMBER, STRING
 from panoptic_eval.datasets.png_names import png_paths
 from panoptic_eval.errors import Faults, InputError
 from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed, some
-from panoptic_eval.pairs.png import MAX_PIXELS
+from panoptic_eval.png.container import MAX_PIXELS
 from panoptic_eval.shapes import Bool, Float, Int
 
 MAX_ID = 2**24 - 1

@@ -17,9 +17,10 @@ from PIL import Image, ImageDraw
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.files import read_regular, write_atomically
-from panoptic_eval.pairs.reference import decode, ids_of
 from panoptic_eval.pairs.table import PairTable, Segments
 from panoptic_eval.photographs import read
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.png.reference import decode
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, UInt8

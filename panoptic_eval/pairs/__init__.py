@@ -9,7 +9,7 @@ from typing import Literal
 from panoptic_eval import core
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs.counts import IdCounts
-from panoptic_eval.pairs.png import palette_ids
+from panoptic_eval.png.container import palette_ids
 
 
 def count_pairs(files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | PngError]:
@@ -58,7 +58,7 @@ def _with_palettes(counts: IdCounts, gt: bytes, pred: bytes) -> IdCounts:
 
 def supported(png: bytes) -> bool:
     """Whether the core counts this file; if not, the reference does, in many times the time."""
-    from panoptic_eval.pairs.png import supported
+    from panoptic_eval.png.container import supported
 
     return core.library() is not None and supported(png)
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from panoptic_eval.errors import Faults, PngError
 from panoptic_eval.labels import UNLISTED, VOID, LabelMaps, Listed, resolve
-from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs, shifted
+from panoptic_eval.pairs.counts import IdCounts, Pairs, shifted
 from panoptic_eval.pairs.palette import Lookup, lookup, renamed
 from panoptic_eval.pairs.table import Origin, PairTable, Segments
+from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import Int
 
 

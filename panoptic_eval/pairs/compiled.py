@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from panoptic_eval import core
-from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
+from panoptic_eval.pairs.counts import IdCounts, Pairs
+from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import Int, UInt32
 
 
@@ -40,21 +40,6 @@ def count_arrays(library: Any, gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.nd
     (counted,) = _taken(library, counts, image)
     assert counted is not None
     return counted
-
-
-def encode_segments(library: Any, png: bytes, ids: UInt32[np.ndarray, " n"]) -> list[bytes] | None:
-    """COCO's compressed run lengths of the pixels with each id, ids ascending; None where the reference has to read.
-
-    Raises:
-        MemoryError: there is not enough.
-    """
-    masks = core.Masks()
-    if not core.check(library.core_encode_segments(png, len(png), *core.addresses((ids, np.uint32)), len(ids), masks)):
-        return None
-    ends = masks.ends.array(np.int64, len(ids)).tolist()
-    text = masks.text.array(np.uint8, ends[-1] if ends else 0).tobytes()
-    library.core_release_masks(ctypes.byref(masks))
-    return [text[first:last] for first, last in pairwise([0, *ends])]
 
 
 def _taken(library: Any, counts: core.Counts, images: Int[np.ndarray, "n 6"]) -> list[IdCounts | None]:

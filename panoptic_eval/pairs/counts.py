@@ -7,21 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from panoptic_eval.shapes import Int, UInt32
-
-
-@dataclass(frozen=True)
-class Ids:
-    """The ids that occur in one label image, ascending; void (0 in panoptic PNGs) is an id like any other here."""
-
-    id: Int[np.ndarray, " n"]
-    """uint32, as stored: R + 256 G + 65536 B of a colour PNG, the grey value of a grey one, an index of a palette."""
-    area: Int[np.ndarray, " n"]
-    """int64, pixels."""
-    box: Int[np.ndarray, "n 4"]
-    """int32 x0, y0, x1, y1, pixels of the image; x1 and y1 are one past the last pixel."""
-    palette: UInt32[np.ndarray, " e"] | None = None
-    """R + 256 G + 65536 B of each entry of the PNG's palette, None where it has none; see `pairs.palette`."""
+from panoptic_eval.png.ids import Ids
+from panoptic_eval.shapes import Int
 
 
 @dataclass(frozen=True)

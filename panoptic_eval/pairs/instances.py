@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from panoptic_eval import core
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.detections import Detections, compressed
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import LabelMaps
-from panoptic_eval.pairs import compiled, reference
 from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
 from panoptic_eval.pairs.table import PairTable, Segments
-from panoptic_eval.rle import encode_window
-from panoptic_eval.shapes import Float, Int, UInt32
+from panoptic_eval.png import rle
+from panoptic_eval.png.rle import Rle
+from panoptic_eval.shapes import Float, Int
 
-Rle = Mapping[str, Any]
-"""COCO's: size (height, width) and counts."""
 MAX_PAIRS = 2**20
 """Masks of gt times masks of predictions that are compared at a time."""
 
@@ -83,16 +80,9 @@ def count_overlaps(png: bytes, counts: IdCounts, masks: Sequence[Rle]) -> Overla
         PngError: the masks have another size: the file was replaced after they had been read.
     """
     size = [counts.height, counts.width]
-    if any(list(rle["size"]) != size for rle in masks):
+    if any(list(mask["size"]) != size for mask in masks):
         raise PngError(f"gt: has {size[1]} x {size[0]} pixels, its detections another size; expected it not to change")
-    library = core.library()
-    encoded = None if library is None else compiled.encode_segments(library, png, counts.gt.id)
-    if encoded is None:
-        labels = reference.decode(png)
-        boxes = np.concatenate([counts.gt.box[:, :2], counts.gt.box[:, 2:] - counts.gt.box[:, :2]], axis=1)
-        segments = [encode_segment(labels, i, box) for i, box in zip(counts.gt.id.tolist(), boxes, strict=True)]
-    else:
-        segments = [{"size": size, "counts": text} for text in encoded]
+    segments = rle.encode_segments(png, counts.gt, (counts.height, counts.width))
     segment, mask, pixels = _shared(segments, masks)
     return Overlaps(counts.gt.id[segment].astype(np.int64), mask, pixels)
 
@@ -142,13 +132,6 @@ def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Pa
     digest = ("",) * len(images)
     table = PairTable(catalogue, tuple(at), size, digest, sides["gt"], sides["pred"], Pairs(none, none, none))
     return _with_pairs(table, zip(rles["gt"], rles["pred"], strict=True))
-
-
-def encode_segment(labels: UInt32[np.ndarray, "h w"], segment: int, box: Int[np.ndarray, " 4"]) -> Rle:
-    """Encode the pixels with one id, looking only into their box (x, y, width, height)."""
-    x, y, w, h = box.tolist()
-    height, width = labels.shape
-    return encode_window(labels[y : y + h, x : x + w] == segment, (y, x), (height, width))
 
 
 def _detected(

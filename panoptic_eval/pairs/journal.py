@@ -17,7 +17,8 @@ import orjson
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import read_regular
-from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
+from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
+from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import UInt32
 
 SIGN = b"panoptic-eval journal "

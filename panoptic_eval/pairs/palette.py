@@ -12,9 +12,10 @@ import numpy as np
 
 from panoptic_eval.errors import PngError
 from panoptic_eval.labels import Encoded, LabelMaps, Listed, split_ids
-from panoptic_eval.pairs import reference
-from panoptic_eval.pairs.counts import IdCounts, Ids, Overlaps, Pairs
-from panoptic_eval.pairs.png import palette_ids
+from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
+from panoptic_eval.png import reference
+from panoptic_eval.png.container import palette_ids
+from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import Int, UInt32
 
 Lookup = Int[np.ndarray, " 256"]

@@ -1,93 +1,14 @@
-"""From two label images to their joint histogram, with Pillow and NumPy: short, and the fallback for any PNG.
-
-Runs first: a label image has far fewer runs of equal ids than pixels, so that sorting runs is cheap where sorting
-pixels is not.
-"""
+"""From two label images to their joint histogram, with NumPy: short, and what the compiled core is compared with."""
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-from PIL import Image
 
 from panoptic_eval.errors import PngError
-from panoptic_eval.pairs.counts import IdCounts, Ids, Pairs
-from panoptic_eval.pairs.png import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, check, header
-from panoptic_eval.shapes import Int, UInt32
-
-BAND = 128
-"""Rows that are taken over from Pillow at a time: their bytes stay in the processor's cache."""
-
-
-def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
-    """The ids of a label PNG: R + 256 G + 65536 B of colour, the value of grey, the index of a palette.
-
-    Alpha is left out. Of an animated PNG it is the default image.
-
-    Raises:
-        PngError: not a PNG, damaged, or of a mode that holds no ids.
-    """
-    check(png)  # Pillow fills missing rows with zeros, and reads files that lack their end
-    kind = header(png)
-    try:
-        with Image.open(io.BytesIO(_bare(png)), formats=["PNG"]) as image:
-            if kind.colour_type in (RGB, RGBA) and kind.bit_depth == 8:  # of 16 bits Pillow would drop the lower ones
-                return _colour_ids(image)
-            if kind.colour_type == GREY_ALPHA and kind.bit_depth == 8:
-                return np.asarray(image)[..., 0].astype(np.uint32)
-            if kind.colour_type in (GREY, PALETTE):
-                stretched = {2: 85, 4: 17}.get(kind.bit_depth, 1) if image.mode == "L" else 1  # by Pillow, to 0..255
-                return np.asarray(image).astype(np.uint32) // np.uint32(stretched)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PngError(f"cannot be decoded ({error}); the file is truncated or damaged") from error
-    what = {RGB: "RGB", RGBA: "RGB and alpha", GREY_ALPHA: "grey and alpha"}[kind.colour_type]
-    raise PngError(
-        f"holds {what} of {kind.bit_depth} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit grey, or a palette"
-    )
-
-
-def _bare(png: bytes) -> bytes:
-    """The PNG without chunks that have no bearing on ids: Pillow heeds animations, and refuses what no viewer minds."""
-    view = memoryview(png)
-    kept, at, kind = [view[:8]], 8, b""
-    while kind != b"IEND":
-        start, kind = at, png[at + 4 : at + 8]
-        at += 12 + int.from_bytes(view[at : at + 4], "big")
-        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
-            kept.append(view[start:at])
-    return b"".join(kept)
-
-
-def _colour_ids(image: Image.Image) -> UInt32[np.ndarray, "h w"]:
-    """R + 256 G + 65536 B, in bands of rows: memory touched for the first time costs more than the arithmetic."""
-    width, height = image.size
-    ids = np.empty((height, width), np.uint32)
-    for y in range(0, height, BAND):
-        rows = image.crop((0, y, width, min(y + BAND, height)))
-        four_bytes = np.frombuffer(rows.tobytes("raw", "RGBX" if image.mode == "RGB" else "RGBA"), "<u4")
-        np.bitwise_and(four_bytes, 0xFFFFFF, out=ids[y : y + BAND].reshape(-1))
-    return ids
-
-
-def ids_of(labels: UInt32[np.ndarray, "h w"]) -> tuple[Ids, UInt32[np.ndarray, " r"], Int[np.ndarray, " r"]]:
-    """Ids of a label image, and its runs: the index into them of each run, and where it starts in raster order."""
-    height, width = labels.shape
-    changed = np.empty(labels.shape, bool)
-    changed[:, 0] = True  # a run ends with its row, so that it has one y
-    np.not_equal(labels[:, 1:], labels[:, :-1], out=changed[:, 1:])
-    start = np.flatnonzero(changed)
-    length = np.diff(start, append=labels.size)
-    ids, inverse = np.unique(labels.reshape(-1)[start], return_inverse=True)
-    y, x0 = np.divmod(start, width)
-    box = np.empty((len(ids), 4), np.int32)
-    box[:, :2], box[:, 2:] = np.iinfo(np.int32).max, 0
-    np.minimum.at(box[:, 0], inverse, x0.astype(np.int32))
-    np.minimum.at(box[:, 1], inverse, y.astype(np.int32))
-    np.maximum.at(box[:, 2], inverse, (x0 + length).astype(np.int32))
-    np.maximum.at(box[:, 3], inverse, (y + 1).astype(np.int32))
-    area = np.bincount(inverse, weights=length, minlength=len(ids)).astype(np.int64)
-    return Ids(ids, area, box), inverse, start
+from panoptic_eval.pairs.counts import IdCounts, Pairs
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.png.reference import decode
+from panoptic_eval.shapes import UInt32
 
 
 def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"]) -> IdCounts:

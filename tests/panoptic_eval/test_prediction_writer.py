@@ -22,7 +22,7 @@ from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMap, LabelMaps
-from panoptic_eval.pairs.reference import decode
+from panoptic_eval.png.reference import decode
 from panoptic_eval.predictions import PredictionWriter, read_predictions
 
 CATALOGUE = Catalogue(tuple(Category(c["id"], c["name"], bool(c["isthing"])) for c in folders.CATEGORIES))

@@ -11,7 +11,8 @@ from PIL import Image
 from panoptic_eval.datasets import cityscapes, ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import Encoded, Listed
-from panoptic_eval.pairs.reference import decode, ids_of
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.png.reference import decode
 from panoptic_eval.predictions import read_predictions
 
 MAP = [[1, 1, 2], [0, 3, 3]]

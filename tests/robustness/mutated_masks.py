@@ -16,8 +16,8 @@ import numpy as np
 from pycocotools import mask as coco
 
 from panoptic_eval.detections import compressed
-from panoptic_eval.rle import compressed as text
-from panoptic_eval.rle import pixels
+from panoptic_eval.png.rle import compressed as text
+from panoptic_eval.png.rle import pixels
 
 SIZES = ((2, 3), (1, 1), (7, 40), (1, 2**28), (2**14, 2**14))
 ODD = (-1, 0, 1, 2**31, 2**32, 2**40, 2**63, 1.0, 1.5, 1e300, float("nan"), float("inf"), None, True, "1", [], {})

@@ -21,11 +21,12 @@ import png
 from panoptic_eval import core
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs import compiled, reference
-from panoptic_eval.pairs.png import compressed_rows, header
+from panoptic_eval.png.container import compressed_rows, header
 
 KINDS = (
     *((depth, png.GREY) for depth in (1, 2, 4, 8, 16)),
     *((depth, png.PALETTE) for depth in (1, 2, 4, 8)),
+    (8, png.GREY_ALPHA),
     *2 * ((8, png.RGB), (8, png.RGBA)),
 )
 STRATEGIES = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED)

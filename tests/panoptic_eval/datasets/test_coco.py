@@ -9,7 +9,8 @@ from meanings import lines, meaning_of
 
 from panoptic_eval.datasets import coco, ground_truth
 from panoptic_eval.errors import InputError
-from panoptic_eval.pairs.reference import decode, ids_of
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.png.reference import decode
 
 MAP = [[1, 1, 2], [0, 3, 3]]
 INFO = folders.segments((2, SKY), (1, CAR), (3, PERSON), iscrowd=[0, 1, 0], area=[1, 2, 2.0])

@@ -15,8 +15,8 @@ from PIL import Image
 from panoptic_eval import core, pairs
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs import compiled, reference
-from panoptic_eval.pairs import png as container
 from panoptic_eval.pairs.counts import IdCounts
+from panoptic_eval.png import container
 
 KINDS = {
     "bit": (1, png.GREY),

@@ -15,22 +15,8 @@ from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.pairs import count_pair
-from panoptic_eval.pairs.instances import count_overlaps, encode_segment, from_coco
-from panoptic_eval.pairs.reference import ids_of
+from panoptic_eval.pairs.instances import count_overlaps, from_coco
 from panoptic_eval.predictions import read_predictions
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_a_segment_is_encoded_as_pycocotools_does(seed):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 4, tuple(rng.integers(1, 9, 2))).astype(np.uint32)
-    labels[rng.integers(0, len(labels)) :, rng.integers(0, labels.shape[1]) :] = 9
-    ids, _, _ = ids_of(labels)
-    for i, (x0, y0, x1, y1) in zip(ids.id.tolist(), ids.box.tolist(), strict=True):
-        ours = encode_segment(labels, i, np.array([x0, y0, x1 - x0, y1 - y0]))
-        theirs = mask.encode(np.asfortranarray(labels == i, np.uint8))
-        np.testing.assert_array_equal(mask.decode(ours), mask.decode(theirs))
-        assert mask.area(ours) == mask.area(theirs)
 
 
 def overlapping(rng, categories, images):

@@ -58,8 +58,8 @@ class LabelPng:
 
     @property
     def supported(self) -> bool:
-        """Whether the core reads such files: grey, palette, 8-bit RGB or RGBA, not interlaced, not too wide."""
-        usual = self.colour_type in (GREY, PALETTE) or (self.bit_depth == 8 and self.colour_type in (RGB, RGBA))
+        """Whether the core reads such files: grey, palette, or of 8 bits a sample; not interlaced, not too wide."""
+        usual = self.colour_type in (GREY, PALETTE) or self.bit_depth == 8
         return usual and not self.interlaced and self.row_bytes <= MAX_ROW_BYTES
 
 

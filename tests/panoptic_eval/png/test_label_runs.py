@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from model.data.label_runs import read_runs
 from panoptic_eval.errors import PngError
+from panoptic_eval.png.label_runs import read_runs
 
 
 def png(ids: np.ndarray, mode: str) -> bytes:

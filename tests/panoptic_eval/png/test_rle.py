@@ -1,12 +1,15 @@
 import numpy as np
+import png
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask
 
-from panoptic_eval import core, rle
-from panoptic_eval.rle import compressed, encode_window, pixels
+from panoptic_eval import core
+from panoptic_eval.png import rle
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.png.rle import compressed, encode_window, pixels
 
 
 @given(
@@ -84,3 +87,17 @@ def test_text_is_that_of_pycocotools(runs):
 def test_long_runs_are_written_whole(runs):
     """Four runs of 2**24 and more make pycocotools write beyond its memory."""
     assert pixels([compressed(np.array(runs, np.int64), (1, 1))["counts"]]).tolist() == [sum(runs)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("with_core", [True, False])
+def test_segments_are_encoded_as_pycocotools_does(monkeypatch, seed, with_core):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, tuple(rng.integers(1, 9, 2))).astype(np.uint32)
+    labels[rng.integers(0, len(labels)) :, rng.integers(0, labels.shape[1]) :] = 9
+    ids, _, _ = ids_of(labels)
+    if not with_core:
+        monkeypatch.setattr(core, "library", lambda: None)
+    file = png.write(png.samples(labels, png.RGB), filters=(4, 2))
+    expected = [mask.encode(np.asfortranarray(labels == i, np.uint8)) for i in ids.id.tolist()]
+    assert rle.encode_segments(file, ids, labels.shape) == [{**e, "size": list(e["size"])} for e in expected]

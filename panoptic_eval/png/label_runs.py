@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, UInt32
 
 from panoptic_eval import core
-from panoptic_eval.pairs import reference
+from panoptic_eval.png import reference
+from panoptic_eval.png.ids import ids_of
+from panoptic_eval.shapes import Int, UInt32
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _by_core(library: Any, png: bytes) -> LabelRuns | None:
 
 def _from_pixels(labels: UInt32[np.ndarray, "h w"]) -> LabelRuns:
     height, width = labels.shape
-    ids, inverse, start = reference.ids_of(labels)
+    ids, inverse, start = ids_of(labels)
     row = np.searchsorted(start, np.arange(height + 1) * width)
     return _of(height, width, row, start % width, ids.id[inverse])
 

@@ -1,4 +1,4 @@
-"""COCO's compressed run lengths: written, and what can be wrong with them, found before C code reads them.
+"""COCO's compressed run lengths: written, and what can be wrong with them, found before other code reads them.
 
 pycocotools trusts its input: run lengths cut short make it read beyond their end, and ones that do not add up to the
 image give some number or other. When it writes it counts on six characters a run, which four runs of 16 million pixels
@@ -7,13 +7,19 @@ exceed by a byte: what follows in memory is overwritten.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from panoptic_eval import core
+from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import Bool, Int
+
+Rle = Mapping[str, Any]
+"""size (height, width) and counts."""
 
 
 def compressed(runs: Int[np.ndarray, " n"], size: tuple[int, int]) -> dict[str, Any]:
@@ -52,6 +58,35 @@ def encode_window(mask: Bool[np.ndarray, "h w"], corner: tuple[int, int], size: 
     goes_on = np.flatnonzero(changes[1:] == changes[:-1])
     changes = np.delete(changes, np.concatenate([goes_on, goes_on + 1]))
     return compressed(np.diff(changes[changes < height * width], prepend=0, append=height * width), size)
+
+
+def encode_segments(png: bytes, ids: Ids, size: tuple[int, int]) -> list[Rle]:
+    """Encode the pixels of each id of a label PNG.
+
+    Args:
+        png: the file.
+        ids: of the file.
+        size: height, width of the image.
+
+    Raises:
+        PngError: as for `panoptic_eval.png.reference.decode`.
+    """
+    library = core.library()
+    if library is not None:
+        masks = core.Masks()
+        given = core.addresses((ids.id, np.uint32))
+        if core.check(library.core_encode_segments(png, len(png), *given, len(ids.id), masks)):
+            ends = masks.ends.array(np.int64, len(ids.id)).tolist()
+            text = masks.text.array(np.uint8, masks.size).tobytes()
+            library.core_release_masks(ctypes.byref(masks))
+            return [{"size": [*size], "counts": text[first:last]} for first, last in pairwise([0, *ends])]
+    from panoptic_eval.png.reference import decode
+
+    labels = decode(png)
+    return [
+        encode_window(labels[y0:y1, x0:x1] == id_, (y0, x0), size)
+        for id_, (x0, y0, x1, y1) in zip(ids.id.tolist(), ids.box.tolist(), strict=True)
+    ]
 
 
 def pixels(counts: Sequence[bytes]) -> Int[np.ndarray, " n"]:
