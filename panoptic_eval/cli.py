@@ -32,6 +32,8 @@ from panoptic_eval.text import abbreviated, printable
 
 RESAMPLES = 300
 """Resamples of the intervals of one run: a few seconds for 2,000 images, and limits good to a tenth of their width."""
+MOST_RESAMPLES = 100_000
+MOST = 2**31 - 1
 DATA_SETS = ", ".join(data_set.name for data_set in FORMATS)
 OptionalPath = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]
 OptionalText = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
@@ -106,7 +108,8 @@ class Outputs:
 
     def check(self) -> None:
         """Say what is wrong with the options, before anything is counted."""
-        _at_least(0, resamples=self.resamples or 0, seed=self.seed)
+        _within(0, MOST_RESAMPLES, resamples=self.resamples or 0)
+        _within(0, MOST, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Running:
     def check(self) -> None:
         """Say what is wrong with the options, before anything is counted."""
         if self.workers is not None:
-            _at_least(1, workers=self.workers)
+            _within(1, MOST, workers=self.workers)
         _shard(self.shard)
 
 
@@ -179,7 +182,7 @@ class Score:
             if shard is None or folder is None:
                 return _finish(tables, self.counting, self.outputs, folder)
             store(None, tables, folder)
-        return f"shard {shard}: {len(tables.panoptic)} images, stored in {out} for panoptic-eval merge"
+        return f"shard {shard}: {_number(len(tables.panoptic), 'image')}, stored in {out} for panoptic-eval merge"
 
 
 @dataclass(frozen=True)
@@ -244,8 +247,8 @@ class Compare:
         from panoptic_eval.comparison import compare
 
         self.counting.check()
-        _at_least(1, resamples=self.resamples)
-        _at_least(0, seed=self.seed)
+        _within(1, MOST_RESAMPLES, resamples=self.resamples)
+        _within(0, MOST, seed=self.seed)
         a, b = load(self.a), load(self.b)
         rng = np.random.default_rng(self.seed)
         result = compare(a, b, rng=rng, resamples=self.resamples, rules=self.counting)
@@ -254,7 +257,7 @@ class Compare:
         if self.json:
             return json_output.dumps({"a": str(self.a), "b": str(self.b), **asdict(result)})
         first, second = markdown.run_names(self.a, self.b)
-        head = [f"{first}: {self.a}", f"{second}: {self.b}", f"{len(a.panoptic)} images, scores in percent"]
+        head = [f"{first}: {self.a}", f"{second}: {self.b}", f"{_number(len(a.panoptic), 'image')}, scores in percent"]
         tables = markdown.comparison(result, first, second, per_category=self.per_category)
         return "\n".join([*head, "", tables])
 
@@ -282,12 +285,13 @@ class Draw:
         from panoptic_eval.outputs import pictures
         from panoptic_eval.score import scores
 
-        _at_least(1, images=self.images, longest=self.longest)
+        _within(1, MOST, images=self.images, longest=self.longest)
         tables = load(self.folder)
         worst = np.argsort(-scores(tables).costs, kind="stable")[: self.images]
         drawn = pictures.write(tables.panoptic, worst.tolist(), self.out, longest=self.longest)
         paths = list(tqdm(drawn, total=len(worst), unit="image", disable=self.quiet, leave=False))
-        return f"{len(paths)} pictures in {self.out}: photograph, ground truth, prediction; the first costs the most PQ"
+        what = "photograph, ground truth, prediction; the first costs most of 1 - PQ"
+        return f"{_number(len(paths), 'picture')} in {self.out}: {what}"
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -309,6 +313,8 @@ Exit codes: 0 done; 1 the input cannot be scored, or the output cannot be writte
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; exits with 1 and a list of faults if the input cannot be scored."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show must not lose a run of hours
     if arguments == ["--version"]:
         print(f"panoptic-eval {__version__}")
         return
@@ -326,6 +332,8 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         name = "" if error.filename is None else f"{abbreviated(str(error.filename))}: "
         _fail(f"{name}{error.strerror or error}")
+    except MemoryError:
+        _fail("there is not enough memory for this; expected fewer images at a time (--shard), or fewer --resamples")
     except KeyboardInterrupt:
         again = "; the same command goes on where it stopped" if "--out" in arguments else ""
         print(f"panoptic-eval: interrupted{again}", file=sys.stderr)
@@ -357,8 +365,6 @@ def _shown(text: str) -> str:
 
 def _print(text: str) -> None:
     """Print the result; leave quietly where nobody reads on, as other tools do."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show must not lose a run of hours
     try:
         print(_shown(text), flush=True)
     except OSError as error:
@@ -368,10 +374,14 @@ def _print(text: str) -> None:
         _fail(f"standard output: {error.strerror}")
 
 
-def _at_least(least: int, **options: int) -> None:
+def _number(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
+def _within(least: int, most: int, **options: int) -> None:
     for name, value in options.items():
-        if value < least:
-            raise InputError(f"--{name} {value}: expected {least} or more")
+        if not least <= value <= most:
+            raise InputError(f"--{name} {abbreviated(str(value))}: expected {least} to {most}")
 
 
 def _claimed(out: Path | None) -> AbstractContextManager[RunFolder | None]:
@@ -396,7 +406,7 @@ def _finish(tables: Tables, rules: Rules, outputs: Outputs, folder: RunFolder | 
 def _text(report: Report, *, per_category: bool) -> str:
     missing = report.protocol["missing_images"]
     done_to = {"empty": "count as predicted void", "skip": "are left out"}.get(report.protocol["missing"])
-    images = f"{report.images} images" + (f" ({missing} without prediction {done_to})" if missing else "")
+    images = _number(report.images, "image") + (f" ({missing} without prediction {done_to})" if missing else "")
     interval = " [95 % interval over images]" if report.intervals else ""
     head = [
         f"gt:   {report.provenance['gt']}",

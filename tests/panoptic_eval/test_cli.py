@@ -77,8 +77,8 @@ def test_faults_are_printed_and_the_exit_code_is_1(folders, capsys):
         (("--pairs", "nowhere"), "tables.npz"),
         (("rescore", "nowhere"), "tables.npz"),
         (("merge",), "no shard"),
-        (("compare", "a", "b", "--resamples", "0"), "--resamples 0: expected 1 or more"),
-        (("draw", "a", "--out", "b", "--images", "0"), "--images 0: expected 1 or more"),
+        (("compare", "a", "b", "--resamples", "0"), "--resamples 0: expected 1 to 100000"),
+        (("draw", "a", "--out", "b", "--images", "0"), "--images 0: expected 1 to"),
     ],
 )
 def test_options_that_do_not_go_together(arguments, message, capsys):
@@ -87,7 +87,7 @@ def test_options_that_do_not_go_together(arguments, message, capsys):
 
 
 FLAGS = [
-    (("--workers", "-1"), "--workers -1: expected 1 or more"),
+    (("--workers", "-1"), "--workers -1: expected 1 to"),
     (("--workers", "0"), "--workers 0: expected"),
     (("--percentiles", "0", "200"), "--percentiles 0 200: expected"),
     (("--percentiles", "nan", "1"), "--percentiles nan 1: expected"),
@@ -97,6 +97,8 @@ FLAGS = [
     (("--shard", "3/2", "--out", "o"), "--shard 3/2: expected"),
     (("--shard", "1/" + "9" * 5000, "--out", "o"), "--shard 1/999"),
     (("--dask", "nonsense"), "--dask nonsense"),
+    (("--resamples", "100000000000"), "--resamples 100000000000: expected 0 to 100000"),
+    (("--seed", "-1"), "--seed -1: expected 0 to"),
 ]
 
 
@@ -173,6 +175,8 @@ def test_a_terminal_without_daggers_shows_the_rest(environment, folders):
     done = command("--pred", pred, "--gt", gt, "--quiet", stdout=subprocess.PIPE, env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr
     assert "PQ?" in done.stdout
+    done = command("score", "--help", stdout=subprocess.PIPE, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
