@@ -172,7 +172,8 @@ def _pngs(folder: Path) -> list[Path]:
 
 def _instances(home: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Detections | None:
     """Detections beside a prediction, if there are any."""
-    paths = [path for pattern in DETECTIONS for path in files(home, pattern) if path.is_file()]
+    patterns = [pattern + end for pattern in DETECTIONS for end in ("", ".gz")]
+    paths = [path for pattern in patterns for path in files(home, pattern) if path.is_file()]
     faults.warn("[file|files] beside the prediction [is|are] not read", map(str, paths[1:]))
     if not paths:
         return None

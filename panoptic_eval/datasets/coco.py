@@ -74,10 +74,16 @@ def read(
         path,
         found or folders[0],
         source=f"COCO panoptic format, {path}",
-        photograph=lambda _, name: photographs / name if photographs and name else None,
+        photograph=lambda _, name: _photograph(photographs, name) if photographs and name else None,
         catalogue=catalogue,
         isthing=isthing,
     )
+
+
+def _photograph(folder: Path, name: str) -> Path:
+    """A photograph; a backslash in its name is a separator unless a file has that name."""
+    path = folder / name
+    return path if "\\" not in name or path.is_file() else folder / name.replace("\\", "/")
 
 
 def _photographs(path: Path) -> Path | None:

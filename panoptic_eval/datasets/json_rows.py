@@ -75,7 +75,7 @@ def load(path: Path) -> Any:
     Raises:
         InputError: it cannot be read, is too large, or is no JSON.
     """
-    raw = _contents(path)
+    raw = _contents(path).removeprefix(b"\xef\xbb\xbf")  # which programs on Windows put before UTF-8
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:

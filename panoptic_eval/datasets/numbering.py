@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,9 @@ CategoryIds = Literal["auto", "id", "position", "label", "trainId"]
 """auto: by the names that the JSON gives, else as in the ground truth. id: the data set's ids. position: 0 to n - 1 in
 the order of the ground truth's categories. label: one less than the id, as Mapillary's own files. trainId: Cityscapes'.
 """
+
+BEYOND = 2**53 + 1
+"""Numbers from here on are no category's."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,10 @@ def choose_numbering(
         if wanted not in all_:
             faults.add(f"{where}: category-ids is {wanted}; expected {' or '.join(all_)} for this ground truth")
         return Numbering(all_.get(wanted, catalogue), f", categories by {wanted}")
-    by_name = _by_name(catalogue, declared)
+    by_name = _by_name(catalogue, declared, observed) if declared else None
     if by_name is not None:
-        if by_name == catalogue:
+        numbered = by_name.ids < BEYOND
+        if (by_name.ids == catalogue.ids)[numbered].all():
             return Numbering(catalogue)
         name = next((name for name, c in all_.items() if c == by_name), None)
         if name not in of_format:
@@ -108,14 +111,20 @@ def point_out(
         )
 
 
-def _by_name(catalogue: Catalogue, declared: Sequence[Category]) -> Catalogue | None:
-    """The catalogue with the numbers that a prediction gives its names; None unless it has each name once."""
-    count = Counter(c.name.casefold() for c in declared)
-    number = {c.name.casefold(): c.id for c in declared}
+def _by_name(catalogue: Catalogue, declared: Sequence[Category], observed: Iterable[set[int]]) -> Catalogue | None:
+    """The catalogue with the numbers that a prediction gives its names.
+
+    Categories whose names it does not give get numbers that nothing has. None unless each name has one meaning and all
+    numbers that occur have a name of the ground truth.
+    """
     names = [c.name.casefold() for c in catalogue.categories]
-    if len(set(names)) < len(names) or any(count[name] != 1 for name in names):
+    listed = [c for c in declared if c.name.casefold() in names]
+    number = {c.name.casefold(): c.id for c in listed}
+    if len(set(names)) < len(names) or len(number) < len(listed) or not number:
         return None
-    return _numbered(catalogue, [number[name] for name in names])
+    if len(number) < len(names) and not set().union(*observed) <= set(number.values()):
+        return None
+    return _numbered(catalogue, [number.get(name, BEYOND + k) for k, name in enumerate(names)])
 
 
 def _best_by_name(numberings: Mapping[str, Catalogue], declared: Sequence[Category]) -> str | None:

@@ -183,15 +183,27 @@ def _once(
     place: Callable[[int], str],
     what: str,
     faults: Faults,
+    *,
+    first_counts: bool = False,
 ) -> list[int]:
-    """Rows to read: those with a sound id, each id once. The same row again is a warning, another one a fault."""
+    """Rows to read: those with a sound id, each id once. The same row again is a warning.
+
+    Args:
+        rows: objects of a list.
+        ids: of the rows.
+        place: where row i stands, for messages.
+        what: names one and several of the rows, for messages.
+        faults: gets rows with an id that stood earlier.
+        first_counts: whether another row with one id is a warning, too, as no score needs it; else a fault.
+    """
     again = {i: first for i, first in json_rows.repeated(ids.values).items() if ids.sound[i] and ids.sound[first]}
     same = {i for i, first in again.items() if json_rows.same(rows[i], rows[first])}
     faults.warn(f"[{what}] [is|are] written twice, the same in every field; taken once", map(place, sorted(same)))
-    faults.add(
-        f"[{what}] [differs|differ] from one that the file has already; expected one",
-        (f"{place(i)}: there is another already" for i in again if i not in same),
-    )
+    other = [f"{place(i)}: there is another already" for i in again if i not in same]
+    if first_counts:
+        faults.warn(f"[{what}] [differs|differ] from one that the file has already; the first counts", other)
+    else:
+        faults.add(f"[{what}] [differs|differ] from one that the file has already; expected one", other)
     return [i for i in range(len(rows)) if ids.sound[i] and i not in again]
 
 
@@ -243,7 +255,7 @@ def _images(value: Any, path: Path, faults: Faults) -> dict[ImageId, ImageEntry]
         return f"{path}: images[{i}] (id {short(entries[i].get('id'))})"
 
     ids = json_rows.image_ids(entries, "id", place, faults)
-    rows = _once(entries, ids, place, "entry of an image|entries of an image", faults)
+    rows = _once(entries, ids, place, "entry of an image|entries of an image", faults, first_counts=True)
     names = column(entries, "file_name", STRING, place, faults, default=None, optional=True).values
     height, width = (
         column(entries, side, INTEGER, place, faults, default=None, optional=True).values

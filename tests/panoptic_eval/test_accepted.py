@@ -114,6 +114,17 @@ def nulls(data):
     data.pred.json.update(categories=None, images=None)
 
 
+def some_named_by_position(data):
+    named_by_position(data)
+    named = [{**c, "id": k} for k, c in enumerate(CATEGORIES) if c["id"] != SKY]
+    data.pred.json["categories"] = [*named, {"id": 9, "name": "x"}]
+    for side in (data.gt, data.pred):
+        for annotation in side.json["annotations"]:
+            annotation["segments_info"].pop(0)  # nothing is sky any more
+        for name, ids in side.ids.items():
+            side.ids[name] = np.where(ids == 11, 0, ids)
+
+
 def categories_of_prediction(data):
     data.pred.json["categories"] = [{"id": c["id"], "name": c["name"]} for c in CATEGORIES]
 
@@ -140,6 +151,10 @@ ODDITIES = {
     "areas": (lambda d: [s.update(area=1) for s in d.pred.segments()], "12 pred segments have another area"),
     "annotation twice": (again("annotations"), "1 annotation of an image is written twice"),
     "predicted annotation twice": (again("annotations", "pred"), "1 annotation of an image is written twice"),
+    "two entries of an image": (
+        lambda d: d.gt.json["images"].append({"id": 1, "width": 3, "height": 3}),
+        "1 entry of an image differs",
+    ),
     "image twice": (again("images"), "1 entry of an image is written twice"),
     "category twice": (again("categories"), "1 category is written twice"),
     "nulls": (nulls, ""),
@@ -174,6 +189,19 @@ def test_an_oddity_moves_no_score_and_is_told_once(data, clean, name):
     assert len(odd) == (2 if name == "floats" else 1) or not warning  # once a file
     if warning:
         assert any(warning.split(" ", 1)[-1].split()[-1] in fault for fault in faults_of(data, strict=True))
+
+
+def test_names_of_some_categories_are_enough_if_no_other_occurs(data):
+    some_named_by_position(data)
+    report = evaluate(*paths(data.write()))
+    assert {row["name"]: row["TP"] for row in report.categories} == {"person": 3, "car": 3, "road": 3, "sky": 0}
+    assert any("read by their names" in w for w in report.warnings)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_json(data, clean):
+    data.write()
+    data.gt_json.write_bytes(b"\xef\xbb\xbf" + data.gt_json.read_bytes())
+    assert scores(*paths(data)) == clean
 
 
 def test_stems_of_photographs_stand_for_numbers(tmp_path, clean):
@@ -338,11 +366,15 @@ def test_a_folder_one_level_too_high_is_searched(data, clean, tmp_path):
     assert scores(tmp_path / "runs", tmp_path / "above") == clean
 
 
-@pytest.mark.parametrize("name", ["coco_instances_results.json", "panoptic.segm.json", "instances.json"])
+@pytest.mark.parametrize(
+    "name", ["coco_instances_results.json", "panoptic.segm.json", "instances.json", "instances.json.gz"]
+)
 def test_detections_under_the_names_of_other_tools_are_read(data, name):
     data.write()
     row = {"image_id": 1, "category_id": CAR, "score": 0.5, "bbox": [0, 0, 4, 4]}
-    folders.write_json(data.pred_json.parent / name, [row])
+    path = folders.write_json(data.pred_json.parent / name, [row])
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(path.read_bytes()))
     found = read_predictions(data.pred_json.parent, ground_truth(data.gt_json))
     assert found.instances is not None
     assert found.instances.score.tolist() == [0.5]
