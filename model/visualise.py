@@ -22,7 +22,6 @@ from panoptic_eval.outputs.pictures import Region, overlay, resized
 from panoptic_eval.pairs import palette
 from panoptic_eval.photographs import read
 from panoptic_eval.png.ids import ids_of
-from panoptic_eval.png.reference import decode
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,8 @@ def _draw_all(options: Options) -> None:
             i = truths[photograph.image_id]
             truth = palette.decode(gt, i, gt.maps[i].png.read_bytes())
             panels.append(overlay(np.asarray(image), resized(truth, image), true_regions(gt, i, truth)))
-        panels.append(overlay(np.asarray(image), resized(decode(png.read_bytes()), image), regions))
+        ids = palette.decode_listed(np.array([region.id for region in regions]), png.read_bytes())
+        panels.append(overlay(np.asarray(image), resized(ids, image), regions))
         side_by_side = np.concatenate(panels, axis=0 if image.width > image.height else 1)
         Image.fromarray(side_by_side).save(options.out / png.name)
     print(f"{len(chosen)} drawings in {options.out}: image, ground truth where there is one, prediction")

@@ -17,10 +17,10 @@ from PIL import Image, ImageDraw
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.files import read_regular, write_atomically
+from panoptic_eval.pairs.palette import decode_listed
 from panoptic_eval.pairs.table import PairTable, Segments
 from panoptic_eval.photographs import read
 from panoptic_eval.png.ids import ids_of
-from panoptic_eval.png.reference import decode
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, UInt8
@@ -139,7 +139,9 @@ def picture(table: PairTable, image: int, *, longest: int) -> UInt8[np.ndarray, 
     panels = [np.asarray(photograph)]
     for side, content in zip((table.gt, table.pred), contents, strict=False):
         drawn = regions(side, table.catalogue, image)
-        panels.append(overlay(panels[0], resized(decode(content), photograph), drawn))
+        panels.append(
+            overlay(panels[0], resized(decode_listed(side.id[side.image == image], content), photograph), drawn)
+        )
     return np.concatenate(panels, axis=0 if photograph.width > photograph.height else 1)
 
 

@@ -41,9 +41,11 @@ def lookup(
         return None
     readings = _readings(palette)
     used = {name: values[indices.astype(np.int64)] for name, values in readings.items()}
-    name = (
-        _of_listed(maps.meaning, image, used) if isinstance(maps.meaning, Listed) else _of_encoded(maps.meaning, used)
-    )
+    if isinstance(maps.meaning, Listed):
+        first, last = np.searchsorted(maps.meaning.image, [image, image + 1])
+        name = _of_listed(maps.meaning.id[first:last], used)
+    else:
+        name = _of_encoded(maps.meaning, used, len(palette))
     return None if name == "index" else readings[name]
 
 
@@ -56,6 +58,22 @@ def decode(maps: LabelMaps, image: int, png: bytes) -> UInt32[np.ndarray, "h w"]
     labels = reference.decode(png)
     names = lookup(maps, image, np.unique(labels), palette_ids(png))
     return labels if names is None else names[labels.astype(np.int64)].astype(np.uint32)
+
+
+def decode_listed(known: Int[np.ndarray, " s"], png: bytes) -> UInt32[np.ndarray, "h w"]:
+    """Decode a label PNG to ids, of which these are known to be in it.
+
+    Raises:
+        PngError: as for `decode`.
+    """
+    labels = reference.decode(png)
+    colors = palette_ids(png)
+    if colors is None:
+        return labels
+    readings = _readings(colors)
+    indices = np.unique(labels).astype(np.int64)
+    name = _of_listed(known, {name: values[indices] for name, values in readings.items()})
+    return readings[name][labels.astype(np.int64)].astype(np.uint32)
 
 
 def renamed(counts: IdCounts, gt: Lookup | None, pred: Lookup | None) -> IdCounts:
@@ -101,10 +119,8 @@ def _readings(palette: UInt32[np.ndarray, " e"]) -> dict[str, Lookup]:
     return {"color": color, "gray": np.where(color % 0x010101 == 0, color & 0xFF, -1), "index": np.arange(256)}
 
 
-def _of_listed(listed: Listed, image: int, used: dict[str, Int[np.ndarray, " n"]]) -> str:
-    """Choose the reading in which the JSON lists most: colors first, as the format is one of colors."""
-    first, last = np.searchsorted(listed.image, [image, image + 1])
-    known = listed.id[first:last]
+def _of_listed(known: Int[np.ndarray, " s"], used: dict[str, Int[np.ndarray, " n"]]) -> str:
+    """Choose the reading with most of the listed ids: colors first, as the format is one of colors."""
     hits = {name: len(np.intersect1d(values, known)) for name, values in used.items()}
     whole = [name for name in ORDER if np.isin(used[name], [*known, 0]).all()]
     best = max(whole or ORDER, key=lambda name: hits[name])
@@ -115,21 +131,18 @@ def _of_listed(listed: Listed, image: int, used: dict[str, Int[np.ndarray, " n"]
     return best
 
 
-def _of_encoded(encoded: Encoded, used: dict[str, Int[np.ndarray, " n"]]) -> str:
+def _of_encoded(encoded: Encoded, used: dict[str, Int[np.ndarray, " n"]], entries: int) -> str:
     """Choose the index, unless colors are ids by construction; as an optimizer would store it, others must not fit."""
     if encoded.layout == "channels":
         return "color"
-    if sorted(used["index"]) != list(range(len(used["index"]))):
-        return "index"  # an optimizer's indices have no gaps
+    if entries > len(used["index"]):
+        return "index"  # an optimizer keeps no color that is not used
     table = np.append(encoded.category, -2)
 
     def fits(name: str) -> bool:
         values = used[name]
-        if name == "color":  # then red is the category, green the instance
-            code, sound = values & 0xFF, values < 1 << 16
-        else:
-            code, sound = split_ids(encoded, np.maximum(values, 0))[0], values >= 0
-        return bool((sound & (values >= 0) & (table[np.minimum(code, len(table) - 1)] != -2)).all())
+        code = values & 0xFF if name == "color" else split_ids(encoded, np.maximum(values, 0))[0]  # red is the category
+        return bool(((values >= 0) & (table[np.minimum(code, len(table) - 1)] != -2)).all())
 
     if not fits("index"):
         return "gray" if fits("gray") else "index"

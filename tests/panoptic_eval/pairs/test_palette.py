@@ -18,7 +18,7 @@ from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, Listed
 from panoptic_eval.pairs import count_pair
 from panoptic_eval.pairs.journal import Journal
-from panoptic_eval.pairs.palette import decode, lookup, renamed
+from panoptic_eval.pairs.palette import decode, decode_listed, lookup, renamed
 from panoptic_eval.pairs.reference import count_labels
 
 CATALOGUE = Catalogue((Category(CAR, "car", True), Category(SKY, "sky", False)))
@@ -208,3 +208,12 @@ def test_masks_of_detections_overlap_the_same_segments(tmp_path):
     assert scores["AP_mask_instances"]["AP"] == pytest.approx(0.5)
     (tmp_path / "gt" / "000000000007.png").write_bytes(optimized(IDS, (2, 3, 1, 0)))
     assert str(evaluate(pred, gt).scores) == str(scores)
+
+
+def test_pictures_show_the_same_segments():
+    assert decode_listed(np.array([1, 2, 3]), optimized(IDS, (2, 3, 1, 0))).tolist() == IDS.tolist()
+    assert (
+        decode_listed(np.array([1, 2, 3]), with_palette(IDS, 0, 0x8E0000, 0xB48246, 0x3C14DC)).tolist() == IDS.tolist()
+    )
+    assert decode_listed(np.array([9]), png.write(png.samples(IDS, png.RGB))).tolist() == IDS.tolist()
+    assert decode_listed(np.empty(0, int), with_palette([[0, 0]], 0)).tolist() == [[0, 0]]
