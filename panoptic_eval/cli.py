@@ -385,7 +385,7 @@ def _within(least: int, most: int, **options: int) -> None:
 
 
 def _claimed(out: Path | None) -> AbstractContextManager[RunFolder | None]:
-    """The folder of --out, for this run alone; None without --out."""
+    """Claim the folder of --out for this run alone; None without --out."""
     return nullcontext() if out is None else RunFolder(out)
 
 

@@ -123,7 +123,7 @@ def difference(
 
 
 def _in_the_order_of(a: Tables, b: Tables) -> Tables:
-    """`b` with its images in the order of `a`'s.
+    """Put the images of `b` in the order of `a`'s.
 
     Raises:
         InputError: other images, categories or ground truth.

@@ -48,7 +48,7 @@ def anonymous(report: Report) -> Report:
 
 
 def _without_folders(value: Any) -> Any:
-    """Absolute paths by their last name. Folders of this machine are known by name, others by their slashes."""
+    """Replace absolute paths by their last name. Folders of the user are known by name, others by their slashes."""
     if not isinstance(value, str):
         return value
     for folder in {str(Path.cwd()), str(Path.home())}:

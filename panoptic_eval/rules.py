@@ -59,7 +59,7 @@ DEFAULT = Rules()
 
 
 def _ascend(values: Sequence[float]) -> bool:
-    """Whether there are two edges or more, in order; equal ones are allowed, as objects of one size make them."""
+    """Tell whether there are two edges or more, in order; equal ones are allowed, as objects of one size make them."""
     return len(values) > 1 and bool(np.isfinite(values).all() and (np.diff(values) >= 0).all())
 
 

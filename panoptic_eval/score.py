@@ -56,7 +56,7 @@ class Scores:
 
 
 def size_edges(table: PairTable, rules: Rules) -> Float[np.ndarray, " e"]:
-    """Edges of the size bins in pixels of area; NaN where there is no thing."""
+    """Return the edges of the size bins in pixels of area; NaN where gt has no thing."""
     return np.asarray(rules.area_edges or sizes.area_edges(table, rules.percentiles), float)
 
 
@@ -117,7 +117,7 @@ def draw(rng: np.random.Generator, images: int, resamples: int) -> Int[np.ndarra
 
 
 def interval(values: Float[np.ndarray, " w"]) -> tuple[float, float]:
-    """95 % interval of a score: percentiles of its resamples, which follow the first value; NaN where there is none."""
+    """Take the 95 % interval of a score: percentiles of its resamples, which follow the first value; NaN without any."""
     resampled = values[1:][~np.isnan(values[1:])]
     if not resampled.size:
         return float("nan"), float("nan")
@@ -130,7 +130,7 @@ def _means(values: Float[np.ndarray, "*b c"], isthing: Bool[np.ndarray, " c"]) -
 
 
 def _matches(tables: Tables, bins: Bins) -> dict[str, ap.Matches]:
-    """Matches of masks and boxes: of the panoptic map, and of the detections where there are any."""
+    """Match masks and boxes of the panoptic map, and of the detections where there are any."""
     kinds: tuple[Literal["mask", "box"], ...] = ("mask", "box")
     found = {f"AP_{kind}": ap.match_ranges(tables.panoptic, kind, bins, stated=False) for kind in kinds}
     if (table := tables.instances) is not None:
@@ -202,7 +202,7 @@ def score(
 
 
 def _categories(table: PairTable, found: Scores) -> list[dict[str, Any]]:
-    """One row for each category: who it is, its scores, and the counts that PQ is made of."""
+    """Make a row for each category: who it is, its scores, and the counts that PQ is made of."""
     total = summed(found.counts)
     columns = {name: values[0] for name, values in found.categories.items()}
     columns |= {"TP": total.tp[0], "FP": total.fp[0], "FN": total.fn[0], "iou_sum": total.iou[0]}
@@ -213,7 +213,7 @@ def _categories(table: PairTable, found: Scores) -> list[dict[str, Any]]:
 
 
 def _images(table: PairTable, found: Scores) -> list[dict[str, Any]]:
-    """One row for each image: its size, its scores, and the counts that PQ is made of."""
+    """Make a row for each image: its size, its scores, and the counts that PQ is made of."""
     columns: dict[str, Any] = {"image_id": table.image_id, "height": table.size[:, 0], "width": table.size[:, 1]}
     for name, values in found.images.items():
         means = _means(values, table.catalogue.isthing)
@@ -229,7 +229,7 @@ def _images(table: PairTable, found: Scores) -> list[dict[str, Any]]:
 
 
 def _size_rows(found: Scores, edges: Float[np.ndarray, " e"], rules: Rules) -> list[dict[str, Any]]:
-    """One row for each size bin: its edges, how many gt instances it holds, and AP within it."""
+    """Make a row for each size bin: its edges, how many gt instances it holds, and AP within it."""
     percent: Sequence[float] = [float("nan")] * len(edges) if rules.area_edges else rules.percentiles
     names = [name for name, part in found.parts if part == 0]
     return [
@@ -247,7 +247,7 @@ def _size_rows(found: Scores, edges: Float[np.ndarray, " e"], rules: Rules) -> l
 
 
 def _undefined(by_name: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
-    """The reason why each NaN is one: all of them say that something does not occur."""
+    """Tell why each NaN is one: all reasons say that something does not occur."""
     group = {"all": "no category", "things": "no thing category", "stuff": "no stuff category"}
     sized = {"APs": "small ", "APm": "medium-sized ", "APl": "large "}
     why = {name: metric.undefined for name, metric in metrics.by_name().items()}

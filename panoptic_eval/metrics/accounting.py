@@ -115,7 +115,7 @@ def causes(table: PairTable) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p
     in_pieces = lost & (count(g, inside, len(gt)) >= 2) & (covered > gt.area / 2)
     fits = [
         (CATEGORY, ~same & (iou > 0.5), True, True),
-        (MERGED, swallowed & merging[p], True, merging[p]),
+        (MERGED, swallowed & merging[p], True, True),
         (SPLIT, inside, in_pieces[g], found[g] | in_pieces[g]),
         (PLACE, same & (iou >= NEAR) & lost[g] & wrong[p], True, True),
     ]
@@ -127,7 +127,7 @@ def causes(table: PairTable) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p
 
 
 def _candidates(table: PairTable) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs that could match if their categories were the same: gt, pred, shared pixels, IoU as in PQ."""
+    """List pairs that could match if their categories were the same: gt, pred, shared pixels, IoU as in PQ."""
     g, p, shared = overlaps(table)
     solid = ~table.gt.crowd[g]
     g, p, shared = g[solid], p[solid], shared[solid]
@@ -136,7 +136,7 @@ def _candidates(table: PairTable) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 def _excused(table: PairTable) -> np.ndarray:
-    """Predictions that lie for more than half of their area in void and crowds of their category."""
+    """Tell which predictions lie for more than half of their area in void and crowds of their category."""
     g, p, shared = overlaps(table)
     crowd = table.gt.crowd[g] & (table.gt.category[g] == table.pred.category[p])
     ignored = void_overlap(table) + np.bincount(p[crowd], shared[crowd], len(table.pred))

@@ -1,4 +1,4 @@
-"""Box and mask average precision with COCO's rules (Lin et al., "Microsoft COCO", ECCV 2014), equal to pycocotools.
+"""Box and mask average precision with COCO's rules (Lin et al., "Microsoft COCO", ECCV 2014, arXiv 1405.0312), equal to pycocotools.
 
 Whatever the masks come from, matching needs only the pairs of one image and category that overlap enough to match;
 `mask_overlaps` and `box_overlaps` list them from the pair table, `average_precision` matches and accumulates.
@@ -76,7 +76,7 @@ class AveragePrecision:
 
 
 def mask_overlaps(table: PairTable) -> Overlaps:
-    """Overlaps by the pixels that a detection and an instance share."""
+    """Find overlaps by the pixels that a detection and an instance share."""
     g, p, shared = _overlaps(table)
     same = table.gt.category[g] == table.pred.category[p]
     g, p, shared = g[same], p[same], shared[same]
@@ -86,7 +86,7 @@ def mask_overlaps(table: PairTable) -> Overlaps:
 
 
 def box_overlaps(table: PairTable) -> Overlaps:
-    """Overlaps by the boxes of detections and instances of one image and category; their masks need not touch.
+    """Find overlaps by the boxes of detections and instances of one image and category; their masks need not touch.
 
     Only the best detections of each image and category are looked at, and few pairs at a time: memory goes with the
     number of segments, not with its square.
@@ -128,7 +128,7 @@ def _box_overlaps(
 
 
 def outside(area: Float[np.ndarray, " n"], ranges: Sequence[tuple[float, float]]) -> Bool[np.ndarray, "a n"]:
-    """Whether an area lies outside each of the ranges, whose ends are inside."""
+    """Tell whether an area lies outside each of the ranges, whose ends are inside."""
     low, high = np.array(ranges, float).reshape(-1, 2, 1).transpose(1, 0, 2)
     return (area < low) | (area > high)
 
@@ -185,7 +185,7 @@ def average_precision(matches: Matches) -> AveragePrecision:
 def ap_by_category(
     matches: Matches, weights: Int[np.ndarray, "w i"] | None = None
 ) -> Mapping[str | int, Float[np.ndarray, "w1 c"]]:
-    """AP of each category, 0 to 1, by part: COCO's six, then the bins of size by their index.
+    """Compute AP of each category, 0 to 1, by part: COCO's six, then the bins of size by their index.
 
     Args:
         matches: in COCO's four ranges, then in the bins.
@@ -206,7 +206,7 @@ def ap_by_category(
 
 
 def _resampled(matches: Matches, weights: Int[np.ndarray, "w i"]) -> list[Float[np.ndarray, "w c t"]]:
-    """AP of each range, by category and threshold, with each image as often as a row of weights says."""
+    """Compute AP of each range, by category and threshold, with each image as often as a row of weights says."""
     images = weights.shape[1]
     padded = np.zeros(
         (-(len(weights) // -coco_matching.LANES), coco_matching.LANES, images), np.min_scalar_type(weights.max())

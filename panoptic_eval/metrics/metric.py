@@ -33,7 +33,7 @@ class Metric:
 
 
 def summed(counts: Any, weights: Float[np.ndarray, "w i"] | None = None) -> Any:
-    """Counts summed over images, shape (1, categories); then one row for each row of weights: images that often.
+    """Sum counts over images, shape (1, categories); then a row for each row of weights, which repeats images.
 
     >>> from panoptic_eval.metrics.parsing_covering import PCCounts
     >>> one, two = np.eye(2), np.full((1, 2), 2.0)
@@ -50,12 +50,12 @@ def summed(counts: Any, weights: Float[np.ndarray, "w i"] | None = None) -> Any:
 
 
 def mean(values: Float[np.ndarray, "*b c"]) -> Float[np.ndarray, " *b"]:
-    """Mean over the categories where a score is defined; NaN where there is none."""
+    """Average over the categories where a score is defined; NaN where there is none."""
     defined = ~np.isnan(values)
     return divide(np.where(defined, values, 0).sum(-1), defined.sum(-1))
 
 
 def divide(a: Float[np.ndarray, ...], b: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
-    """a / b, and NaN where b is 0: the category, or the group, is absent."""
+    """Divide a by b; NaN where b is 0: the category, or the group, is absent."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(b == 0, np.nan, np.asarray(a) / b)

@@ -1,5 +1,5 @@
-"""Panoptic quality: PQ, SQ and RQ (Kirillov et al., "Panoptic Segmentation", CVPR 2019, Eq. 1), and PQ† (Porzi et
-al., "Seamless Scene Segmentation", CVPR 2019).
+"""Panoptic quality: PQ, SQ and RQ (Kirillov et al., "Panoptic Segmentation", CVPR 2019, Eq. 1, arXiv 1801.00868), and
+PQ† (Porzi et al., "Seamless Scene Segmentation", CVPR 2019, arXiv 1905.01220).
 
 Matching is that of panopticapi: void leaves a prediction's area, crowd does not, and a prediction that lies for more
 than half of its area in void and crowds of its own category is not counted at all.
@@ -31,7 +31,7 @@ class PQCounts:
 
 
 def panoptic_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
-    """PQ of each category, 0 to 1; NaN where neither side has a segment of that category.
+    """Compute PQ of each category, 0 to 1; NaN where neither side has a segment of that category.
 
     >>> one = np.array([1])
     >>> panoptic_quality(PQCounts(iou=np.array([0.8]), tp=one, fp=one, fn=one))
@@ -41,13 +41,13 @@ def panoptic_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
 
 
 def segmentation_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
-    """SQ, the mean IoU of matched pairs; 0 where there is a segment but no match, NaN where there is no segment."""
+    """Compute SQ, the mean IoU of matches; 0 where there is a segment but no match, NaN where there is no segment."""
     present = counts.tp + counts.fp + counts.fn > 0
     return np.where(present, counts.iou / np.maximum(counts.tp, 1), np.nan)
 
 
 def recognition_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
-    """RQ, the F1 score of matching; NaN where neither side has a segment of that category."""
+    """Compute RQ, the F1 score of matching; NaN where neither side has a segment of that category."""
     return divide(counts.tp, counts.tp + counts.fp / 2 + counts.fn / 2)
 
 
@@ -90,7 +90,7 @@ def pq_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
 
 
 def impossible_areas(table: PairTable) -> Fault | None:
-    """The gt segments whose stated area is so small that a prediction shares more than their union with them.
+    """Find gt segments whose stated area is so small that a prediction shares more than their union with them.
 
     With areas from the JSON their IoU would be infinite, negative or above 1. None if there is none.
     """
@@ -145,12 +145,12 @@ def dagger_counts(table: PairTable, rules: Rules = DEFAULT) -> DaggerCounts:
 
 
 def pq_dagger(counts: DaggerCounts) -> Float[np.ndarray, "*b c"]:
-    """PQ† of each category, 0 to 1; NaN for a thing category that neither side has and for stuff that gt lacks."""
+    """Compute PQ† of each category, 0 to 1; NaN for things that neither side has and for stuff that gt lacks."""
     return divide(counts.iou, counts.weight)
 
 
 def split_stuff(table: PairTable) -> Int[np.ndarray, " i"]:
-    """Indices of the images where a side has several segments of one stuff category, which PQ† takes as one."""
+    """Find the images where a side has several segments of one stuff category, which PQ† takes as one."""
     found = []
     for side in (table.gt, table.pred):
         stuff = ~table.catalogue.isthing[side.category] & ~side.crowd
@@ -160,7 +160,7 @@ def split_stuff(table: PairTable) -> Int[np.ndarray, " i"]:
 
 
 def _last_of_category(table: PairTable) -> Bool[np.ndarray, " n"]:
-    """Of the gt crowds: whether it is the last one of its image and category in the order of the JSON."""
+    """Tell which gt crowds are the last of their image and category in the order of the JSON."""
     gt = table.gt
     rows = np.flatnonzero(gt.crowd)
     key = gt.image[rows] * np.int64(len(table.catalogue)) + gt.category[rows]

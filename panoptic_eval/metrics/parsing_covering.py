@@ -1,4 +1,4 @@
-"""Parsing covering. Yang et al., "DeeperLab: Single-Shot Image Parser", 2019; as in TensorFlow's deeplab."""
+"""Parsing covering. Yang et al., "DeeperLab: Single-Shot Image Parser", arXiv 1902.05093; as in TensorFlow's deeplab."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pc_counts(table: PairTable, rules: Rules = DEFAULT) -> PCCounts:
 
 
 def parsing_covering(counts: PCCounts) -> Float[np.ndarray, "*b c"]:
-    """PC of each category, 0 to 1; NaN where gt has no segment of it.
+    """Compute PC of each category, 0 to 1; NaN where gt has no segment of it.
 
     >>> parsing_covering(PCCounts(covered=np.array([30.0, 0.0]), weight=np.array([40.0, 0.0]))).tolist()
     [0.75, nan]

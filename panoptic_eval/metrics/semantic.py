@@ -44,7 +44,7 @@ def semantic_counts(table: PairTable, rules: Rules = DEFAULT) -> SemanticCounts:
 
 
 def category_iou(counts: SemanticCounts) -> Float[np.ndarray, "*b c"]:
-    """IoU of each category, 0 to 1: TP / (TP + FP + FN); NaN for a category that does not count.
+    """Compute IoU of each category, 0 to 1: TP / (TP + FP + FN); NaN for a category that does not count.
 
     A predicted void is an error (FN); a category that is only predicted has IoU 0.
 

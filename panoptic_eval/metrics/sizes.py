@@ -1,4 +1,4 @@
-"""Size percentiles of instances, the axis of Fig. 5 (Porzi et al., CVPR 2021, Sec. 4.3)."""
+"""Size percentiles of instances, the axis of Fig. 5 (Porzi et al., CVPR 2021, Sec. 4.3, arXiv 2012.07717)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from panoptic_eval.shapes import Float
 
 
 def area_edges(table: PairTable, percent: Sequence[float] = PERCENTILES) -> Float[np.ndarray, " e"]:
-    """Areas, in pixels, at percentiles of all gt things but crowds, linearly interpolated; NaN where there is none."""
+    """Return areas, pixels, at percentiles of all gt things but crowds, linearly interpolated; NaN without things."""
     gt = table.gt
     area = gt.area[table.catalogue.isthing[gt.category] & ~gt.crowd]
     return np.percentile(area, percent) if len(area) else np.full(len(percent), np.nan)
 
 
 def bins(edges: Sequence[float] | Float[np.ndarray, " e"]) -> list[tuple[float, float]]:
-    """Ranges between neighbouring edges, both ends included as COCO's are.
+    """Pair neighboring edges to ranges, both ends included as COCO's are.
 
     >>> bins([1, 4, 9])
     [(1.0, 4.0), (4.0, 9.0)]

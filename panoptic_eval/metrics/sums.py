@@ -9,13 +9,13 @@ from panoptic_eval.shapes import Float, Int
 
 
 def overlaps(table: PairTable) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """Pairs without void: gt index, pred index, shared pixels."""
+    """List the pairs without void: gt index, pred index, shared pixels."""
     pairs = table.pairs.take(np.flatnonzero((table.pairs.gt >= 0) & (table.pairs.pred >= 0)))
     return pairs.gt, pairs.pred, pairs.pixels
 
 
 def void_overlap(table: PairTable) -> Float[np.ndarray, " n"]:
-    """Pixels of each predicted segment that gt leaves void."""
+    """Count the pixels of each predicted segment that gt leaves void."""
     void = table.pairs.take(np.flatnonzero((table.pairs.gt < 0) & (table.pairs.pred >= 0)))
     return np.bincount(void.pred, weights=void.pixels, minlength=len(table.pred))
 
@@ -27,6 +27,6 @@ def histogram(
     *,
     weights: Float[np.ndarray, " n"] | None = None,
 ) -> Float[np.ndarray, "i c"]:
-    """Number, or summed weight, of segments of each image and category."""
+    """Count the segments of each image and category, or sum their weights."""
     shape = len(table), len(table.catalogue)
     return np.bincount(image * np.int64(shape[1]) + category, weights, shape[0] * shape[1]).reshape(shape)

@@ -29,7 +29,7 @@ def encode(report: Report) -> bytes:
 
 
 def dumps(value: Any) -> str:
-    """JSON of a value, indented; NaN is null."""
+    """Encode a value as JSON, indented; NaN is null."""
     return json.dumps(_nulls(value), indent=2, ensure_ascii=False)
 
 

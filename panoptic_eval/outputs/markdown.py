@@ -41,12 +41,12 @@ def _is_fraction(name: str) -> bool:
 
 
 def title(name: str) -> str:
-    """Name of a score for people: PQ† for PQ_dagger."""
+    """Give the name of a score for people: PQ† for PQ_dagger."""
     return ap.TITLES[name] if name in ap.TITLES else metrics.by_name()[name].title
 
 
 def report(report: Report, *, per_category: bool = False) -> str:
-    """Everything that the terminal shows of a report."""
+    """Write everything that the terminal shows of a report."""
     names = [name for name in report.scores if name not in ap.TITLES]
     aps = [name for name in report.scores if name in ap.TITLES]
     blocks = [_scores(report, names), _scores(report, aps), _rows(report.size_percentiles)]
@@ -59,7 +59,7 @@ def report(report: Report, *, per_category: bool = False) -> str:
 
 
 def _scores(report: Report, names: Sequence[str]) -> str:
-    """One row for each metric, with the 95 % intervals where there are any."""
+    """Write a row for each metric, with the 95 % intervals where there are any."""
 
     def cell(name: str, part: str, value: float) -> Number:
         low, high = report.intervals.get(name, {}).get(part, (math.nan, math.nan))
@@ -70,7 +70,7 @@ def _scores(report: Report, names: Sequence[str]) -> str:
 
 
 def _account(report: Report) -> str:
-    """What each cause takes from PQ, in points: the row adds up to 100 - PQ."""
+    """Write what each cause takes from PQ, in points: a row adds up to 100 - PQ."""
     rows = []
     for group, pq in report.scores["PQ"].items():
         parts = {TITLES[name]: score(name, values[group]) for name, values in report.account.items()}
@@ -79,20 +79,20 @@ def _account(report: Report) -> str:
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of a report, whose columns are named as the scores are."""
+    """Write rows of a report, whose columns are named as the scores are."""
     named = {*metrics.by_name(), *ap.TITLES}
     return table([{k: score(k, v) if k in named else v for k, v in row.items()} for row in rows])
 
 
 def run_names(a: Path, b: Path) -> tuple[str, str]:
-    """Short names of two runs: those of their folders, or a and b where these do not tell them apart."""
+    """Choose short names of two runs: those of their folders, or a and b where these do not tell them apart."""
     names = a.resolve().name, b.resolve().name
     columns = {"", "score", "part", "difference", "low", "high", "p", "image"}
     return names if names[0] != names[1] and columns.isdisjoint(names) else ("a", "b")
 
 
 def comparison(result: Comparison, a: str, b: str, *, per_category: bool = False) -> str:
-    """Everything that the terminal shows of two runs.
+    """Write everything that the terminal shows of two runs.
 
     Args:
         result: of the runs.
@@ -123,7 +123,7 @@ def _difference(d: Difference, a: str, b: str) -> dict[str, str]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table, aligned: text on the left, numbers on the right; NaN is a dash."""
+    """Write a Markdown table, aligned: text on the left, numbers on the right; NaN is a dash."""
     names = list(rows[0])
     cells = [[_cell(row[name]) for name in names] for row in rows]
     heads = [_cell(name) for name in names]

@@ -49,7 +49,7 @@ class Region:
 def overlay(
     image: UInt8[np.ndarray, "h w 3"], ids: Int[np.ndarray, "h w"], regions: Sequence[Region]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """An image tinted with the colors of categories, edges of segments in black, names on instances of some size.
+    """Tint an image with the colors of categories, with edges of segments in black and names on larger instances.
 
     Args:
         image: RGB.
@@ -74,7 +74,7 @@ def overlay(
 
 
 def color(category: Category, number: int) -> Float[np.ndarray, " 3"]:
-    """RGB, 0 to 255, of the n-th segment of a category: the data set's color, or one drawn from the id, shaded."""
+    """Choose RGB, 0 to 255, of the n-th segment of a category: the data set's color, or one drawn from the id, shaded."""
     if category.color is not None:
         base = np.array(category.color, float)
     else:
@@ -84,7 +84,7 @@ def color(category: Category, number: int) -> Float[np.ndarray, " 3"]:
 
 
 def _edges(labels: Int[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Pixels that differ from the one below or on the right."""
+    """Find pixels that differ from the one below or on the right."""
     edges = np.zeros(labels.shape, bool)
     edges[:-1] |= labels[1:] != labels[:-1]
     edges[:, :-1] |= labels[:, 1:] != labels[:, :-1]
@@ -103,7 +103,7 @@ def _write_names(picture: Image.Image, ids: Int[np.ndarray, "h w"], regions: Seq
 
 
 def regions(segments: Segments, catalogue: Catalogue, image: int) -> list[Region]:
-    """What is drawn of the segments of one image of a table; crowds are named so, and drawn as things."""
+    """List what is drawn of the segments of one image of a table; crowds are named so, and drawn as things."""
     drawn = []
     for row in np.flatnonzero(segments.image == image).tolist():
         category, score = catalogue.categories[segments.category[row]], float(segments.score[row])
@@ -114,7 +114,7 @@ def regions(segments: Segments, catalogue: Catalogue, image: int) -> list[Region
 
 
 def picture(table: PairTable, image: int, *, longest: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Photograph, ground truth and prediction of one image: side by side, or one below the other if it is wide.
+    """Draw photograph, ground truth and prediction of one image: side by side, one below the other if it is wide.
 
     Args:
         table: of files.
@@ -175,7 +175,7 @@ def write(table: PairTable, images: Iterable[int], out: Path, *, longest: int = 
 
 
 def resized(ids: Int[np.ndarray, "h w"], image: Image.Image) -> Int[np.ndarray, "h w"]:
-    """A label image at the size of a drawing: of each pixel, the value nearest to its centre."""
+    """Resize a label image to a drawing: each pixel takes the value nearest to its center."""
     height, width = ids.shape
     y = ((np.arange(image.height) + 0.5) * height / image.height).astype(int)
     x = ((np.arange(image.width) + 0.5) * width / image.width).astype(int)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def ap_by_size_percentile(
     rows: pd.DataFrame, *, ax: Axes, kind: Literal["AP_mask", "AP_box"] = "AP_mask", label: str | None = None
 ) -> None:
-    """AP in each size bin, per cent (Porzi et al., CVPR 2021, Fig. 5).
+    """Plot AP in each size bin, percent (Porzi et al., CVPR 2021, Fig. 5, arXiv 2012.07717).
 
     Args:
         rows: of size_percentiles.csv, as `panoptic_eval.outputs.csv.read` gives them.
@@ -31,14 +31,14 @@ def ap_by_size_percentile(
     ax.plot(x, 100 * rows[kind].to_numpy(float), marker="o", label=label)
     ax.set_xticks(x, names)
     ax.set_xlabel("instance area, percentile" if "px" not in names[0] else "instance area")
-    ax.set_ylabel(f"{'mask' if kind == 'AP_mask' else 'box'} AP, per cent")
+    ax.set_ylabel(f"{'mask' if kind == 'AP_mask' else 'box'} AP, percent")
     ax.set_ylim(bottom=0)
     if label is not None:
         ax.legend()
 
 
 def ap_with_intervals(rows: pd.DataFrame, *, ax: Axes, looks: Mapping[str, tuple[str, str, str]]) -> None:
-    """AP of several runs in each size bin, per cent, with intervals as bars; runs stand beside each other in a bin.
+    """Plot AP of several runs in each size bin, percent, with intervals as bars; runs stand beside each other in a bin.
 
     Args:
         rows: name, from_percent, to_percent, instances, value, low, high: a row for each run and bin; fractions.
