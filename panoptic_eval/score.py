@@ -117,7 +117,7 @@ def draw(rng: np.random.Generator, images: int, resamples: int) -> Int[np.ndarra
 
 
 def interval(values: Float[np.ndarray, " w"]) -> tuple[float, float]:
-    """Take the 95 % interval of a score: percentiles of its resamples, which follow the first value; NaN without any."""
+    """Take the 95 % interval of a score: percentiles of its resamples, which follow the first value, or NaN."""
     resampled = values[1:][~np.isnan(values[1:])]
     if not resampled.size:
         return float("nan"), float("nan")

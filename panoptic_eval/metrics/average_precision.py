@@ -1,4 +1,6 @@
-"""Box and mask average precision with COCO's rules (Lin et al., "Microsoft COCO", ECCV 2014, arXiv 1405.0312), equal to pycocotools.
+"""Box and mask average precision with COCO's rules, equal to pycocotools.
+
+Lin et al., "Microsoft COCO", ECCV 2014, arXiv 1405.0312.
 
 Whatever the masks come from, matching needs only the pairs of one image and category that overlap enough to match;
 `mask_overlaps` and `box_overlaps` list them from the pair table, `average_precision` matches and accumulates.

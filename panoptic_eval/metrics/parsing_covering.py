@@ -1,4 +1,4 @@
-"""Parsing covering. Yang et al., "DeeperLab: Single-Shot Image Parser", arXiv 1902.05093; as in TensorFlow's deeplab."""
+"""Parsing covering (Yang et al., "DeeperLab", 2019, arXiv 1902.05093), as in TensorFlow's deeplab."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def overlay(
 
 
 def color(category: Category, number: int) -> Float[np.ndarray, " 3"]:
-    """Choose RGB, 0 to 255, of the n-th segment of a category: the data set's color, or one drawn from the id, shaded."""
+    """Choose RGB, 0 to 255, of the n-th segment of a category: its color, or one from its id, shaded."""
     if category.color is not None:
         base = np.array(category.color, float)
     else:
