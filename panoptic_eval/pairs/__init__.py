@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from panoptic_eval import core
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs.counts import IdCounts
 from panoptic_eval.png.container import palette_ids
+from panoptic_eval.shapes import UInt32
 
 
 def count_pairs(files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | PngError]:
@@ -54,6 +57,20 @@ def _with_palettes(counts: IdCounts, gt: bytes, pred: bytes) -> IdCounts:
         if palette is not None:
             sides[side] = replace(getattr(counts, side), palette=palette)
     return replace(counts, **sides) if sides else counts
+
+
+def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"]) -> IdCounts:
+    """Count two label images given as arrays of ids to their joint histogram.
+
+    Raises:
+        PngError: the two differ in size.
+    """
+    from panoptic_eval.pairs import compiled, reference
+
+    library = core.library()
+    if library is None or gt.shape != pred.shape or not gt.size:
+        return reference.count_labels(gt, pred)
+    return compiled.count_arrays(library, gt, pred)
 
 
 def supported(png: bytes) -> bool:

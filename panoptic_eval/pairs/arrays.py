@@ -14,8 +14,8 @@ from panoptic_eval import arguments
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.errors import Faults, InputError
 from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed
+from panoptic_eval.pairs import count_labels
 from panoptic_eval.pairs.build import build
-from panoptic_eval.pairs.reference import count_labels
 from panoptic_eval.pairs.table import Origin, PairTable
 
 
@@ -47,7 +47,7 @@ def pair_table(
     labels = {}
     for side, (map_, _) in given.items():
         with _named(side, image_id):
-            labels[side] = arguments.label_map(map_, 2**32 - 1).astype(np.uint32)
+            labels[side] = arguments.label_map(map_, 2**32 - 1).astype(np.uint32, copy=False)
     counts = count_labels(labels["gt"], labels["pred"])
     maps: list[LabelMaps] = []
     for side, found in (("gt", counts.gt), ("pred", counts.pred)):

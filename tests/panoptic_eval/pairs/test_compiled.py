@@ -10,6 +10,7 @@ import png
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from panoptic_eval import core, pairs
@@ -399,3 +400,15 @@ def test_many_pairs_in_one_call():
     for k in (0, 2, 3):
         assert bits(results[k]) == bits(reference.count_pair(*files[k]))
     assert pairs.count_pairs([]) == []
+
+
+@settings(max_examples=100)
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 40)).flatmap(
+        lambda shape: st.tuples(*2 * [arrays(np.uint32, shape, elements=st.sampled_from([0, 1, 2, 2**24, 2**32 - 1]))])
+    )
+)
+def test_arrays_are_counted_as_the_reference_counts_them(maps):
+    assert bits(pairs.count_labels(*maps)) == bits(reference.count_labels(*maps))
+    transposed = maps[0].T, maps[1].T
+    assert bits(pairs.count_labels(*transposed)) == bits(reference.count_labels(*transposed))
