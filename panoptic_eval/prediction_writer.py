@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 import numpy as np
@@ -28,6 +28,11 @@ from panoptic_eval.labels import ImageId, other_type
 from panoptic_eval.png.ids import ids_of
 from panoptic_eval.png.rle import encode_window, pixels
 from panoptic_eval.shapes import Integer
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 RECORDS = "records.jsonl"
 """Of a directory that is not closed: a line that says what it is, and one for each finished image, with checksums."""
@@ -58,7 +63,7 @@ class PredictionWriter:
 
     Raises:
         InputError: the directory holds PNGs that no such writer has made, records that are damaged, of another version,
-            or predictions of another catalogue.
+            predictions of another catalogue, or another writer is open on it.
         ValueError: the catalogue is none.
     """
 
@@ -73,7 +78,9 @@ class PredictionWriter:
         resumed = self._records.exists()
         if not resumed:
             write_atomically(self._records, b"".join([head, *_reopened(directory, self._categories)]))
-        kept = self._records.read_bytes()
+        self._file = self._records.open("r+b")
+        _claim(self._file, directory)
+        kept = self._file.read()
         whole = kept[: kept.rfind(b"\n") + 1]  # the rest is of a line that a kill cut short
         first, *lines = whole.splitlines(keepends=True) or [head]
         self._check(first)
@@ -94,7 +101,6 @@ class PredictionWriter:
         for png in [*directory.glob("panoptic/*.png"), *directory.glob("semantic/*.png")] if resumed else []:
             if png.name not in names:  # written just before a kill
                 png.unlink()
-        self._file = self._records.open("r+b")
         self._file.truncate(len(whole))
         self._file.seek(len(whole))
         if not whole:
@@ -229,6 +235,24 @@ def png_name(image_id: ImageId) -> str:
     ('city%2F0001.png', '7.png')
     """
     return f"{quote(str(image_id), safe='')}.png"
+
+
+def _claim(records: BinaryIO, directory: Path) -> None:
+    """Take a directory until its records are closed.
+
+    Raises:
+        InputError: another writer has it, of this process or another one.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(records, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(
+            f"{directory}: another writer is open on it; expected one at a time, closed before the next"
+        ) from error
+    except OSError:  # a file system without locks
+        return
 
 
 def _image_id(value: Any) -> ImageId:

@@ -62,8 +62,7 @@ def test_what_is_written_reads_back(tmp_path):
     names = {path.name for path in (tmp_path / "out" / "panoptic").iterdir()}
     assert names == {"a.png", "d.png", "-b%2F..%2Fc.png"}  # an id is no path
     found = read_predictions(tmp_path / "out", gt("a", "d", "-b/../c"))
-    (warning,) = found.warnings
-    assert warning.startswith("1 detection is written twice")  # as it is here
+    assert found.warnings == ()
     assert [m.image_id for m in found.panoptic.maps] == ["a", "-b/../c", "d"]
     for label_map in found.panoptic.maps:
         assert label_map.size == (2, 3)
@@ -313,6 +312,7 @@ def test_a_flipped_bit_in_the_records_is_said(tmp_path, line):
     writer = PredictionWriter(tmp_path, CATALOGUE)
     for image_id in IMAGES[:2]:
         writer.write(image_id, MAP, SEGMENTS)
+    writer._file.close()
     path = tmp_path / "records.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     for at in range(0, len(lines[line]) - 1, 7):
@@ -339,11 +339,30 @@ def test_a_directory_goes_on_with_its_own_categories_only(tmp_path, closed):
     writer.write("a", MAP, SEGMENTS)
     if closed:
         writer.close()
+    else:
+        writer._file.close()
     before = content(tmp_path)
     renumbered = Catalogue(tuple(Category(c.id + 1, c.name, c.isthing) for c in CATALOGUE.categories))
     with pytest.raises(InputError, match="other categories than the catalogue"):
         PredictionWriter(tmp_path, renumbered)
     assert content(tmp_path) == before
+
+
+def test_a_second_writer_is_told(tmp_path):
+    writer = PredictionWriter(tmp_path, CATALOGUE)
+    writer.write("a", MAP, SEGMENTS)
+    before = content(tmp_path)
+    paths = [Path(__file__).parent, Path(folders.__file__).parent, Path(__file__).parents[2]]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+    code = "import sys, test_prediction_writer as tests; tests.PredictionWriter(sys.argv[1], tests.CATALOGUE)"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    second = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert second.returncode == 1
+    assert "another writer is open on it; expected one at a time" in second.stderr
+    with pytest.raises(InputError, match="another writer is open on it"):
+        PredictionWriter(tmp_path, CATALOGUE)
+    assert content(tmp_path) == before
+    writer.close()
 
 
 def test_a_full_disk_leaves_no_torn_record(tmp_path, monkeypatch):
