@@ -68,6 +68,18 @@ def test_shipped_files_mean_what_they_meant(path):
     assert config == configure("streets", METHODS[path.parts[-3]])
 
 
+def test_presets_of_the_papers_data_sets_follow_the_sources_and_streets_is_as_it_was():
+    for preset in ("mvd", "idd", "cityscapes"):
+        for seamless in (False, True):
+            config = configure(preset, Method(seamless=seamless))
+            assert (config.semantic.padding, config.sample.isus) == ("left_out", "level_first")
+            assert config.sample.thing_scales == (0.5, 2.0)
+            assert config.sample.longest == (2304 if seamless and preset == "mvd" else None)
+        assert configure(preset).semantic.rates == (3, 6, 9)
+    assert (STREETS.semantic.rates, STREETS.semantic.padding) == ((1, 2), "counted")
+    assert (STREETS.sample.isus, STREETS.sample.thing_scales) == ("instance_first", (0.25, 4.0))
+
+
 def test_an_absent_kind_is_the_first():
     assert from_json('{"body": {"width": 16}, "semantic": {"hardest": 0.5}}').body == HRNetConfig(width=16)
 
