@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -43,14 +43,17 @@ class Report:
 
 def anonymous(report: Report) -> Report:
     """Leave the command and all folders out of a report, so that it can be shown to anybody."""
-    kept = {key: _without_folders(value) for key, value in report.provenance.items() if key != "command"}
-    return replace(report, provenance=kept, warnings=[_without_folders(w) for w in report.warnings])
+    sources = [part for name in ("gt", "pred") for part in str(report.provenance.get(name, "")).split(", ")]
+    paths = [PurePath(source) for source in sources] + [Path.cwd() / "x", Path.home() / "x"]
+    folders = sorted({str(f) for p in paths if p.is_absolute() for f in p.parents if f.name}, key=len, reverse=True)
 
+    def without(value: Any) -> Any:
+        """Text with the last names of its paths: of the sources, whatever is in their names, then of all others."""
+        if not isinstance(value, str):
+            return value
+        for folder in folders:
+            value = value.replace(f"{folder}/", "").replace(f"{folder}\\", "")
+        return re.sub(r"(?<![^\s'\"(=])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\",;:]+[/\\])*(?=[^\s/\\])", "", value)
 
-def _without_folders(value: Any) -> Any:
-    """Replace absolute paths by their last name. Folders of the user are known by name, others by their slashes."""
-    if not isinstance(value, str):
-        return value
-    for folder in {str(Path.cwd()), str(Path.home())}:
-        value = value.replace(f"{folder}/", "/")
-    return re.sub(r"(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\",;:]+[/\\])*(?=[^\s/\\])", "", value)
+    kept = {key: without(value) for key, value in report.provenance.items() if key != "command"}
+    return replace(report, provenance=kept, warnings=[without(warning) for warning in report.warnings])

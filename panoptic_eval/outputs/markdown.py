@@ -99,7 +99,12 @@ def comparison(result: Comparison, a: str, b: str, *, per_category: bool = False
         a, b: their names.
         per_category: whether to add a row for each score of each category.
     """
-    blocks = [table([_difference(d, a, b) for d in result.scores])]
+    causes = {metric.name for metric in metrics.CAUSES}
+    lost = [_difference(d, a, b) for d in result.scores if d.score in causes]
+    blocks = [table([_difference(d, a, b) for d in result.scores if d.score not in causes])]
+    if lost:
+        head = "What each cause takes from PQ; the differences add up to that of PQ, with the other sign:"
+        blocks.append(f"{head}\n\n{table(lost)}")
     if per_category:
         blocks.append(table([_difference(d, a, b) for d in result.categories]))
     worse = [row for row in result.images if row["difference"] < 0][:SHOWN_IMAGES]

@@ -131,21 +131,25 @@ def test_a_report_can_be_shown_without_names_of_folders():
     provenance = {
         "command": ["panoptic-eval", "--pred", "/home/me/secret"],
         "gt": "COCO panoptic format, /data/secret/gt.json",
-        "pred": f"{Path.cwd()}/pred",
+        "pred": "/mnt/my secret disk/run/pred",
         "version": "0.1.0",
         "versions": {"numpy": "2.0"},
     }
-    plain = score(Tables(table("ss", "ss", s=SKY)), provenance=provenance, warnings=["/home/me/secret/1.png is odd"])
+    warnings = [
+        "/home/me/secret/1.png is odd",
+        "a 1/2 of pred/1.png",
+        "(first: /mnt/my secret disk/run/pred/1.png: segment 7)",
+    ]
+    provenance["reference"] = "/opt/secret/x.json"
+    plain = score(Tables(table("ss", "ss", s=SKY)), provenance=provenance, warnings=warnings)
     shown = anonymous(plain)
     text = encode(shown).decode()
     assert not any(word in text for word in ("secret", "/home", str(Path.cwd()), "--pred"))
-    assert shown.provenance == {
-        "gt": "COCO panoptic format, gt.json",
-        "pred": "pred",
-        "version": "0.1.0",
-        "versions": {"numpy": "2.0"},
-    }
+    kept = {"gt": "COCO panoptic format, gt.json", "pred": "pred", "reference": "x.json", "version": "0.1.0"}
+    assert shown.provenance == {**kept, "versions": {"numpy": "2.0"}}
     assert shown.warnings[0] == "1.png is odd"
+    assert shown.warnings[1] == "a 1/2 of pred/1.png"
+    assert shown.warnings[2] == "(first: pred/1.png: segment 7)"
     assert shown.scores == plain.scores
 
 
