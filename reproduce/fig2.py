@@ -72,7 +72,8 @@ def cropped_objects(
     """Make a row for each object in each of the first crops of a stream.
 
     Columns: `size`, √area in the image; `scaled`, √(width * height) of its full box at the scale of the crop; `level`
-    of that box; `iou` of the visible box with the full one.
+    of its visible box, as what the crop shows is all that a network learns from; `iou` of the visible box with the full
+    one.
     """
 
     def one(number: int) -> pd.DataFrame:
@@ -82,12 +83,13 @@ def cropped_objects(
         full = np.ceil(labels.full.numpy().astype(np.float64) - 0.5)
         row = labels.row.numpy()
         scaled = index.box[row] * request.scale
+        visible = labels.targets.visible.numpy().astype(np.float64)
         return pd.DataFrame(
             {
                 "size": np.sqrt(index.area[row]),
                 "scaled": box_size(scaled),
-                "level": box_levels(torch.from_numpy(scaled), sampler.levels).numpy(),
-                "iou": box_iou(labels.targets.visible.numpy().astype(np.float64), full),
+                "level": box_levels(torch.from_numpy(visible), sampler.levels).numpy(),
+                "iou": box_iou(visible, full),
             }
         )
 
@@ -170,7 +172,7 @@ def share_by_scale(objects: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def share_by_level(objects: Mapping[str, pd.DataFrame], levels: Levels) -> pd.DataFrame:
-    """Compute the share of objects on each pyramid level, and the entropy of these shares in bits, for each source."""
+    """Compute the share of visible boxes on each pyramid level, and the entropy of the shares in bits, by source."""
     parts = []
     for name, rows in objects.items():
         count = np.bincount(rows["level"], minlength=levels.count)

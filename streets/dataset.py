@@ -8,6 +8,7 @@ a shorter one. A run that was interrupted goes on where it stopped.
 
 from __future__ import annotations
 
+import colorsys
 import io
 import json
 import multiprocessing
@@ -28,17 +29,17 @@ from tqdm import tqdm
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
-from streets.scene import LABELS, Scene, render
+from streets.scene import LABELS, VERSIONS, Label, Scene, render
 
-VERSION = 1
-"""Of the drawings: to be raised when the same seed gives other pixels; files of another version are drawn anew."""
 SPLITS = ("training", "validation", "testing")
 INSTANCES = 256
 """Instance files hold label * 256 + instance."""
 JPEG_QUALITY = 92
 SHEET_IMAGES = 12
 SHEET_COLORS = 256
-"""Of the contact sheet's palette, to keep it small."""
+"""Number of colors of the contact sheet, which keeps it small."""
+SHEET_WIDTH = 1365
+"""Largest width of the contact sheet, pixels."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Recipe:
     index: int
     height: int
     width: int
-    version: int = VERSION
+    version: int = 1
+    """Version of the drawings, one of VERSIONS; a change of any pixel of a seed needs a new one."""
 
     @property
     def image_id(self) -> str:
@@ -60,7 +62,12 @@ class Recipe:
     def draw(self) -> Scene:
         """The scene; no two (seed, split, index) share one."""
         seed = (self.seed, 1 + SPLITS.index(self.split), self.index)
-        return render(seed, height=self.height, width=self.width)
+        return render(seed, height=self.height, width=self.width, version=self.version)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """Labels of its version."""
+        return VERSIONS[self.version].labels
 
 
 def write_dataset(
@@ -68,8 +75,9 @@ def write_dataset(
     *,
     seed: int,
     counts: dict[str, int],
-    height: int = 256,
-    width: int = 512,
+    version: int = 1,
+    height: int | None = None,
+    width: int | None = None,
     workers: int | None = None,
     progress: bool = False,
 ) -> None:
@@ -78,7 +86,8 @@ def write_dataset(
     Args:
         root: folder of the data set; made if it is not there.
         counts: images of each split to be written, by the split's name.
-        height, width: of the images, pixels.
+        version: of the drawings, one of VERSIONS.
+        height, width: of the images, pixels; by default those of the version.
         workers: processes; as many as cores by default. 1 stays in this process. The files do not depend on it.
         progress: whether to show a bar.
 
@@ -89,9 +98,13 @@ def write_dataset(
         raise InputError(f"counts: no split is called {', '.join(unknown)}; expected some of {', '.join(SPLITS)}")
     if min([seed, *counts.values()]) < 0 or seed >= 2**32:
         raise InputError(f"seed {seed}, counts {counts}: expected counts of 0 or more, a seed from 0 to 2**32 - 1")
+    if version not in VERSIONS:
+        raise InputError(f"version {version}: expected one of {', '.join(map(str, VERSIONS))}")
+    usual = VERSIONS[version].size
+    height, width = usual[0] if height is None else height, usual[1] if width is None else width
     if min(height, width) < 32:
         raise InputError(f"size {height} x {width}: expected 32 pixels or more each way")
-    recipes = [Recipe(seed, split, i, height, width) for split, count in counts.items() for i in range(count)]
+    recipes = [Recipe(seed, split, i, height, width, version) for split, count in counts.items() for i in range(count)]
     workers = workers or os.cpu_count() or 1
     with ExitStack() as stack:
         if workers > 1:
@@ -103,11 +116,13 @@ def write_dataset(
             done = (write_image(root, recipe) for recipe in recipes)
         segments = list(tqdm(done, total=len(recipes), desc=str(root), unit=" images", disable=not progress))
     write_atomically(
-        root / "config_v2.0.json", _dump({"version": "2.0", "labels": [asdict(label) for label in LABELS]})
+        root / "config_v2.0.json",
+        _dump({"version": "2.0", "labels": [asdict(label) for label in VERSIONS[version].labels]}),
     )
     for split in counts:
         mine = [(r, s) for r, s in zip(recipes, segments, strict=True) if r.split == split]
-        write_atomically(_folder(root, split) / "panoptic" / "panoptic_2020.json", _dump(panoptic_json(seed, mine)))
+        annotations = panoptic_json(seed, version, mine)
+        write_atomically(_folder(root, split) / "panoptic" / "panoptic_2020.json", _dump(annotations))
 
 
 def write_image(root: Path, recipe: Recipe) -> list[dict[str, Any]]:
@@ -120,7 +135,7 @@ def write_image(root: Path, recipe: Recipe) -> list[dict[str, Any]]:
     scene = recipe.draw()
     label = np.array([s.label for s in scene.segments])
     value = label * INSTANCES + [s.instance for s in scene.segments]
-    evaluated = np.array([LABELS[i].evaluate for i in label])
+    evaluated = np.array([recipe.labels[i].evaluate for i in label])
     # Void is 0; elsewhere one more category than the label, so that no segment is 0.
     ids = np.where(evaluated, value + INSTANCES, 0)
     segments = segments_info(scene, ids)
@@ -168,10 +183,10 @@ def segments_info(scene: Scene, ids: np.ndarray) -> list[dict[str, Any]]:
     return rows
 
 
-def panoptic_json(seed: int, images: list[tuple[Recipe, list[dict[str, Any]]]]) -> dict[str, Any]:
+def panoptic_json(seed: int, version: int, images: list[tuple[Recipe, list[dict[str, Any]]]]) -> dict[str, Any]:
     """A split's annotations in the COCO panoptic format, named as Mapillary does: supercategory is the label's name."""
     return {
-        "info": {"description": "Drawn street scenes", "version": str(VERSION), "seed": seed},
+        "info": {"description": "Drawn street scenes", "version": str(version), "seed": seed},
         "images": [
             {"id": r.image_id, "file_name": f"{r.image_id}.jpg", "height": r.height, "width": r.width}
             for r, _ in images
@@ -187,29 +202,37 @@ def panoptic_json(seed: int, images: list[tuple[Recipe, list[dict[str, Any]]]]) 
                 "isthing": int(c.instances),
                 "color": list(c.color),
             }
-            for i, c in enumerate(LABELS)
+            for i, c in enumerate(VERSIONS[version].labels)
             if c.evaluate
         ],
     }
 
 
 def contact_sheet(recipes: Iterable[Recipe], *, columns: int = 2) -> Image.Image:
-    """Images, each with its segments beside it: stuff in its category's colour, every instance in one of its own."""
+    """Show images, each with its segments beside it: stuff pale in its category's color, instances in bright ones."""
     cells = [np.concatenate([s.image, overlay(s)], 1) for s in (recipe.draw() for recipe in recipes)]
     rows = [np.concatenate(row, 1) for row in _batched(cells, columns)]
     sheet = Image.fromarray(np.concatenate(rows))
-    sheet = sheet.resize((sheet.width * 2 // 3, sheet.height * 2 // 3), Image.Resampling.LANCZOS)
+    width = min(SHEET_WIDTH, sheet.width * 2 // 3)
+    sheet = sheet.resize((width, sheet.height * width // sheet.width), Image.Resampling.LANCZOS)
     return sheet.quantize(SHEET_COLORS, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
 
 
 def overlay(scene: Scene) -> UInt8[np.ndarray, "h w 3"]:
-    """The image below the colours of its segments; void is black, crowds are white."""
+    """Lay the colors of the segments over an image; void is black, crowds are white.
+
+    Stuff is darkened and nearly gray, so that no instance looks like the ground it stands on.
+    """
     colors = np.empty((len(scene.segments), 3))
-    hue = np.random.default_rng(0).uniform(30, 255, (len(scene.segments), 3))  # the same at every call
     for index, segment in enumerate(scene.segments):
         label = LABELS[segment.label]
-        stuff = label.color if label.evaluate else (0, 0, 0)
-        colors[index] = (255, 255, 255) if segment.crowd else hue[index] if label.instances else stuff
+        if segment.crowd:
+            colors[index] = 255
+        elif label.instances:  # hues a golden ratio apart, from red to violet
+            colors[index] = np.array(colorsys.hsv_to_rgb(0.8 * (index * 0.618034 % 1), 0.75, 1)) * 255
+        else:
+            color = np.array(label.color, float) * label.evaluate
+            colors[index] = 0.5 * (0.25 * color + 0.75 * color.mean())
     return (0.35 * scene.image + 0.65 * colors[scene.segment]).astype(np.uint8)
 
 
@@ -243,23 +266,26 @@ class Options:
     """Draw street scenes with panoptic ground truth, in the layout of Mapillary Vistas v2.0."""
 
     out: Path | None = None
-    """Folder of the data set; images that are finished there are kept."""
+    """Folder of the data set; images that an interrupted run finished are used again."""
     seed: int = 0
-    """Other seeds give other streets."""
+    """Random seed of the streets."""
     training: int = 1000
-    """Images of the training split."""
+    """Number of images of the training split."""
     validation: int = 500
-    """Images of the validation split."""
+    """Number of images of the validation split."""
     testing: int = 500
-    """Images of the testing split."""
-    height: int = 256
-    """Of the images, pixels."""
-    width: int = 512
-    """Of the images, pixels."""
+    """Number of images of the testing split."""
+    version: int = 1
+    """Version of the drawings. 1: 8 thing and 8 stuff categories, many objects larger than a crop. 2: 16 and 10, and
+    objects as large in the image as in Mapillary Vistas."""
+    height: int | None = None
+    """Height of the images, pixels. Default: that of the version, 256 or 512."""
+    width: int | None = None
+    """Width of the images, pixels. Default: that of the version, 512 or 1024."""
     workers: int | None = None
-    """Processes; as many as cores by default."""
+    """Number of processes. Default: one per core."""
     contact_sheet: Path | None = None
-    """Also write a PNG of the first validation images and their segments."""
+    """File for a PNG of the first validation images and their segments. Default: none is written."""
 
 
 def main() -> None:
@@ -271,6 +297,7 @@ def main() -> None:
         write_dataset(
             options.out,
             seed=options.seed,
+            version=options.version,
             counts={split: getattr(options, split) for split in SPLITS},
             height=options.height,
             width=options.width,
@@ -278,7 +305,9 @@ def main() -> None:
             progress=True,
         )
     if options.contact_sheet is not None:
-        first = [Recipe(options.seed, "validation", i, options.height, options.width) for i in range(SHEET_IMAGES)]
+        height, width = VERSIONS[options.version].size
+        size = options.height or height, options.width or width
+        first = [Recipe(options.seed, "validation", i, *size, options.version) for i in range(SHEET_IMAGES)]
         file = io.BytesIO()
         contact_sheet(first).save(file, "PNG", optimize=True)
         write_atomically(options.contact_sheet, file.getvalue())

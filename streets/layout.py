@@ -22,6 +22,24 @@ PARKING = 2.3
 
 
 @dataclass(frozen=True)
+class Scheme:
+    """What the layouts of a version have in common."""
+
+    near: tuple[float, float, float]
+    """Probabilities of 0, 1 and 2 large vehicles close by."""
+    zebra: float
+    """Probability of a crosswalk."""
+    people: tuple[float, ...]
+    """Expected numbers of people on a pavement, one of which is drawn."""
+    cyclists: float
+    """Distance within which people ride, metres."""
+    stout: float
+    """Thickness of a bicycle's tubes, relative to real ones."""
+    furnish: Callable[[World, Generator, int], None]
+    """Places what stands on the pavement of one side."""
+
+
+@dataclass(frozen=True)
 class Street:
     """The ground, metres: a straight road along z, perhaps with another one across it."""
 
@@ -85,8 +103,15 @@ class World:
         return True
 
 
-def layout(rng: Generator, aspect: float) -> World:
-    """What stands where."""
+def layout(rng: Generator, aspect: float, focal: tuple[float, float], scheme: Scheme) -> World:
+    """Lay out a scene.
+
+    Args:
+        rng: of the scene.
+        aspect: width over height of the image.
+        focal: bounds of the focal length, fractions of the image's width.
+        scheme: of the version.
+    """
     lane = rng.uniform(3.0, 3.6)
     own, oncoming = int(rng.integers(1, 3)), int(rng.integers(0 if rng.random() < 0.3 else 1, 3))
     ego = int(rng.integers(own))
@@ -99,7 +124,7 @@ def layout(rng: Generator, aspect: float) -> World:
     lines += [(middle, bool(rng.random() < 0.6))] if oncoming else []
     start = rng.uniform(11, 26)
     across = (start, start + rng.uniform(6.5, 10)) if rng.random() < 0.45 else None
-    zebra = (start - 4.2 if across else start) if rng.random() < 0.5 else None
+    zebra = (start - 4.2 if across else start) if rng.random() < scheme.zebra else None
     street = Street(
         left=left,
         right=right,
@@ -111,18 +136,18 @@ def layout(rng: Generator, aspect: float) -> World:
         zebra=zebra,
     )
     world = World(
-        focal=rng.uniform(0.72, 0.9),
+        focal=rng.uniform(*focal),
         vanishing=(0.5 + rng.normal(0, 0.06), rng.uniform(0.4, 0.52)),
         eye=rng.uniform(1.4, 2.3),
         aspect=aspect,
         street=street,
     )
-    feature(world, rng)
+    feature(world, rng, scheme.near)
     gathering(world, rng)
     traffic(world, rng)
     for side in (-1, 1):
-        furnish(world, rng, side)
-    passers_by(world, rng)
+        scheme.furnish(world, rng, side)
+    passers_by(world, rng, scheme)
     for side in (-1, 1):
         style = rng.choice(["city", "houses", "park"], p=[0.55, 0.25, 0.2])
         {"city": city, "houses": houses, "park": park}[str(style)](world, rng, side)
@@ -133,10 +158,10 @@ Maker = Callable[[Generator, Frame], Item]
 LARGE: tuple[Maker, Maker] = (vehicles.bus, vehicles.truck)
 
 
-def feature(world: World, rng: Generator) -> None:
+def feature(world: World, rng: Generator, probabilities: tuple[float, float, float]) -> None:
     """Perhaps a bus or a lorry close by, seen along its side: what a crop cuts."""
     street = world.street
-    for _ in range(int(rng.choice([0, 1, 2], p=[0.1, 0.45, 0.45]))):
+    for _ in range(int(rng.choice([0, 1, 2], p=probabilities))):
         for _ in range(12):  # until one fits
             make = LARGE[rng.integers(2)] if rng.random() < 0.93 else vehicles.car
             kinds = ["lane", "lane", "kerb", "turning"] + (["across"] * 4 if street.across else [])
@@ -250,12 +275,12 @@ def gathering(world: World, rng: Generator) -> None:
             world.place(objects.crowd(rng, Frame(x, z, 0, KERB), count=count, spread=(width * 0.7, rng.uniform(2, 4))))
 
 
-def passers_by(world: World, rng: Generator) -> None:
+def passers_by(world: World, rng: Generator, scheme: Scheme) -> None:
     """People on the pavements and the crosswalk, cyclists on the road."""
     street = world.street
     for side in (-1, 1):
         kerb, width = (street.right if side > 0 else street.left), street.pavement[side > 0]
-        for _ in range(int(rng.poisson(rng.choice([1, 4, 7])))):
+        for _ in range(int(rng.poisson(rng.choice(scheme.people)))):
             z = along(rng, 6, 60)
             yaw = rng.choice([0, np.pi]) + rng.normal(0, 0.3) if rng.random() < 0.8 else rng.uniform(0, 2 * np.pi)
             frame = Frame(kerb + side * rng.uniform(0.9, width - 0.3), z, yaw, KERB)
@@ -270,11 +295,11 @@ def passers_by(world: World, rng: Generator) -> None:
         side = int(rng.choice([-1, 1]))
         x = (street.right if side > 0 else street.left) - side * (0.8 + PARKING * street.parking[side > 0])
         yaw = np.pi * (side < 0 and any(oncoming for _, oncoming in street.lanes)) + rng.normal(0, 0.12)
-        z = along(rng, 6, 40)
+        z = along(rng, 6, scheme.cyclists)
         if street.across and rng.random() < 0.5:
             x, z = rng.uniform(-7, 7), rng.uniform(*street.across)
             yaw = rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.2)
-        world.place(*objects.cyclist(rng, Frame(x, z, yaw)), margin=0.05)
+        world.place(*objects.cyclist(rng, Frame(x, z, yaw), stout=scheme.stout), margin=0.05)
 
 
 def facade(street: Street, side: int) -> float:

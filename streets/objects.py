@@ -197,8 +197,8 @@ def crowd(rng: Generator, frame: Frame, *, count: int, spread: tuple[float, floa
     return Item("human--person--individual", hull, paint, crowd=True)
 
 
-def bicycle(rng: Generator, frame: Frame) -> Item:
-    """A bicycle; what is seen through its spokes belongs to it."""
+def bicycle(rng: Generator, frame: Frame, *, stout: float = 1) -> Item:
+    """A bicycle, its tubes `stout` times as thick as real ones; what is seen through its spokes belongs to it."""
     color = choice(rng, CAR_PAINT)
     hubs, radius = ((-0.52, 0, 0.34), (0.52, 0, 0.34)), 0.34
     saddle, crank, head = (-0.2, 0, 0.92), (-0.05, 0, 0.3), (0.36, 0, 0.9)
@@ -213,12 +213,13 @@ def bicycle(rng: Generator, frame: Frame) -> Item:
         ((0.34, -0.26, 1.03), (0.34, 0.26, 1.03), 0.035, RUBBER),
         ((-0.32, 0, 0.95), (-0.08, 0, 0.95), 0.09, RUBBER),
     )
+    tubes = Rods(tubes.start, tubes.end, tubes.width * stout, tubes.color)
 
     def paint(canvas: Canvas) -> None:
         a, b = ring(1)
         for s, t, y in hubs:
             through = canvas.behind(frame(s, t, y)) * 0.8
-            rim, inner = (frame(s + a * r, t, y + b * r) for r in (radius, radius - 0.055))
+            rim, inner = (frame(s + a * r, t, y + b * r) for r in (radius, radius - 0.055 * stout))
             for side in (-1, 1):
                 canvas.faces(rim[None], frame.turn(0, side, 0), RUBBER)
                 canvas.faces(inner[None], frame.turn(0, side, 0), through, glow=True)
@@ -229,7 +230,7 @@ def bicycle(rng: Generator, frame: Frame) -> Item:
     return Item("object--vehicle--bicycle", cuboid(frame, 1.75, 0.5, 1.05), paint)
 
 
-def cyclist(rng: Generator, frame: Frame) -> tuple[Item, Item]:
+def cyclist(rng: Generator, frame: Frame, *, stout: float = 1) -> tuple[Item, Item]:
     """A bicycle and the person riding it: two instances, as in Mapillary Vistas."""
     top, bottom, skin, hair = body(rng)
     helmet = choice(rng, CLOTH) if rng.random() < 0.6 else hair
@@ -253,7 +254,7 @@ def cyclist(rng: Generator, frame: Frame) -> tuple[Item, Item]:
     rider = Item(
         "human--rider--bicyclist", cuboid(frame, 0.9, 0.55, 1.8) + nearer, lambda canvas: figure.paint(canvas, frame)
     )
-    return bicycle(rng, frame), rider
+    return bicycle(rng, frame, stout=stout), rider
 
 
 def lamp_post(rng: Generator, frame: Frame) -> Item:

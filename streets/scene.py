@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
 
-from streets import objects
+from streets import objects, town
 from streets.canvas import NEAR, SAMPLES, Camera, Canvas, Frame, Light
-from streets.layout import KERB, PARKING, ZEBRA_DEPTH, Street, along, layout
+from streets.layout import KERB, PARKING, ZEBRA_DEPTH, Scheme, Street, along, furnish, layout
 from streets.objects import Item
 
 MIN_PIXELS = 10
@@ -57,13 +57,25 @@ LABELS = (
     Label("object--vehicle--truck", "Truck", (0, 0, 70), instances=True),
     Label("void--ego-vehicle", "Ego Vehicle", (120, 10, 10), evaluate=False),
     Label("void--unlabeled", "Unlabeled", (0, 0, 0), evaluate=False),
+    Label("animal--bird", "Bird", (165, 42, 42), instances=True),
+    Label("construction--barrier--curb", "Curb", (196, 196, 196)),
+    Label("construction--barrier--fence", "Fence", (190, 153, 153)),
+    Label("object--banner", "Banner", (255, 255, 128), instances=True),
+    Label("object--bench", "Bench", (250, 0, 30), instances=True),
+    Label("object--manhole", "Manhole", (100, 128, 160), instances=True),
+    Label("object--street-light", "Street Light", (210, 170, 100), instances=True),
+    Label("object--traffic-light--general-upright", "Traffic Light (Upright)", (250, 170, 30), instances=True),
+    Label("object--trash-can", "Trash Can", (140, 140, 20), instances=True),
+    Label("object--vehicle--motorcycle", "Motorcycle", (0, 0, 230), instances=True),
 )
+"""Labels of all versions: those of the first come first, so that its label ids stay."""
 INDEX = {label.name: index for index, label in enumerate(LABELS)}
 """Label id of each label name."""
 ROAD, SIDEWALK = INDEX["construction--flat--road"], INDEX["construction--flat--sidewalk"]
 BUILDING, VEGETATION = INDEX["construction--structure--building"], INDEX["nature--vegetation"]
 TERRAIN, SKY, UNLABELED = INDEX["nature--terrain"], INDEX["nature--sky"], INDEX["void--unlabeled"]
 ZEBRA, MARKING = INDEX["marking--discrete--crosswalk-zebra"], INDEX["marking--general"]
+CURB = INDEX["construction--barrier--curb"]
 
 PAVING = np.array([[168.0, 164, 158], [150, 146, 144], [176, 148, 132], [140, 142, 146]])
 GRASS = np.array([[96.0, 122, 58], [112, 126, 66], [142, 132, 84], [82, 112, 54]])
@@ -71,6 +83,56 @@ TEXTURE = np.full(len(LABELS), 0.01)
 """Contrast of the fine grain of each label, relative."""
 TEXTURE[[ROAD, SIDEWALK, BUILDING, TERRAIN, VEGETATION]] = 0.015, 0.015, 0.012, 0.04, 0.06
 TEXTURE[SKY] = 0.002
+
+
+@dataclass(frozen=True)
+class Version:
+    """What the scenes of a version have in common."""
+
+    labels: tuple[Label, ...]
+    """Labels that occur; a label's id is its index."""
+    size: tuple[int, int]
+    """Height and width of the images unless others are asked for, pixels."""
+    focal: tuple[float, float]
+    """Bounds of the focal length: fractions of the width of an image of this size."""
+    wider: float
+    """Power of the image's width with which a larger image shows more of the street: 0 if it shows the same, larger; 1
+    if the focal length stays the same, in pixels."""
+    scheme: Scheme
+    curb: int
+    """Label of the curb."""
+    zebra_gaps: bool
+    """Whether the road between the stripes of a crosswalk belongs to the crosswalk."""
+
+    def focal_at(self, width: int) -> tuple[float, float]:
+        """Return the bounds of the focal length as fractions of another width."""
+        scale = (self.size[1] / width) ** self.wider
+        return self.focal[0] * scale, self.focal[1] * scale
+
+
+VERSIONS = {
+    1: Version(
+        labels=LABELS[:18],
+        size=(256, 512),
+        focal=(0.72, 0.9),
+        wider=0,
+        scheme=Scheme((0.1, 0.45, 0.45), zebra=0.5, people=(1, 4, 7), cyclists=40, stout=1, furnish=furnish),
+        curb=SIDEWALK,
+        zebra_gaps=False,
+    ),
+    2: Version(
+        labels=LABELS,
+        size=(512, 1024),
+        focal=(0.36, 0.45),
+        wider=0.4,
+        scheme=Scheme(
+            near=(0.75, 0.2, 0.05), zebra=0.7, people=(1, 2, 4), cyclists=24, stout=1.7, furnish=town.furnish
+        ),
+        curb=CURB,
+        zebra_gaps=True,
+    ),
+}
+"""1: objects as large as a crop are common. 2: objects are as large in the image as in Mapillary Vistas."""
 
 
 @dataclass(frozen=True)
@@ -95,25 +157,28 @@ class Scene:
     """Every one has a pixel."""
 
 
-def render(seed: int | Sequence[int], *, height: int = 256, width: int = 512) -> Scene:
+def render(seed: int | Sequence[int], *, height: int = 256, width: int = 512, version: int = 1) -> Scene:
     """Draw the scene of a seed.
 
     Args:
         seed: one or several non-negative integers.
-        height, width: of the image, pixels. Of one seed, sizes of the same shape show the same scene.
+        height, width: of the image, pixels. Of one seed, sizes of the same shape show the same scene, or, in the
+            second version, the more of it the larger they are.
+        version: of the drawings, one of VERSIONS.
     """
     layout_rng, light_rng, sky_rng, ground_rng, photo_rng = np.random.default_rng(seed).spawn(5)
-    world = layout(layout_rng, width / height)
+    of = VERSIONS[version]
+    world = layout(layout_rng, width / height, of.focal_at(width), of.scheme)
     light = weather(light_rng)
     size = (SAMPLES * height, SAMPLES * width)
     vanishing = (world.vanishing[0] * size[1], world.vanishing[1] * size[0])
     canvas = Canvas(size, Camera(world.focal * size[1], vanishing, world.eye), light)
-    segments: list[Segment] = [Segment(label, 0) for label, entry in enumerate(LABELS) if not entry.instances]
+    segments: list[Segment] = [Segment(label, 0) for label, entry in enumerate(of.labels) if not entry.instances]
     number = {segment.label: index for index, segment in enumerate(segments)}
     items = [item for item in world.items if worth_painting(item, canvas)]
 
     paint_sky(canvas, sky_rng, number)
-    paint_ground(canvas, world.street, shadows(canvas, items), ground_rng, number)
+    paint_ground(canvas, world.street, shadows(canvas, items), ground_rng, number, of)
     for item in back_to_front(items, canvas.camera):
         label = INDEX[item.category]
         canvas.segment = number.get(label, len(segments))
@@ -286,7 +351,12 @@ def tile(rng: Generator) -> Float[np.ndarray, "256 256"]:
 
 
 def paint_ground(
-    canvas: Canvas, street: Street, brightness: Float[np.ndarray, "h w"], rng: Generator, number: dict[int, int]
+    canvas: Canvas,
+    street: Street,
+    brightness: Float[np.ndarray, "h w"],
+    rng: Generator,
+    number: dict[int, int],
+    version: Version,
 ) -> None:
     """Road with markings, kerb, pavement and grass: the colour and label of every pixel below the horizon."""
     x, z = canvas.camera.ground(canvas.size, 0)
@@ -303,17 +373,20 @@ def paint_ground(
         (ROAD, np.array([104.0, 104, 106]) * rng.uniform(0.75, 1.15) + rng.normal(0, 3, 3), 0.03, 0.03),
         (MARKING, np.array([224.0, 224, 218]) * rng.uniform(0.82, 1), 0.05, 0.04),
         (ZEBRA, np.array([224.0, 224, 218]) * rng.uniform(0.82, 1), 0.05, 0.04),
-        (SIDEWALK, np.array([136.0, 134, 130]), 0.03, 0.02),  # the face of the kerb
+        (version.curb, np.array([136.0, 134, 130]), 0.03, 0.02),  # the face of the kerb
         (SIDEWALK, objects.choice(rng, PAVING), 0.03, 0.03),
-        (SIDEWALK, np.array([188.0, 186, 180]), 0.03, 0.02),  # its top
+        (version.curb, np.array([188.0, 186, 180]), 0.03, 0.02),  # its top
         (TERRAIN, objects.choice(rng, GRASS), 0.1, 0.06),
     )
-    label, color, fine, coarse = (np.array(column) for column in zip(*kinds, strict=True))
+    gap = (ZEBRA, *kinds[0][1:])  # the road between the stripes of a crosswalk
+    label, color, fine, coarse = (np.array(column) for column in zip(*kinds, gap, strict=True))
     marked, zebra = markings(street, x, z)
     material = np.where(road, np.where(zebra, 2, np.where(marked, 1, 0)), 3)  # off the road but not raised: the kerb
     material[raised > 0] = 5
     material[raised > 0.18] = 4
     material[raised > beyond] = 6
+    if version.zebra_gaps and street.zebra:
+        material[(material == 0) & (z > street.zebra) & (z < street.zebra + ZEBRA_DEPTH)] = 7
 
     texture = 1 + fine.astype(np.float32).take(material) * grain + coarse.astype(np.float32).take(material) * stain
     for lane, _ in street.lanes:  # where wheels roll

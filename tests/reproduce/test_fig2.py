@@ -27,7 +27,7 @@ def test_an_object_larger_than_the_crop_keeps_what_the_crop_shows(tmp_path):
     rows = objects(tmp_path, {"a": np.full((120, 200), CAR_ID)})
     assert rows["size"].unique() == pytest.approx([np.sqrt(120 * 200)])
     assert rows["iou"].unique() == pytest.approx([40 * 40 / (120 * 200)])
-    assert rows["level"].unique().tolist() == [3]
+    assert rows["level"].unique().tolist() == [2]  # of the 40 x 40 that the crop shows, not of the whole object
 
 
 def test_an_object_that_is_not_cut_has_its_full_box(tmp_path):

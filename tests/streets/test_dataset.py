@@ -10,10 +10,11 @@ from panoptic_eval.datasets import mapillary
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import evaluate
 from streets.dataset import SPLITS, Recipe, contact_sheet, write_dataset
-from streets.scene import LABELS
+from streets.scene import VERSIONS
 
 COUNTS = {"training": 2, "validation": 6, "testing": 1}
 SIZE = {"height": 64, "width": 128}
+VERSION_1 = VERSIONS[1].labels
 
 
 def contents(root):
@@ -46,7 +47,7 @@ def test_the_layout_is_that_of_mapillary_vistas(root):
             expected |= {f"{split}/v2.0/{kind}/{split}_{i:05d}.png" for kind in ("labels", "instances", "panoptic")}
     assert set(contents(root)) == expected
     config = json.loads((root / "config_v2.0.json").read_text())
-    assert [label["name"] for label in config["labels"]] == [label.name for label in LABELS]
+    assert [label["name"] for label in config["labels"]] == [label.name for label in VERSION_1]
     assert {label["name"] for label in config["labels"] if not label["evaluate"]} == {
         "void--ego-vehicle",
         "void--unlabeled",
@@ -57,7 +58,7 @@ def test_the_layout_is_that_of_mapillary_vistas(root):
 def test_encodings_agree(root, split):
     folder, content = panoptic(root, split)
     isthing = {c["id"]: c["isthing"] for c in content["categories"]}
-    evaluated = np.array([label.evaluate for label in LABELS])
+    evaluated = np.array([label.evaluate for label in VERSION_1])
     assert [i["id"] for i in content["images"]] == [a["image_id"] for a in content["annotations"]]
     for image, annotation in zip(content["images"], content["annotations"], strict=True):
         photograph = Image.open(root / split / "images" / image["file_name"])
@@ -88,8 +89,8 @@ def test_encodings_agree(root, split):
 def test_the_reader_finds_photographs_and_categories(root):
     maps = mapillary.read(root)
     assert "validation" in maps.source
-    assert [c.name for c in maps.catalogue.categories] == [label.readable for label in LABELS if label.evaluate]
-    assert [c.isthing for c in maps.catalogue.categories] == [label.instances for label in LABELS if label.evaluate]
+    assert [c.name for c in maps.catalogue.categories] == [label.readable for label in VERSION_1 if label.evaluate]
+    assert [c.isthing for c in maps.catalogue.categories] == [label.instances for label in VERSION_1 if label.evaluate]
     assert all(m.photograph.is_file() for m in maps.maps)
     assert [m.size for m in maps.maps] == [(64, 128)] * 6
 
@@ -115,14 +116,40 @@ def test_panopticapi_agrees_with_the_files(root):
     assert sum(stat[c].fp + stat[c].fn for c in categories) == 0
 
 
-def test_a_seed_gives_the_images_that_results_were_made_from():
-    """The digest is that of the version which drew the data of the committed results."""
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        (1, "833d14ffd99753c6c427f102e5ec3d9a6e714ddab91a33d349c7d1d85e0d736e"),
+        (2, "17eac6b3cd99e26a61c5ff987f8c034c0312cea1f941bc50cce52f9de99b041b"),
+    ],
+)
+def test_a_seed_gives_the_same_images_for_ever(version, expected):
+    """Committed results were made from these: other pixels need another version."""
     digest = hashlib.sha256()
     for split, index in (("training", 0), ("validation", 3), ("testing", 7)):
-        scene = Recipe(0, split, index, 256, 512).draw()
+        scene = Recipe(0, split, index, 256, 512, version).draw()
         labels = [(int(s.label), int(s.instance), bool(s.crowd)) for s in scene.segments]
         digest.update(scene.image.tobytes() + scene.segment.tobytes() + repr(labels).encode())
-    assert digest.hexdigest() == "833d14ffd99753c6c427f102e5ec3d9a6e714ddab91a33d349c7d1d85e0d736e"
+    assert digest.hexdigest() == expected
+
+
+def test_the_second_version_has_more_categories_and_shows_most_of_them(tmp_path):
+    write_dataset(tmp_path, seed=0, counts={"training": 6}, version=2, height=256, width=512, workers=1)
+    maps = mapillary.read(tmp_path, split="training")
+    names = {c.name for c in maps.catalogue.categories}
+    assert {"Street Light", "Bird", "Manhole", "Trash Can", "Banner", "Motorcycle", "Curb", "Fence"} <= names
+    assert (maps.catalogue.isthing.sum(), (~maps.catalogue.isthing).sum()) == (16, 10)
+    _, content = panoptic(tmp_path, "training")
+    assert content["info"]["version"] == "2"
+    shown = {row["category_id"] for a in content["annotations"] for row in a["segments_info"]}
+    assert len(shown) >= 20
+
+
+def test_a_wider_image_of_the_second_version_shows_more_of_the_street():
+    small, large = (VERSIONS[2].focal_at(width) for width in (512, 1024))
+    assert large == (0.36, 0.45)
+    assert small[0] > large[0]
+    assert VERSIONS[1].focal_at(512) == VERSIONS[1].focal_at(2048)
 
 
 def test_workers_and_interruptions_change_no_byte(root, tmp_path):
@@ -157,7 +184,14 @@ def test_no_two_images_of_any_split_or_seed_are_the_same(root, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"counts": {"train": 1}}, {"counts": {"training": -1}}, {"seed": -1}, {"seed": 2**32}, {"height": 0}],
+    [
+        {"counts": {"train": 1}},
+        {"counts": {"training": -1}},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"height": 0},
+        {"version": 3},
+    ],
 )
 def test_what_cannot_be_drawn_is_refused(options, tmp_path):
     with pytest.raises(InputError, match="expected"):

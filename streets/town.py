@@ -1,0 +1,140 @@
+"""What stands on the pavements of the second version's streets: more kinds of small things, and thicker poles."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+
+from streets import furniture, objects
+from streets.canvas import Frame
+from streets.layout import KERB, PARKING, World, along, facade, outside
+
+
+def furnish(world: World, rng: Generator, side: int) -> None:
+    """Furnish the pavement of one side, -1 left, 1 right, the road beside it and the sky above."""
+    lights(world, rng, side)
+    signs(world, rng, side)
+    bollards(world, rng, side)
+    small_things(world, rng, side)
+    two_wheelers(world, rng, side)
+    garden_edge(world, rng, side)
+    birds(world, rng, side)
+    if side > 0:
+        manholes(world, rng)
+
+
+def kerb(world: World, side: int) -> float:
+    """Return x of the kerb of one side."""
+    return world.street.right if side > 0 else world.street.left
+
+
+def lights(world: World, rng: Generator, side: int) -> None:
+    """Place lamp posts, with banners on some, and traffic lights at junctions and crosswalks."""
+    toward_road = 0.0 if side < 0 else np.pi
+    z, step = rng.uniform(5, 20), rng.uniform(20, 34)
+    hung = rng.random() < 0.5
+    while z < 50:
+        if outside(world.street, z):
+            at = Frame(kerb(world, side) + side * 0.5, z, toward_road, KERB)
+            if world.place(*furniture.street_light(rng, at)) and hung and rng.random() < 0.7:
+                away = Frame(at.x, z - 0.12, np.pi * (side < 0), KERB)
+                world.items.append(furniture.banner(rng, away, low=rng.uniform(2.5, 3.2)))
+        z += step * rng.uniform(0.85, 1.15)
+    stop = world.street.zebra or (world.street.across and world.street.across[0] - 1.5)
+    if stop and rng.random() < 0.75:
+        at = Frame(kerb(world, side) + side * 0.4, stop - 0.4, np.pi + rng.normal(0, 0.1), KERB)
+        world.place(*furniture.traffic_light(rng, at))
+
+
+def signs(world: World, rng: Generator, side: int) -> None:
+    """Place traffic signs on posts."""
+    for _ in range(int(rng.poisson(1.6))):
+        z, x = along(rng, 7, 40), kerb(world, side) + side * rng.uniform(0.35, 0.7)
+        height = rng.uniform(2.1, 2.7)
+        if outside(world.street, z):
+            sign = objects.traffic_sign(rng, Frame(x, z - 0.1, np.pi + rng.normal(0, 0.15), KERB), height=height)
+            world.place(objects.post(Frame(x, z, 0, KERB), height=height + 0.3, width=0.11), sign)
+
+
+def bollards(world: World, rng: Generator, side: int) -> None:
+    """Perhaps place a row of short posts along the kerb."""
+    if rng.random() < 0.45:
+        start, step = along(rng, 7, 20), rng.uniform(1.6, 2.4)
+        for z in start + step * np.arange(rng.integers(3, 6)):
+            if outside(world.street, z):
+                at = Frame(kerb(world, side) + side * 0.4, float(z), 0, KERB)
+                world.place(objects.post(at, height=1.0, width=0.16), margin=0.05)
+
+
+def small_things(world: World, rng: Generator, side: int) -> None:
+    """Place bins, benches, trees and heaps of boxes on the pavement."""
+    width = world.street.pavement[side > 0]
+    for _ in range(int(rng.poisson(1.1))):
+        z = along(rng, 6, 28)
+        if outside(world.street, z):
+            x = kerb(world, side) + side * rng.choice([0.6, width - 0.5])
+            world.place(furniture.trash_can(rng, Frame(x, z, rng.normal(0, 0.3), KERB)))
+    for _ in range(int(rng.poisson(0.7))):
+        z = along(rng, 7, 28)
+        if outside(world.street, z, margin=1.5):
+            x = kerb(world, side) + side * (width - 0.6)
+            world.place(furniture.bench(rng, Frame(x, z, -side * np.pi / 2 + rng.normal(0, 0.15), KERB)))
+    if rng.random() < 0.3:
+        z, step = rng.uniform(6, 14), rng.uniform(8, 14)
+        while z < 80:
+            if outside(world.street, z, margin=3):
+                at = Frame(kerb(world, side) + side * 0.9, z, 0, KERB)
+                world.place(objects.tree(rng, at, height=rng.uniform(5, 8.5)))
+            z += step * rng.uniform(0.85, 1.15)
+    if rng.random() < 0.2:
+        z = along(rng, 8, 28)
+        if outside(world.street, z, margin=2.5):
+            world.place(objects.clutter(rng, Frame(kerb(world, side) + side * (width - 0.9), z, 0, KERB)))
+
+
+def two_wheelers(world: World, rng: Generator, side: int) -> None:
+    """Place parked bicycles on the pavement, and motorcycles on it and along the kerb."""
+    width = world.street.pavement[side > 0]
+    for _ in range(int(rng.poisson(1.1))):
+        z = along(rng, 6, 24)
+        if outside(world.street, z):
+            yaw = rng.choice([0, np.pi / 2, np.pi / 2]) + rng.normal(0, 0.2)
+            at = Frame(kerb(world, side) + side * rng.uniform(0.7, width - 0.4), z, yaw, KERB)
+            world.place(objects.bicycle(rng, at, stout=1.7))
+    for _ in range(int(rng.poisson(0.8))):
+        z = along(rng, 6, 30)
+        if outside(world.street, z, margin=1.5):
+            parked = world.street.parking[side > 0] and rng.random() < 0.6
+            x = kerb(world, side) + side * (-0.5 * PARKING if parked else 0.9)
+            yaw = rng.choice([np.pi / 3, np.pi / 2]) * rng.choice([-1, 1]) + rng.normal(0, 0.15)
+            world.place(furniture.motorcycle(rng, Frame(x, z, yaw, 0.0 if parked else KERB)))
+
+
+def garden_edge(world: World, rng: Generator, side: int) -> None:
+    """Perhaps put a fence along the far edge of the pavement."""
+    if rng.random() < 0.4:
+        length = rng.uniform(5, 14)
+        z = along(rng, 8, 30) + length / 2
+        if outside(world.street, z, margin=length / 2 + 1):
+            at = Frame(facade(world.street, side) - side * 0.15, z, 0, KERB)
+            world.items.append(furniture.fence(rng, at, length=length))
+
+
+def birds(world: World, rng: Generator, side: int) -> None:
+    """Let birds fly over one side of the street, alone or in flocks, and stand on the pavement."""
+    for _ in range(int(rng.choice([0, 1, 3], p=[0.55, 0.3, 0.15]))):
+        z = along(rng, 9, 26)
+        x, y = side * rng.uniform(0, 0.7) * z, world.eye + z * rng.uniform(0.12, 0.45)
+        world.items.append(furniture.bird(rng, Frame(float(x), z, rng.uniform(0, 2 * np.pi), float(y))))
+    for _ in range(int(rng.poisson(0.7))):
+        z = along(rng, 5, 14)
+        if outside(world.street, z):
+            x = kerb(world, side) + side * rng.uniform(0.5, world.street.pavement[side > 0] - 0.2)
+            world.place(furniture.bird(rng, Frame(x, z, rng.uniform(0, 2 * np.pi), KERB)), margin=0.02)
+
+
+def manholes(world: World, rng: Generator) -> None:
+    """Place manholes in the lanes."""
+    for _ in range(int(rng.poisson(1.8))):
+        lane, _ = world.street.lanes[rng.integers(len(world.street.lanes))]
+        world.place(furniture.manhole(rng, Frame(lane + rng.normal(0, 0.5), along(rng, 5.5, 22))), margin=0.05)

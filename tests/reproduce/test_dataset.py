@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from street_folders import CAR_ID, ROAD_ID, write_scenes
+
+from model.config import Method
+from model.data.index import build_index
+from panoptic_eval.datasets import ground_truth
+from reproduce import dataset
+
+
+@pytest.fixture
+def gt_and_index(tmp_path):
+    ids = np.full((100, 200), ROAD_ID)
+    ids[10:20, 10:30] = CAR_ID + 1
+    ids[50:60, 10:90] = CAR_ID + 2
+    gt = ground_truth(write_scenes(tmp_path, {"a": ids}), split="training")
+    return gt, build_index(gt)
+
+
+def test_sizes_are_mean_areas_beside_the_public_ones(gt_and_index):
+    (row,) = dataset.sizes(*gt_and_index).to_dict("records")
+    assert (row["category"], row["size"]) == ("Car", 2)
+    assert row["mean"] == pytest.approx((200 + 800) / 2 / 20000 * 100)
+    assert row["ratio"] == pytest.approx(np.sqrt(2.5 / 0.46))
+
+
+def test_visible_boxes_are_counted_not_full_ones(gt_and_index):
+    """A crop of 32 shows no box of 64 or more, which level 2 of a canonical size of 64 begins with."""
+    setting = dataset.Setting("test", 100, 200, 32, 64.0, 2.0)
+    shares = dataset.shares_by_level(*gt_and_index, setting, Method(), crops=20, seed=0)
+    assert shares.sum() == pytest.approx(1)
+    assert shares[2:].sum() == 0
+
+
+def test_the_page_says_what_is_met(tmp_path):
+    options = dataset.Options(images=2, crops=4, workers=1, folder=tmp_path)
+    text = dataset.page(options)
+    assert [f"{s.height} x {s.width}" in text for s in dataset.SETTINGS] == [True, True]
+    assert "| objects an image" in text
+    assert "nan" not in text
