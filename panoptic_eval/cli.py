@@ -9,32 +9,27 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import tyro
 from tyro.conf import Positional, arg
 
 from panoptic_eval import __version__
-from panoptic_eval.counting import count
-from panoptic_eval.datasets import FORMATS, ground_truth
-from panoptic_eval.datasets.numbering import CategoryIds
 from panoptic_eval.errors import SHOWN, InputError
-from panoptic_eval.evaluation import load, merge, rescore, store
-from panoptic_eval.outputs import csv, markdown
-from panoptic_eval.outputs import json as json_output
-from panoptic_eval.pairs import slow_because
-from panoptic_eval.predictions import read_predictions
-from panoptic_eval.report import Report, anonymous
-from panoptic_eval.rules import Rules
-from panoptic_eval.run_folder import RunFolder
-from panoptic_eval.score import Tables
+from panoptic_eval.rules import CategoryIds, Rules
 from panoptic_eval.text import abbreviated, printable
+
+if TYPE_CHECKING:  # what counts and scores is imported where it is used: a help text does not wait for NumPy
+    from panoptic_eval.report import Report
+    from panoptic_eval.run_folder import RunFolder
+    from panoptic_eval.score import Tables
 
 RESAMPLES = 300
 """Resamples of the intervals of one run: a few seconds for 2,000 images, and limits good to a tenth of their width."""
 MOST_RESAMPLES = 100_000
 MOST = 2**31 - 1
-DATA_SETS = ", ".join(data_set.name for data_set in FORMATS)
+DATA_SETS = "mvd, idd, cityscapes, coco"
+"""Names of `datasets.FORMATS`, which imports NumPy; a test holds them equal."""
 OptionalPath = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]
 OptionalText = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
 Flag = Annotated[bool, arg(help_behavior_hint="")]
@@ -144,6 +139,12 @@ class Score:
 
     def run(self) -> str:
         """Count the images, and score the tables."""
+        from panoptic_eval.counting import count
+        from panoptic_eval.datasets import ground_truth
+        from panoptic_eval.evaluation import store
+        from panoptic_eval.pairs import slow_because
+        from panoptic_eval.predictions import read_predictions
+
         for group in (self.counting, self.outputs, self.running):
             group.check()
         shard, out = self.running.shard, self.outputs.out
@@ -196,6 +197,8 @@ class Rescore:
 
     def run(self) -> str:
         """Score the tables."""
+        from panoptic_eval.evaluation import load
+
         self.counting.check()
         self.outputs.check()
         with _claimed(self.outputs.out) as folder:
@@ -213,6 +216,8 @@ class Merge:
 
     def run(self) -> str:
         """Join and score."""
+        from panoptic_eval.evaluation import load, merge
+
         self.counting.check()
         self.outputs.check()
         with _claimed(self.outputs.out) as folder:
@@ -245,6 +250,9 @@ class Compare:
         import numpy as np
 
         from panoptic_eval.comparison import compare
+        from panoptic_eval.evaluation import load
+        from panoptic_eval.outputs import csv, markdown
+        from panoptic_eval.outputs import json as json_output
 
         self.counting.check()
         _within(1, MOST_RESAMPLES, resamples=self.resamples)
@@ -282,6 +290,7 @@ class Draw:
         import numpy as np
         from tqdm import tqdm
 
+        from panoptic_eval.evaluation import load
         from panoptic_eval.outputs import pictures
         from panoptic_eval.score import scores
 
@@ -386,11 +395,18 @@ def _within(least: int, most: int, **options: int) -> None:
 
 def _claimed(out: Path | None) -> AbstractContextManager[RunFolder | None]:
     """Claim the folder of --out for this run alone; None without --out."""
+    from panoptic_eval.run_folder import RunFolder
+
     return nullcontext() if out is None else RunFolder(out)
 
 
 def _finish(tables: Tables, rules: Rules, outputs: Outputs, folder: RunFolder | None) -> str:
     """Score tables, store them if asked to, and return what to print."""
+    from panoptic_eval.evaluation import rescore, store
+    from panoptic_eval.outputs import json as json_output
+    from panoptic_eval.pairs import slow_because
+    from panoptic_eval.report import anonymous
+
     resamples = (0 if slow_because() else RESAMPLES) if outputs.resamples is None else outputs.resamples
     plain = Rules(**{f.name: getattr(rules, f.name) for f in fields(Rules)})
     report = rescore(tables, plain, resamples=resamples, seed=outputs.seed)
@@ -404,6 +420,8 @@ def _finish(tables: Tables, rules: Rules, outputs: Outputs, folder: RunFolder | 
 
 
 def _text(report: Report, *, per_category: bool) -> str:
+    from panoptic_eval.outputs import markdown
+
     missing = report.protocol["missing_images"]
     done_to = {"empty": "count as predicted void", "skip": "are left out"}.get(report.protocol["missing"])
     images = _number(report.images, "image") + (f" ({missing} without prediction {done_to})" if missing else "")

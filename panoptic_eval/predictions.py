@@ -24,7 +24,7 @@ from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import FORMATS, image_ids, panoptic_json
 from panoptic_eval.datasets.folders import JSON, files, json_stem, png_folders
 from panoptic_eval.datasets.json_rows import short
-from panoptic_eval.datasets.numbering import CategoryIds, Numbering, choose_numbering, point_out
+from panoptic_eval.datasets.numbering import Numbering, choose_numbering, point_out
 from panoptic_eval.datasets.panoptic_json import PanopticJson
 from panoptic_eval.datasets.png_names import inside
 from panoptic_eval.detections import Detections
@@ -34,6 +34,7 @@ from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, Listed, 
 from panoptic_eval.png.ids import ids_of
 from panoptic_eval.png.reference import decode
 from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
+from panoptic_eval.rules import CategoryIds
 from panoptic_eval.shapes import Bool, Int
 
 __all__ = ["CategoryIds", "Detections", "PredictionWriter", "Predictions", "read_predictions"]

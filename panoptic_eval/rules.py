@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
-
-import numpy as np
 
 from panoptic_eval.errors import InputError
 
+CategoryIds = Literal["auto", "id", "position", "label", "trainId"]
+"""auto: by the names that the JSON gives, else as in the ground truth. id: the data set's ids. position: 0 to n - 1 in
+the order of the ground truth's categories. label: one less than the id, as Mapillary's own files. trainId: Cityscapes'.
+"""
 PERCENTILES = (0.0, 25.0, 50.0, 75.0, 99.0, 100.0)
 """Assumed: the paper names the 99th percentile alone, and shows five bins."""
 PANOPTICAPI_QUIRKS = (
@@ -60,7 +64,7 @@ DEFAULT = Rules()
 
 def _ascend(values: Sequence[float]) -> bool:
     """Tell whether there are two edges or more, in order; equal ones are allowed, as objects of one size make them."""
-    return len(values) > 1 and bool(np.isfinite(values).all() and (np.diff(values) >= 0).all())
+    return len(values) > 1 and all(map(math.isfinite, values)) and all(a <= b for a, b in pairwise(values))
 
 
 def _given(values: Sequence[float]) -> str:

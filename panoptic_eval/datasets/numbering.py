@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import FORMATS
 from panoptic_eval.errors import Faults
-
-CategoryIds = Literal["auto", "id", "position", "label", "trainId"]
-"""auto: by the names that the JSON gives, else as in the ground truth. id: the data set's ids. position: 0 to n - 1 in
-the order of the ground truth's categories. label: one less than the id, as Mapillary's own files. trainId: Cityscapes'.
-"""
+from panoptic_eval.rules import CategoryIds
 
 BEYOND = 2**53 + 1
 """Numbers from here on are no category's."""

@@ -11,7 +11,9 @@ import pytest
 import random_maps
 
 import panoptic_eval
+import panoptic_eval.cli
 from panoptic_eval.cli import main
+from panoptic_eval.datasets import FORMATS
 
 
 @pytest.fixture
@@ -303,8 +305,12 @@ def test_stored_tables_are_scored_again(folders, tmp_path, capsys):
     assert other.count("\n") == first.count("\n") - 3
 
 
+def test_the_help_names_the_data_sets():
+    assert ", ".join(data_set.name for data_set in FORMATS) == panoptic_eval.cli.DATA_SETS
+
+
 def test_the_command_loads_nothing_heavy():
-    heavy = {"torch", "jaxtyping", "pandas", "pyarrow", "matplotlib", "distributed", "scipy"}
+    heavy = {"torch", "numpy", "PIL", "jaxtyping", "pandas", "pyarrow", "matplotlib", "distributed", "scipy"}
     code = f"import sys, panoptic_eval.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
