@@ -35,7 +35,7 @@ def lookup(
         palette: R + 256 G + 65536 B of each entry; None where the PNG has none.
 
     Raises:
-        PngError: several readings fit, and nothing tells which is meant.
+        PngError: several readings fit, and nothing tells which is meant; or some pixels have no id by any.
     """
     if palette is None:
         return None
@@ -46,7 +46,7 @@ def lookup(
         name = _of_listed(maps.meaning.id[first:last], used)
     else:
         name = _of_encoded(maps.meaning, used, len(palette))
-    return None if name == "index" else readings[name]
+    return None if name == "index" else _whole(name, readings, indices)
 
 
 def decode(maps: LabelMaps, image: int, png: bytes) -> UInt32[np.ndarray, "h w"]:
@@ -73,7 +73,7 @@ def decode_listed(known: Int[np.ndarray, " s"], png: bytes) -> UInt32[np.ndarray
     readings = _readings(colors)
     indices = np.unique(labels).astype(np.int64)
     name = _of_listed(known, {name: values[indices] for name, values in readings.items()})
-    return readings[name][labels.astype(np.int64)].astype(np.uint32)
+    return _whole(name, readings, indices)[labels.astype(np.int64)].astype(np.uint32)
 
 
 def renamed(counts: IdCounts, gt: Lookup | None, pred: Lookup | None) -> IdCounts:
@@ -117,6 +117,17 @@ def _readings(palette: UInt32[np.ndarray, " e"]) -> dict[str, Lookup]:
     color = np.full(256, -1)
     color[: len(palette)] = palette
     return {"color": color, "gray": np.where(color % 0x010101 == 0, color & 0xFF, -1), "index": np.arange(256)}
+
+
+def _whole(name: str, readings: dict[str, Lookup], indices: Int[np.ndarray, " n"]) -> Lookup:
+    """One of the readings, in which all indices must have an id."""
+    wrong = indices[readings[name][indices.astype(np.int64)] < 0]
+    if len(wrong):
+        raise PngError(
+            f"has a palette in which index {wrong[0]} has no {name} and its pixels no id; "
+            "expected a PNG without palette"
+        )
+    return readings[name]
 
 
 def _of_listed(known: Int[np.ndarray, " s"], used: dict[str, Int[np.ndarray, " n"]]) -> str:

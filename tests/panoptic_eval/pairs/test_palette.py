@@ -117,6 +117,11 @@ def test_indices_that_the_palette_does_not_have_are_no_colors():
     assert decode(listed(1, 200), 0, with_palette([[1, 200]], 0, 1)).tolist() == [[1, 200]]
 
 
+def test_pixels_without_a_color_among_others_with_one_are_a_fault():
+    with pytest.raises(PngError, match="index 200 has no color and its pixels no id"):
+        decode(listed(9, 8), 0, with_palette([[0, 1, 200]], 9, 8))
+
+
 def test_two_indices_of_one_color_become_one_segment():
     counts = count_pair(with_palette([[0, 1, 2, 1]], 9, 9, 5), with_palette([[0, 0, 1, 2]], 4, 4, 4))
     names = (
