@@ -50,7 +50,7 @@ def test_the_renumbering_that_would_fit_is_named(number, cure):
 @pytest.mark.parametrize(
     ("value", "cure"),
     [
-        (lambda id_: (id_ - 1) * 256, "--divisor 256 --category-ids label"),
+        (lambda id_: (id_ - 1) * 256 + 1, "--divisor 256 --category-ids label"),
         (lambda id_: id_ * 256 + 3, "--divisor 256 would"),
         (lambda id_: id_ * 1000 + 3, "--divisor 1000 would"),
     ],
