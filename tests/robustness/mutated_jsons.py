@@ -1,12 +1,13 @@
 """Mutated JSONs of both sides: each is scored, or refused with a message; nothing else may happen.
 
-    python tests/robustness/mutated_jsons.py [COUNT] [SEED]
+    python tests/robustness/mutated_jsons.py --count 1000 --seed 0
 
 tries as many mutations as are asked for and prints how many were scored and refused, and each that did neither.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import random
@@ -94,7 +95,10 @@ def outcomes(folder: Path, count: int, seed: int) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    numbers = [int(argument) for argument in sys.argv[1:]] + [1000, 0][len(sys.argv) - 1 :]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        for what, times in outcomes(Path(temporary), *numbers).most_common():
+        for what, times in outcomes(Path(temporary), options.count, options.seed).most_common():
             print(f"{times:6} {what}")

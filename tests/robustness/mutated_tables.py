@@ -1,10 +1,11 @@
 """Stored tables that were changed by somebody who also made the checksum fit: each is scored, or refused.
 
-    python tests/robustness/mutated_tables.py [COUNT] [SEED]
+    python tests/robustness/mutated_tables.py --count 1000 --seed 0
 
 tries as many mutations as are asked for and prints how many were scored and refused, and each that did neither.
 """
 
+import argparse
 import hashlib
 import io
 import json
@@ -121,7 +122,10 @@ def outcome(path):
 
 
 if __name__ == "__main__":
-    numbers = [int(argument) for argument in sys.argv[1:]] + [1000, 0][len(sys.argv) - 1 :]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        for what, times in outcomes(Path(temporary), *numbers).most_common():
+        for what, times in outcomes(Path(temporary), options.count, options.seed).most_common():
             print(f"{times:6} {what}")
