@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -29,6 +29,9 @@ from panoptic_eval.files import write_atomically
 
 WEIGHTS, CONFIG, CATEGORIES = "model.safetensors", "config.json", "categories.json"
 MOMENTUM, STATE = "momentum.safetensors", "state.json"
+SCALE = ".scale_of_8_bits"
+"""Ending of the name of the tensor that holds the scales of another one."""
+Bits = Literal[32, 16, 8]
 KEPT = 2
 """Training states that stay; older ones are removed."""
 
@@ -48,19 +51,21 @@ class State:
     """Fingerprint of the data set; other data give other samples."""
 
 
-def save_network(directory: Path, network: PanopticNetwork, catalogue: Catalogue, *, half: bool = False) -> None:
+def save_network(directory: Path, network: PanopticNetwork, catalogue: Catalogue, *, bits: Bits = 32) -> None:
     """Write all that inference needs.
 
     Args:
         directory: made where it is missing.
         network: on any device.
         catalogue: what its categories mean.
-        half: floats in 16 bits (half of the size, for shipping), else as they are.
+        bits: size of a stored weight; see `_rounded`.
 
     Raises:
-        CheckpointError: weights that are not finite, or not once they are halved; nothing is written then.
+        CheckpointError: weights that are not finite, or not once they are rounded; nothing is written then.
     """
-    tensors = {name: _contiguous(t.half() if half and t.is_floating_point() else t) for name, t in _stored(network)}
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in _stored(network):
+        tensors |= _rounded(name, tensor, bits)
     _check_finite(tensors, directory / WEIGHTS)
     write_atomically(directory / CONFIG, to_json(network.config))
     write_atomically(directory / CATEGORIES, _categories_json(catalogue))
@@ -82,7 +87,7 @@ def load_network(directory: Path) -> tuple[PanopticNetwork, Catalogue]:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Fill a network in place; 16-bit floats become its own type.
+    """Fill a network in place; weights of 8 and 16 bits become its own type.
 
     Raises:
         CheckpointError: see `load_network`.
@@ -196,6 +201,22 @@ def _stored(network: nn.Module) -> list[tuple[str, Tensor]]:
     return [(n, t.detach()) for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")]
 
 
+def _rounded(name: str, tensor: Tensor, bits: Bits) -> dict[str, Tensor]:
+    """Return what is stored of a tensor, by name.
+
+    32 bits: the tensor as it is. 16 bits: floats of half precision. 8 bits: tensors of two and more dimensions as
+    integers from -127 to 127, and a scale for each index of the first dimension (the output channel of a convolution).
+    No weight moves by more than half of its scale. Vectors stay, as they are few.
+    """
+    if bits == 32 or not tensor.is_floating_point() or (bits == 8 and tensor.ndim < 2):
+        return {name: _contiguous(tensor)}
+    if bits == 16:
+        return {name: _contiguous(tensor.half())}
+    scale = tensor.float().flatten(1).abs().amax(1) / 127
+    steps = tensor.float() / scale.clamp(min=torch.finfo(torch.float32).tiny).view(-1, *[1] * (tensor.ndim - 1))
+    return {name: _contiguous(steps.round().to(torch.int8)), name + SCALE: _contiguous(scale)}
+
+
 def _contiguous(tensor: Tensor) -> Tensor:
     """Copy a tensor to the CPU, rows first: safetensors knows no channels-last."""
     return tensor.detach().cpu().contiguous()
@@ -219,9 +240,16 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path}: does not exist")
     try:
-        return load_file(path)
+        stored = load_file(path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error}); it may be truncated") from error
+    for name in [name for name in stored if name.endswith(SCALE)]:
+        weights = name.removesuffix(SCALE)
+        scale, steps = stored.pop(name), stored.get(weights)
+        if steps is None or steps.dtype != torch.int8 or scale.shape != steps.shape[:1]:
+            raise CheckpointError(f"{path}: {name} belongs to no tensor of 8 bits and as many channels")
+        stored[weights] = steps.float() * scale.view(-1, *[1] * (steps.ndim - 1))
+    return stored
 
 
 def _read_json(path: Path) -> Any:

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from model.checkpoint import (
     WEIGHTS,
+    Bits,
     CheckpointError,
     State,
     latest_state,
@@ -71,8 +72,8 @@ class Settings:
     """Precision of most arithmetic. Default: bfloat16 on a GPU, float32 on a CPU."""
     save_every: int = 250
     """Number of steps between training states, of which the last two are kept."""
-    half: bool = False
-    """Write the final network in 16 bits."""
+    bits: Bits = 32
+    """Size of a weight in the file of the final network, in bits: 32, 16 or 8."""
     tensorboard: bool = False
     """Write TensorBoard events to OUT/tensorboard as well."""
     quiet: bool = False
@@ -185,7 +186,7 @@ def train(
                 except CheckpointError as error:
                     raise TrainingError(f"after step {step + 1}: {error}; {_last_good(out)}") from error
     if ranks.first:
-        save_network(out, network.eval(), catalogue, half=settings.half)
+        save_network(out, network.eval(), catalogue, bits=settings.bits)
 
 
 def share(step: int, part: int, *, batch: int, accumulate: int, ranks: Ranks) -> range:

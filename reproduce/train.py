@@ -3,7 +3,7 @@
     python -m reproduce.train
 
 Each run is `python -m model.train streets`, with the same steps and samples for all. If it is killed, run the same
-command again: it continues. Writes results/streets/checkpoints/VARIANT/seedN/, in half precision, and training.csv.
+command again: it continues. Writes results/streets/checkpoints/VARIANT/seedN/, in 8 bits, and training.csv.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from reproduce.variants import BY_NAME, VARIANTS
 
 IMAGES = 1000
 """Number of training images."""
-MAX_BYTES = 4 * 2**20
+MAX_BYTES = 5 * 2**19
 """Largest size of a checkpoint that is shipped."""
 ORIGIN = "origin.json"
 """File in a run's folder that says with which code and on what hardware it began."""
@@ -112,7 +112,7 @@ def train(run: Run, data: Path, options: Options) -> None:
             folder / ORIGIN,
             {"commit": commit() or "unknown", "torch": torch.__version__, "hardware": hardware(options)},
         )
-    settings = ["--data", str(data), "--out", str(folder), "--seed", str(run.seed), "--half"]
+    settings = ["--data", str(data), "--out", str(folder), "--seed", str(run.seed), "--bits", "8"]
     quiet = ["--quiet"] if options.side_by_side > 1 else []
     command = ["model.train", "streets", *flags(BY_NAME[run.variant].method), *settings, *quiet]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads(options))}

@@ -1,3 +1,4 @@
+import copy
 import json
 from dataclasses import replace
 
@@ -49,7 +50,7 @@ def test_what_is_written_reads_back_equal(trained, tmp_path):
 def test_half_precision_halves_the_file_and_moves_weights_by_a_rounding(trained, tmp_path):
     learner, _ = trained
     save_network(tmp_path / "full", learner, CATALOGUE)
-    save_network(tmp_path / "half", learner, CATALOGUE, half=True)
+    save_network(tmp_path / "half", learner, CATALOGUE, bits=16)
     sizes = [(tmp_path / kind / "model.safetensors").stat().st_size for kind in ("full", "half")]
     header = 150 * len(learner.state_dict())
     assert sizes[1] < sizes[0] / 2 + header
@@ -59,10 +60,40 @@ def test_half_precision_halves_the_file_and_moves_weights_by_a_rounding(trained,
         torch.testing.assert_close(weight, learner.get_parameter(name), rtol=1e-3, atol=1e-7)
 
 
-def test_the_network_of_the_streets_fits_in_4_mb_when_halved(tmp_path):
+def test_eight_bits_move_no_weight_by_more_than_half_a_step_of_its_channel(trained, tmp_path):
+    learner = copy.deepcopy(trained[0])
+    with torch.no_grad():
+        next(p for p in learner.parameters() if p.ndim == 4)[0] = 0  # a channel without scale
+    save_network(tmp_path, learner, CATALOGUE, bits=8)
+    again, _ = load_network(tmp_path)
+    for (name, before), after in zip(learner.state_dict().items(), again.state_dict().values(), strict=True):
+        if before.is_floating_point() and before.ndim > 1:
+            bound = before.flatten(1).abs().amax(1).view(-1, *[1] * (before.ndim - 1)) / 254
+            assert ((before - after).abs() <= bound * (1 + 1e-5)).all(), name
+            assert (after != before).any()
+        elif before.is_floating_point():
+            assert torch.equal(before, after)
+    save_network(tmp_path / "again", again, CATALOGUE, bits=8)  # what was rounded once stays
+    twice, _ = load_network(tmp_path / "again")
+    for name, weight in twice.named_parameters():
+        torch.testing.assert_close(weight, again.get_parameter(name), rtol=1e-6, atol=0)
+
+
+def test_scales_without_their_weights_are_an_error(trained, tmp_path):
+    learner, _ = trained
+    save_network(tmp_path, learner, CATALOGUE, bits=8)
+    stored = load_file(tmp_path / "model.safetensors")
+    name = next(n for n in stored if n.endswith(".scale_of_8_bits"))
+    stored[name] = stored[name][:1].repeat(len(stored[name]) + 1)
+    save_file(stored, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match="as many channels"):
+        load_network(tmp_path)
+
+
+def test_the_network_of_the_streets_fits_in_two_and_a_half_mib_of_8_bits(tmp_path):
     streets = build_network(STREETS, [True] * 8 + [False] * 8, torch.Generator())
-    save_network(tmp_path, streets, replace_categories(16), half=True)
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 4_000_000
+    save_network(tmp_path, streets, replace_categories(16), bits=8)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2.5 * 2**20
 
 
 def replace_categories(count):
@@ -144,7 +175,7 @@ def test_halving_that_overflows_is_refused(tmp_path):
         large.box_head.deltas.weight[0, 0] = 1e5
     save_network(tmp_path / "full", large, CATALOGUE)
     with pytest.raises(CheckpointError, match=WEIGHT):
-        save_network(tmp_path / "half", large, CATALOGUE, half=True)
+        save_network(tmp_path / "half", large, CATALOGUE, bits=16)
     assert not (tmp_path / "half").exists()
 
 

@@ -249,13 +249,13 @@ def command(*arguments):
 def test_the_command_trains_on_a_data_set_and_goes_on_where_it_was(scenes, settings, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     out = tmp_path / "out"
-    command(settings, "--data", scenes, "--out", out, "--half")
+    command(settings, "--data", scenes, "--out", out, "--bits", "16")
     lines = metrics(out)
     assert [line["step"] for line in lines] == [1, 2]
     learned, catalogue = load_network(out)
     assert [c.name for c in catalogue.categories] == ["Sky", "Car", "Person", "Road"]
     written = (out / "model.safetensors").read_bytes()
-    command(settings, "--data", scenes, "--out", out, "--half")  # nothing is left to do
+    command(settings, "--data", scenes, "--out", out, "--bits", "16")  # nothing is left to do
     assert metrics(out) == lines
     assert (out / "model.safetensors").read_bytes() == written
 
