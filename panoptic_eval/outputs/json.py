@@ -21,16 +21,23 @@ WITH_SCORES = ("scores", "account", "intervals", "categories", "size_percentiles
 
 def encode(report: Report) -> bytes:
     """Return the contents of report.json: undefined scores are null."""
-    content = dumps({"format": FORMAT, **vars(report)})
-    try:
-        return f"{content}\n".encode()
-    except UnicodeEncodeError:  # names of files that are no text
-        return f"{json.dumps(json.loads(content), indent=2)}\n".encode()
+    return f"{dumps({'format': FORMAT, **vars(report)})}\n".encode()
 
 
 def dumps(value: Any) -> str:
-    """Encode a value as JSON, indented; NaN is null."""
-    return json.dumps(_nulls(value), indent=2, ensure_ascii=False)
+    """Encode a value as JSON, indented; NaN is null, and what cannot be printed is an escape.
+
+    >>> print(dumps("\\x9b2J"))
+    "\\u009b2J"
+    """
+    text = json.dumps(_nulls(value), indent=2, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text)
+
+
+def _escape(c: str) -> str:
+    return "\\u007f" if c == "\x7f" else json.dumps(c)[1:-1]  # DEL is ASCII, which json leaves as it is
 
 
 def write(report: Report, path: Path) -> None:

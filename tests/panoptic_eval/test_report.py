@@ -181,3 +181,11 @@ def test_reading_a_csv_says_which_extra_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"panoptic-eval\[plots\]"):
         csv.read("size_percentiles.csv")
+
+
+@pytest.mark.parametrize("name", ["\x9b2J", "\u202e", "\U000e0001", "\x7f", "\ud800", "\x1b[2J", "Fußgänger 人"])
+def test_json_is_printable_and_reads_back_whatever_is_in_names(name):
+    text = json_output.dumps({"name": name, "score": math.nan})
+    assert text.replace("\n", "").isprintable()
+    assert json.loads(text) == {"name": name, "score": None}
+    text.encode()
