@@ -1,9 +1,9 @@
 """One measurement in a fresh process: a tool does one piece of work on the files that `benchmarks.data` wrote.
 
-    python benchmarks/contenders.py TOOL WORK DATA TINY
+    python benchmarks/contenders.py TOOL WORK DATA [TINY]
 
-`benchmarks.peers` runs it with the interpreter of the tool's environment. The tool first does the work on a tiny data
-set, which pays for imports, compiled code and pools of processes; then the clock starts. Prints JSON.
+`benchmarks.peers` runs it with the interpreter of the tool's environment. Given TINY, the tool first does the work
+on that data set, which pays for imports, compiled code and pools of processes; then the clock starts. Prints JSON.
 """
 
 from __future__ import annotations
@@ -234,10 +234,11 @@ def peak_mib() -> float:
 
 def main() -> None:
     started = time.perf_counter()
-    tool, what, data, tiny = sys.argv[1:]
+    tool, what, data, *tiny = sys.argv[1:]
     prepare = CONTENDERS[tool, what]
     with silence():
-        prepare(Path(tiny))()
+        for folder in tiny:
+            prepare(Path(folder))()
         ready = time.perf_counter() - started
         work = prepare(Path(data))
         cpu, clock = processor_seconds(), time.perf_counter()

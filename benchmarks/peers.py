@@ -2,8 +2,9 @@
 
     bash benchmarks/peers.sh                # makes both environments, 40 minutes
 
-Every measurement is a fresh process; in each round all tools take their turn, in an order drawn anew, so that what else
-the machine does meets all of them. Ratios are taken within a round. Data is drawn when it is missing.
+Every measurement is two fresh processes: one is timed from start to end, the other warms up first. In each round all
+tools take their turn, in an order drawn anew, so that what else the machine does meets all of them. Ratios are taken
+within a round. Data is drawn when it is missing.
 """
 
 from __future__ import annotations
@@ -40,12 +41,16 @@ PACKAGES = {
     "panopticapi + pycocotools": "panopticapi-lite",
 }
 DATA = {
-    "mvd": ("mvd", 1.0),
-    "mvd, rough": ("mvd", 8.0),
-    "mvd, large": ("mvd-large", 1.0),
-    "cityscapes": ("cityscapes", 1.0),
-    "small": ("small", 1.0),
+    "mvd": ("mvd", 1.0, None),
+    "mvd, 8 images": ("mvd", 1.0, 8),
+    "mvd, 100 images": ("mvd", 1.0, 100),
+    "mvd, rough": ("mvd", 8.0, None),
+    "mvd, large": ("mvd-large", 1.0, None),
+    "cityscapes": ("cityscapes", 1.0, None),
+    "small": ("small", 1.0, None),
+    "small, 1,000 images": ("small", 1.0, 1000),
 }
+"""Preset, strength of the noise along edges, and number of images, if other than the preset's."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Options:
     """Measure ours and every peer that is installed."""
 
     data: tuple[str, ...] = tuple(DATA)
-    """Of: mvd; mvd, rough; mvd, large; cityscapes; small."""
+    """Names of DATA."""
     work: tuple[str, ...] = (contenders.PQ, contenders.AP, contenders.EVERYTHING, contenders.ONE_THREAD)
     tools: tuple[str, ...] = ()
     """Beside ours; all that are installed if not given."""
@@ -75,8 +80,8 @@ def main() -> None:
     tiny = drawn("tiny", 1.0, None, options.folder)
     results = []
     for name in options.data:
-        preset, rough = DATA[name]
-        folder = drawn(preset, rough, options.images, options.folder)
+        preset, rough, images = DATA[name]
+        folder = drawn(preset, rough, options.images or images, options.folder)
         for work in options.work:
             tools = [t for t, w in contenders.CONTENDERS if w == work and (t == "ours" or PACKAGES[t] in installed)]
             tools = [t for t in tools if t == "ours" or not options.tools or t in options.tools]
@@ -118,11 +123,18 @@ def measure(tool: str, work: str, folder: Path, tiny: Path) -> dict[str, Any]:
     environment = {**os.environ, "BENCHMARK_WORKERS": str(workers), "RAYON_NUM_THREADS": str(workers)}
     if tool == "ours":
         environment["PYTHONPATH"] = str(ROOT)
-    command = [python, ROOT / "benchmarks/contenders.py", tool, work, folder, tiny]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{tool} failed at {work} of {folder}:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    command = [python, ROOT / "benchmarks/contenders.py", tool, work, folder]
+
+    def run(*more: Path) -> tuple[dict[str, Any], float]:
+        start = time.perf_counter()
+        done = subprocess.run([*command, *more], env=environment, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - start
+        if done.returncode:
+            raise SystemExit(f"{tool} failed at {work} of {folder}:\n{done.stderr}")
+        return json.loads(done.stdout.splitlines()[-1]), seconds
+
+    _, whole = run()
+    return {**run(tiny)[0], "whole": whole}
 
 
 def peer_versions() -> dict[str, str]:
@@ -161,25 +173,31 @@ def markdown(results: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
     lines = [
         "# Speed and memory beside other tools",
         "",
-        "Seconds of work without imports, median of the rounds (least to most); x ours: the tool's seconds by ours in",
-        "the same round. Peak: resident memory of the main process. Start: from the start of the process to readiness.",
+        "Whole: seconds of a process from its start to its end. Warm: seconds of the work alone, in a process that has",
+        "done it on a tiny data set before. Medians of the rounds (least to most); x ours: the tool's seconds by ours",
+        "in the same round. Peak: resident memory of the main process. Start: from the process's start until it is warm.",
         "AP: matching and accumulation of masks and boxes, ours from the pair table, the others' from run lengths.",
         "Everything: PQ and both APs from files on disk, ours with PQ†, PC, mIoU and size percentiles besides.",
         "",
-        "| data | work | tool | seconds | x ours | processor s | peak MiB | start s | scores |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| data | work | tool | whole | x ours | warm | x ours | processor s | peak MiB | start s | scores |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for result in results:
         rounds = result["rounds"]
         for tool in rounds[0]:
             runs = [r[tool] for r in rounds]
-            ratio = spread([r[tool]["seconds"] / r["ours"]["seconds"] for r in rounds], 3) if tool != "ours" else ""
+            ratio = {
+                kind: spread([r[tool][kind] / r["ours"][kind] for r in rounds], 3) if tool != "ours" else ""
+                for kind in ("whole", "seconds")
+            }
             cells = [
                 result["data"],
                 result["work"],
                 tool,
+                spread([r["whole"] for r in runs], 3),
+                ratio["whole"],
                 spread([r["seconds"] for r in runs], 3),
-                ratio,
+                ratio["seconds"],
                 f"{statistics.median(r['cpu'] for r in runs):.3g}",
                 f"{statistics.median(r['peak_mib'] for r in runs):.0f}",
                 f"{statistics.median(r['ready'] for r in runs):.2f}",
