@@ -175,7 +175,7 @@ def markdown(results: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
         "",
         "Whole: seconds of a process from its start to its end. Warm: seconds of the work alone, in a process that has",
         "done it on a tiny data set before. Medians of the rounds (least to most); x ours: the tool's seconds by ours",
-        "in the same round. Peak: resident memory of the main process. Start: from the process's start until it is warm.",
+        "in the same round. Peak: resident memory of the main process. Start: from the process's start to warmth.",
         "AP: matching and accumulation of masks and boxes, ours from the pair table, the others' from run lengths.",
         "Everything: PQ and both APs from files on disk, ours with PQ†, PC, mIoU and size percentiles besides.",
         "",
