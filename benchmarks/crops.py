@@ -110,7 +110,7 @@ def main() -> None:
         print("| sampling | plain, samples/s | ours, samples/s | ratio |\n| --- | --- | --- | --- |")
         for sampling in ("cus", "isus"):
             config = replace(MVD.sample, sampling=sampling)
-            sampler = Sampler(index, config, MVD.roi.levels, 0)
+            sampler = Sampler(index, config, MVD.levels, 0)
             assert config.crop is not None
             times = []
             for number in range(options.samples):

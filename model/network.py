@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from jaxtyping import UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.config import Config
 from model.panoptic_map import Fused
@@ -23,6 +23,8 @@ class Network(Protocol):
     FINAL_GAINS: ClassVar[Mapping[str, float]]
     """Gains of the layers that do not start with the usual one, by name."""
     config: Config
+    body: nn.Module
+    """Part that weights of ImageNet can fill."""
     isthing: Tensor
     """Whether each category of the catalogue is a thing; a buffer, like `mean` and `std`."""
     mean: Tensor

@@ -285,7 +285,7 @@ def run(options: Options, gt: LabelMaps) -> None:
         raise InputError(f"{gt.source}: has no things; expected some to crop")
     configs = {series: configure(preset, BY_NAME[variant].method) for series, variant in SAMPLINGS.items()}
     config = configs["CROP"]
-    crop, levels = config.sample.crop, config.roi.levels
+    crop, levels = config.sample.crop, config.levels
     assert crop is not None
     objects = {
         series: cropped_objects(

@@ -24,6 +24,7 @@ class Brightness(nn.Module):
     def __init__(self):
         super().__init__()
         self.config = config(learning_rate=0.1)
+        self.body = nn.Identity()
         self.level = nn.Parameter(torch.zeros(()))
         self.register_buffer("isthing", torch.tensor(CATALOGUE.isthing), persistent=False)
         self.register_buffer("mean", torch.zeros(3, 1, 1), persistent=False)
