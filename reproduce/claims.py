@@ -231,7 +231,7 @@ def scale_parts(folder: Path) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
                 FLAT * most - entropy["data set"],
             ),
         ),
-        (certain("entropy over levels, ISUS − CUS, bits", "", entropy["ISUS"] - entropy["CROP"]),),
+        (certain("entropy over levels of visible boxes, ISUS − CUS, bits", "", entropy["ISUS"] - entropy["CROP"]),),
     )
 
 

@@ -64,9 +64,9 @@ SETTINGS = (
 class Options:
     """Compare the second version of the embedded data set with Mapillary Vistas, from its labels alone."""
 
-    images: int = 200
+    images: int = 100
     """Number of training images to draw of each setting."""
-    crops: int = 2000
+    crops: int = 500
     """Number of crops to draw with each kind of sampling."""
     seed: int = 0
     """Random seed of the images and the crops."""
