@@ -1,0 +1,194 @@
+"""Learning curves of training runs as a page:  python -m reproduce.experiments RUNS
+
+RUNS is a folder in which each run has a folder of its own, as model.train writes it: metrics.jsonl and, perhaps,
+config.json. Reports of its checkpoints, scored by panoptic-eval, are found as evaluated/STEP/report.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import tyro
+from matplotlib.figure import Figure
+
+from model.checkpoint import CONFIG
+from model.train import METRICS, loss_names
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import write_atomically
+from panoptic_eval.outputs import json as reports
+from panoptic_eval.outputs.markdown import table
+from reproduce.figures import STYLE, WIDTH, save
+from reproduce.options import ending_at_faults
+from reproduce.variants import BY_NAME, title
+
+WINDOW = 100
+"""Number of steps over which a loss is averaged."""
+SCORES = {"PQ": ("PQ", "all"), "PQ_th": ("PQ", "things"), "PQ_st": ("PQ", "stuff"), "box AP": ("AP_box", "AP")}
+"""Columns of the table, and the scores in a report."""
+COLORS = ("#0072b2", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#e69f00", "#000000", "#999999")
+"""Colors of runs that are no variants."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run, finished or not."""
+
+    name: str
+    """Path below the folder of the runs."""
+    steps: pd.DataFrame
+    """A row for each step that is done, with the columns of metrics.jsonl."""
+    losses: tuple[str, ...]
+    """Names of its losses."""
+    planned: int | None
+    """Number of steps of its schedule; None without a configuration."""
+    reports: pd.DataFrame
+    """A row for each checkpoint that was scored: step and the columns of SCORES, fractions."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Write a page with the learning curves and scores of training runs."""
+
+    runs: tyro.conf.Positional[Path] = tyro.MISSING
+    """Folder of the runs."""
+    out: Path = Path("results/streets/experiments")
+    """Path of the page and its figure, without suffix."""
+
+
+def read_run(folder: Path, root: Path) -> Run:
+    """Read what a run has written so far; a half-written last line is left out.
+
+    Raises:
+        InputError: a whole line, the configuration or a report cannot be read.
+    """
+    lines = (folder / METRICS).read_text().split("\n")
+    try:
+        rows = [json.loads(line) for line in lines[:-1]]
+    except ValueError as error:
+        raise InputError(
+            f"{folder / METRICS}: is not JSON lines ({error}); expected what model.train writes"
+        ) from error
+    if not rows:
+        raise InputError(f"{folder / METRICS}: has no whole line yet; expected one a step")
+    steps = pd.DataFrame(rows).drop_duplicates("step", keep="last")
+    return Run(
+        name=folder.relative_to(root).as_posix(),
+        steps=steps,
+        losses=tuple(loss_names(rows[-1])),
+        planned=planned_steps(folder),
+        reports=scored(folder / "evaluated"),
+    )
+
+
+def planned_steps(folder: Path) -> int | None:
+    """Return the number of steps of a run's schedule, from its config.json or the newest of its training states."""
+    for path in (folder / CONFIG, *sorted(folder.glob(f"checkpoints/*/{CONFIG}"), reverse=True)):
+        if path.is_file():
+            try:
+                return int(json.loads(path.read_text())["schedule"]["steps"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(f"{path}: has no schedule.steps; expected a run's configuration") from error
+    return None
+
+
+def scored(folder: Path) -> pd.DataFrame:
+    """Read the reports of a run's checkpoints, by step."""
+    rows = []
+    for path in folder.glob("[0-9]*/report.json"):
+        scores = reports.read(path).scores
+        rows.append({"step": int(path.parent.name), **{c: scores[name][part] for c, (name, part) in SCORES.items()}})
+    return pd.DataFrame(rows, columns=["step", *SCORES]).sort_values("step", ignore_index=True)
+
+
+def read_runs(root: Path) -> list[Run]:
+    """Read all runs below a folder, in the order of their names.
+
+    Raises:
+        InputError: there is no run, or one that cannot be read.
+    """
+    folders = sorted(path.parent for path in root.rglob(METRICS)) if root.is_dir() else []
+    if not folders:
+        raise InputError(f"{root}: holds no {METRICS}; expected a folder of runs of model.train")
+    return [read_run(folder, root) for folder in folders]
+
+
+def colors(runs: Sequence[Run]) -> dict[str, str]:
+    """Choose a color for each run: that of its variant, else one of COLORS."""
+    others = [run.name for run in runs if run.name not in BY_NAME]
+    chosen = {name: COLORS[k % len(COLORS)] for k, name in enumerate(others)}
+    return {run.name: BY_NAME[run.name].color if run.name in BY_NAME else chosen[run.name] for run in runs}
+
+
+def draw(runs: Sequence[Run]) -> Figure:
+    """Draw the loss against steps and, where checkpoints were scored, PQ against steps."""
+    panels = 2 if any(len(run.reports) for run in runs) else 1
+    color = colors(runs)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3), layout="constrained")
+        axes = figure.subplots(1, panels, squeeze=False)[0]
+        for run in runs:
+            smooth = run.steps["loss"].rolling(WINDOW, min_periods=1).mean()
+            axes[0].plot(run.steps["step"], smooth, color=color[run.name], linewidth=1, label=title(run.name))
+            if len(run.reports):
+                pq = 100 * run.reports["PQ"]
+                axes[1].plot(run.reports["step"], pq, color=color[run.name], marker="o", markersize=3)
+        axes[0].set_ylabel(f"training loss, mean of {WINDOW} steps")
+        settled = pd.concat([run.steps["loss"].iloc[WINDOW:] for run in runs])
+        axes[0].set_ylim(0, 1.1 * float(settled.max()) if len(settled) else None)
+        if panels == 2:
+            axes[1].set_ylabel("PQ, per cent")
+        for ax in axes:
+            ax.set_xlabel("steps")
+        figure.legend(loc="outside upper left", ncols=min(4, len(runs)), frameon=False)
+    return figure
+
+
+def page(runs: Sequence[Run], figure: str) -> str:
+    """Write the page: the figure, a table of the runs and one of the scored checkpoints."""
+    losses = list(dict.fromkeys(name for run in runs for name in run.losses))
+    progress = [
+        {
+            "run": title(run.name),
+            "steps": f"{len(run.steps)} of {run.planned or '?'}",
+            "seconds a step": f"{run.steps['seconds'].median():.2f}",
+            "instances a batch": f"{run.steps['instances'].mean():.0f}",
+            "loss": f"{run.steps['loss'].tail(WINDOW).mean():.3f}",
+            **{name: f"{run.steps[name].tail(WINDOW).mean():.3f}" if name in run.losses else "–" for name in losses},
+        }
+        for run in runs
+    ]
+    parts = [
+        "# Experiments",
+        "Made by `python -m reproduce.experiments`. Losses are means of the last "
+        f"{WINDOW} steps that are done; a run that is not finished says how far it is.",
+        f"![Learning curves]({figure})",
+        table(progress),
+    ]
+    checkpoints = [
+        {"run": title(run.name), "step": str(row["step"]), **{c: f"{100 * row[c]:.1f}" for c in SCORES}}
+        for run in runs
+        for row in run.reports.to_dict("records")
+    ]
+    if checkpoints:
+        parts += ["Scored checkpoints, per cent:", table(checkpoints)]
+    return "\n\n".join(parts) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the runs, and write the page and its figure."""
+    options = tyro.cli(Options, args=arguments, description=__doc__)
+    with ending_at_faults("experiments"):
+        runs = read_runs(options.runs)
+        save(draw(runs), options.out)
+        text = page(runs, f"{options.out.name}.png")
+        write_atomically(options.out.with_name(f"{options.out.name}.md"), text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
