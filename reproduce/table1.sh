@@ -4,6 +4,12 @@
 # All seeds and all 500 images:                                 bash reproduce/table1.sh --full
 # From your own checkpoints on Mapillary Vistas:                bash reproduce/table1.sh --gt mvd --root DIR --checkpoints DIR
 # Predictions of other systems:                                 bash reproduce/table1.sh --gt mvd --root DIR --predictions A B
+#
+# It draws the images, then runs two commands for each of the ten checkpoints, on all cores side by side:
+#   python -m model.predict --checkpoint results/streets/checkpoints/crop/seed0 --images IMAGES --out PREDICTIONS
+#   panoptic-eval score --pred PREDICTIONS --gt IMAGES --out REPORT
+# and makes the table, with intervals, of what the second one stores. For 200 images the first takes about half a minute
+# of one core and 7 MB of disk, the second 4 seconds and 1.5 MB (2.5 GHz Xeon).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source reproduce/setup.sh
