@@ -16,12 +16,12 @@ PACKAGES = ("numpy", "pillow", "torch", "matplotlib", "pandas")
 
 
 def provenance(*, seed: int, data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a result has to say about itself.
+    """Describe what a result is made of and by what.
 
     Args:
-        seed: of all that was random.
-        data: the data set: its name or path as it was given, and a fingerprint of its contents.
-        config: settings that numbers depend on.
+        seed: random seed of the result.
+        data: name or path as it was given, and a fingerprint of its contents.
+        config: settings that the numbers depend on.
     """
     return {
         "commit": commit() or "unknown",
@@ -34,12 +34,12 @@ def provenance(*, seed: int, data: Mapping[str, Any], config: Mapping[str, Any])
 
 
 def write_provenance(path: Path, record: Mapping[str, Any]) -> None:
-    """The record as indented JSON."""
+    """Write the record as indented JSON."""
     write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
 def _command() -> str:
-    """As it would be typed in the root of the repository."""
+    """Return the command as it would be typed in the root of the repository."""
     program = Path(sys.argv[0])
     main = sys.modules["__main__"]
     module = getattr(getattr(main, "__spec__", None), "name", None)

@@ -1,6 +1,6 @@
 """What the drawn streets are painted with: a pinhole camera, sunlight, and a canvas that keeps the ground truth.
 
-World coordinates are metres: x right, y up, z ahead; the camera is above the origin and looks along z. Colours are RGB,
+World coordinates are meters: x right, y up, z ahead; the camera is above the origin and looks along z. Colors are RGB,
 0 to 255.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
 NEAR = 0.5
-"""Nothing is drawn closer than this, metres: corners there are moved to it."""
+"""Nothing is drawn closer than this, meters: corners there are moved to it."""
 SAMPLES = 2
 """Canvas pixels per image pixel, each way."""
 
@@ -27,9 +27,9 @@ class Camera:
     focal: float
     """Pixels."""
     vanishing: tuple[float, float]
-    """Where the road meets the horizon: x, y, pixels."""
+    """Point where the road meets the horizon: x, y, pixels."""
     height: float
-    """Metres above the road."""
+    """Meters above the road."""
 
     def project(self, points: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 2"]:
         """Pixel position x, y of points in the world."""
@@ -40,7 +40,7 @@ class Camera:
         return pixels
 
     def ground(self, size: tuple[int, int], level: float) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h 1"]]:
-        """World x and z, metres, that each pixel of a (height, width) canvas sees of the plane y = level.
+        """World x and z, meters, that each pixel of a (height, width) canvas sees of the plane y = level.
 
         Rows run from the first one below the horizon to the bottom.
         """
@@ -62,9 +62,9 @@ class Light:
     ambient: float
     """Brightness of a face in the shade."""
     haze: Float[np.ndarray, " 3"]
-    """Colour of the distance."""
+    """Color of the distance."""
     visibility: float
-    """Metres after which 63 % of a colour is haze."""
+    """Meters after which 63 % of a color is haze."""
 
     def on(self, normal: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 1"]:
         """Brightness of faces with these outward unit normals."""
@@ -75,21 +75,21 @@ class Light:
     def through(
         self, color: Float[np.ndarray, "... 3"], distance: Float[np.ndarray, " *n"] | float
     ) -> Float[np.ndarray, "... 3"]:
-        """The colours as seen from these distances, metres; the two broadcast."""
+        """The colors as seen from these distances, meters; the two broadcast."""
         kept = np.exp(distance / -self.visibility)[..., None]
         return self.haze + (color - self.haze) * kept
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where an object stands and which way it faces. Its own coordinates: s ahead, t to its right, y up, metres."""
+    """Where an object stands and which way it faces. Its own coordinates: s ahead, t to its right, y up, meters."""
 
     x: float
     z: float
     yaw: float = 0.0
     """Radians; 0 faces away from the camera, π towards it, π/2 to the right."""
     ground: float = 0.0
-    """Height of what it stands on, metres."""
+    """Height of what it stands on, meters."""
 
     def turn(self, s: ArrayLike, t: ArrayLike, y: ArrayLike) -> Float[np.ndarray, "... 3"]:
         """A direction of the object in world coordinates."""
@@ -107,7 +107,7 @@ class Frame:
 
 
 class Canvas:
-    """A picture whose alpha channel is the number of the segment painted there: colour and gt cannot disagree."""
+    """A picture whose alpha channel is the number of the segment painted there: color and gt cannot disagree."""
 
     def __init__(self, size: tuple[int, int], camera: Camera, light: Light) -> None:
         """`size` is height, width in canvas pixels."""
@@ -120,12 +120,12 @@ class Canvas:
         """Number of the segment being painted, 0 to 255."""
 
     def ink(self, color: Float[np.ndarray, "n 3"]) -> list[tuple[int, ...]]:
-        """The colours with the segment in alpha, as Pillow takes them."""
+        """The colors with the segment in alpha, as Pillow takes them."""
         rgb = (color + 0.5).clip(0, 255).astype(int)
         return [(*c, self.segment) for c in rgb.tolist()]
 
     def seen(self, color: ArrayLike, at: Float[np.ndarray, "n 3"]) -> list[tuple[int, ...]]:
-        """Ink for colours, one (3) or one each (n 3), at places in the world."""
+        """Ink for colors, one (3) or one each (n 3), at places in the world."""
         return self.ink(self.light.through(np.asarray(color, float), at[:, 2]))
 
     def outline(self, pixels: Float[np.ndarray, "k 2"], ink: tuple[int, ...]) -> None:
@@ -141,17 +141,17 @@ class Canvas:
             corners: of n polygons with k corners each, world.
             normals: outward unit normals, one for all (3) or one each (n 3).
             color: one for all (3) or one each (n 3).
-            glow: the colour is not shaded (lamps, glass that mirrors the sky).
+            glow: the color is not shaded (lamps, glass that mirrors the sky).
         """
-        centre = corners.sum(1) / corners.shape[1]
+        center = corners.sum(1) / corners.shape[1]
         normal, color = np.asarray(normals, float), np.asarray(color, float)
-        front: Bool[np.ndarray, " n"] = ((np.array([0, self.camera.height, 0]) - centre) * normal).sum(-1) > 0
+        front: Bool[np.ndarray, " n"] = ((np.array([0, self.camera.height, 0]) - center) * normal).sum(-1) > 0
         if not front.any():
             return
         if not glow:
             color = color * self.light.on(normal)
-        inks = self.seen(color, centre)
-        pixels = np.rint(self.camera.project(corners) - 0.5).astype(int).reshape(len(centre), -1)
+        inks = self.seen(color, center)
+        pixels = np.rint(self.camera.project(corners) - 0.5).astype(int).reshape(len(center), -1)
         for polygon, ink, show in zip(pixels.tolist(), inks, front.tolist(), strict=True):
             if show:
                 self.draw.polygon(polygon, fill=ink)
@@ -159,7 +159,7 @@ class Canvas:
     def limbs(
         self, start: Float[np.ndarray, "n 3"], end: Float[np.ndarray, "n 3"], width: ArrayLike, color: ArrayLike
     ) -> None:
-        """Paint rods with round ends, the farthest first. `width` in metres, one for all or one each."""
+        """Paint rods with round ends, the farthest first. `width` in meters, one for all or one each."""
         a, b = self.camera.project(start), self.camera.project(end)
         middle = (start + end) / 2
         inks = self.seen(np.asarray(color, float) * self.body_light, middle)
@@ -178,20 +178,20 @@ class Canvas:
         """Brightness of round bodies, whose faces look everywhere."""
         return self.light.ambient + 0.5 * self.light.direct
 
-    def blobs(self, centre: Float[np.ndarray, "n 3"], radius: Float[np.ndarray, " n"], color: ArrayLike) -> None:
-        """Paint balls, in the given order; the colours are not shaded. `radius` in metres."""
-        self.discs(self.camera.project(centre), radius * self.camera.focal / centre[:, 2], self.seen(color, centre))
+    def blobs(self, center: Float[np.ndarray, "n 3"], radius: Float[np.ndarray, " n"], color: ArrayLike) -> None:
+        """Paint balls, in the given order; the colors are not shaded. `radius` in meters."""
+        self.discs(self.camera.project(center), radius * self.camera.focal / center[:, 2], self.seen(color, center))
 
     def discs(
-        self, centre: Float[np.ndarray, "n 2"], radius: Float[np.ndarray, " n"], inks: list[tuple[int, ...]]
+        self, center: Float[np.ndarray, "n 2"], radius: Float[np.ndarray, " n"], inks: list[tuple[int, ...]]
     ) -> None:
         """Paint discs given in canvas pixels."""
-        boxes = np.concatenate([centre - radius[:, None] - 0.5, centre + radius[:, None] - 0.5], 1)
+        boxes = np.concatenate([center - radius[:, None] - 0.5, center + radius[:, None] - 0.5], 1)
         for box, ink in zip(boxes.tolist(), inks, strict=True):
             self.draw.ellipse(box, fill=ink)
 
     def behind(self, point: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
-        """Colour already painted where a point of the world is seen (at the nearest pixel of the canvas)."""
+        """Color already painted where a point of the world is seen (at the nearest pixel of the canvas)."""
         x, y = self.camera.project(point)
         column, row = np.clip([x, y], 0, [self.size[1] - 1, self.size[0] - 1]).astype(int).tolist()
         return np.array(self.picture.getpixel((column, row))[:3], float)  # type: ignore[index]

@@ -161,7 +161,7 @@ def recorded(panoptic: Path, recipe: Recipe) -> list[dict[str, Any]] | None:
 
 
 def segments_info(scene: Scene, ids: np.ndarray) -> list[dict[str, Any]]:
-    """What the panoptic JSON says of an image: every segment that is not void.
+    """Make the entries of the panoptic JSON for an image: every segment that is not void.
 
     Args:
         ids: panoptic id of each of the scene's segments, 0 void.

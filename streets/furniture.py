@@ -95,7 +95,7 @@ def trash_can(rng: Generator, frame: Frame) -> Item:
 
 
 def banner(rng: Generator, frame: Frame, *, low: float) -> Item:
-    """A cloth with a stripe and a disc, from `low` metres upwards, that faces along the street both ways."""
+    """A cloth with a stripe and a disc, from `low` meters upwards, that faces along the street both ways."""
     width, height = rng.uniform(0.7, 1.0), rng.uniform(1.6, 2.4)
     ground, mark = choice(rng, CLOTHS), choice(rng, CLOTHS[[2, 5]])
     a, b = ring(width * 0.28, 14)

@@ -1,4 +1,4 @@
-"""What stands where in a drawn street: metres only, nothing of pixels."""
+"""What stands where in a drawn street: meters only, nothing of pixels."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from streets import objects, vehicles
 from streets.canvas import Camera, Frame
 from streets.objects import Item
 
-KERB = 0.13
-"""Height of the pavement above the road, metres."""
+CURB_HEIGHT = 0.13
+"""Height of the sidewalk above the road, meters."""
 ZEBRA_DEPTH = 3.0
-"""Of a crosswalk, metres."""
+"""Depth of a crosswalk along the street, meters."""
 PARKING = 2.3
-"""Width of the strip where cars park, metres."""
+"""Width of the strip where cars park, meters."""
 
 
 @dataclass(frozen=True)
@@ -30,37 +30,37 @@ class Scheme:
     zebra: float
     """Probability of a crosswalk."""
     people: tuple[float, ...]
-    """Expected numbers of people on a pavement, one of which is drawn."""
+    """Expected numbers of people on a sidewalk, one of which is drawn."""
     cyclists: float
-    """Distance within which people ride, metres."""
+    """Distance within which people ride, meters."""
     stout: float
     """Thickness of a bicycle's tubes, relative to real ones."""
     furnish: Callable[[World, Generator, int], None]
-    """Places what stands on the pavement of one side."""
+    """Places what stands on the sidewalk of one side."""
 
 
 @dataclass(frozen=True)
 class Street:
-    """The ground, metres: a straight road along z, perhaps with another one across it."""
+    """The ground, meters: a straight road along z, perhaps with another one across it."""
 
     left: float
     right: float
-    """x of the kerbs."""
-    pavement: tuple[float, float]
-    """Widths of the pavements, left and right."""
+    """x of the curbs."""
+    sidewalk: tuple[float, float]
+    """Widths of the sidewalks, left and right."""
     lines: tuple[tuple[float, bool], ...]
     """x of the markings between lanes, and whether they are dashed."""
     lanes: tuple[tuple[float, bool], ...]
     """x of the middle of each lane, and whether its traffic comes towards the camera."""
     parking: tuple[bool, bool]
-    """Whether cars park along the left and the right kerb."""
+    """Whether cars park along the left and the right curb."""
     across: tuple[float, float] | None
     """z where the other road begins and ends."""
     zebra: float | None
     """z where a crosswalk begins; it is ZEBRA_DEPTH deep."""
 
     def edge(self, x: Float[np.ndarray, "h w"], z: Float[np.ndarray, "h 1"]) -> Float[np.ndarray, "h w"]:
-        """Distance of points to the road, metres; 0 on it."""
+        """Distance of points to the road, meters; 0 on it."""
         aside = np.maximum(np.maximum(self.left - x, x - self.right), 0)
         if self.across is None:
             return aside
@@ -69,14 +69,14 @@ class Street:
 
 @dataclass
 class World:
-    """A scene before it is painted; positions in metres, camera as fractions of the image."""
+    """A scene before it is painted; positions in meters, camera as fractions of the image."""
 
     focal: float
     """Fraction of the image's width."""
     vanishing: tuple[float, float]
     """Fractions of the image's width and height."""
     eye: float
-    """Height of the camera, metres."""
+    """Height of the camera, meters."""
     aspect: float
     """Width over height of the image."""
     street: Street
@@ -128,7 +128,7 @@ def layout(rng: Generator, aspect: float, focal: tuple[float, float], scheme: Sc
     street = Street(
         left=left,
         right=right,
-        pavement=(rng.uniform(2.2, 4.5), rng.uniform(2.2, 4.5)),
+        sidewalk=(rng.uniform(2.2, 4.5), rng.uniform(2.2, 4.5)),
         lines=tuple(lines),
         lanes=tuple(lanes),
         parking=parking,
@@ -159,12 +159,12 @@ LARGE: tuple[Maker, Maker] = (vehicles.bus, vehicles.truck)
 
 
 def feature(world: World, rng: Generator, probabilities: tuple[float, float, float]) -> None:
-    """Perhaps a bus or a lorry close by, seen along its side: what a crop cuts."""
+    """Perhaps a bus or a truck close by, seen along its side: what a crop cuts."""
     street = world.street
     for _ in range(int(rng.choice([0, 1, 2], p=probabilities))):
         for _ in range(12):  # until one fits
             make = LARGE[rng.integers(2)] if rng.random() < 0.93 else vehicles.car
-            kinds = ["lane", "lane", "kerb", "turning"] + (["across"] * 4 if street.across else [])
+            kinds = ["lane", "lane", "curb", "turning"] + (["across"] * 4 if street.across else [])
             kind = rng.choice(kinds)
             away = rng.uniform(9, 24)
             beside = [
@@ -173,7 +173,7 @@ def feature(world: World, rng: Generator, probabilities: tuple[float, float, flo
             lane_x, oncoming = (beside or street.lanes)[rng.integers(len(beside or street.lanes))]
             if kind == "lane":
                 frame = Frame(lane_x + rng.normal(0, 0.2), away, np.pi * oncoming + rng.normal(0, 0.05))
-            elif kind == "kerb":
+            elif kind == "curb":
                 frame = Frame(street.right - 1.5, away, rng.normal(0, 0.03))
             elif kind == "turning":
                 frame = Frame(rng.uniform(-5, 5), away, rng.uniform(0.35, 1.2) * rng.choice([-1, 1]) + np.pi * oncoming)
@@ -188,13 +188,13 @@ def feature(world: World, rng: Generator, probabilities: tuple[float, float, flo
             item = make(rng, frame)
             x0, y0, x1, y1 = world.span(item)
             fits = 0.1 < x1 - x0 < 0.57 and (x1 - x0) * (y1 - y0) * world.aspect < 0.22
-            on_road = kind in ("lane", "kerb") or np.abs(item.hull[:, 0]).max() < 16
+            on_road = kind in ("lane", "curb") or np.abs(item.hull[:, 0]).max() < 16
             if fits and on_road and world.place(item):
                 break
 
 
 def traffic(world: World, rng: Generator) -> None:
-    """Cars, buses and lorries in the lanes, across the road and along the kerbs."""
+    """Cars, buses and trucks in the lanes, across the road and along the curbs."""
     street = world.street
     density = rng.uniform(0.5, 1.6)
     for x, oncoming in street.lanes:
@@ -224,66 +224,68 @@ def along(rng: Generator, near: float, far: float) -> float:
 
 
 def outside(street: Street, z: float, *, margin: float = 0.8) -> bool:
-    """Whether the pavements go on at z, clear of the road across."""
+    """Tell whether the sidewalks go on at z, clear of the road across."""
     return street.across is None or not street.across[0] - margin < z < street.across[1] + margin
 
 
 def furnish(world: World, rng: Generator, side: int) -> None:
-    """Lamps, signs, trees, heaps of boxes and bicycles on the pavement of one side, -1 left, 1 right."""
+    """Lamps, signs, trees, heaps of boxes and bicycles on the sidewalk of one side, -1 left, 1 right."""
     street = world.street
-    kerb = street.right if side > 0 else street.left
-    width = street.pavement[side > 0]
+    curb = street.right if side > 0 else street.left
+    width = street.sidewalk[side > 0]
     toward_road = 0.0 if side < 0 else np.pi
     for _ in range(int(rng.poisson(1.8))):
-        z, x = along(rng, 7, 40), kerb + side * rng.uniform(0.35, 0.7)
+        z, x = along(rng, 7, 40), curb + side * rng.uniform(0.35, 0.7)
         height = rng.uniform(2.1, 2.7)
         if outside(street, z):
-            sign = objects.traffic_sign(rng, Frame(x, z - 0.1, np.pi + rng.normal(0, 0.15), KERB), height=height)
-            world.place(objects.post(Frame(x, z, 0, KERB), height=height + 0.3, width=0.09), sign)
+            sign = objects.traffic_sign(rng, Frame(x, z - 0.1, np.pi + rng.normal(0, 0.15), CURB_HEIGHT), height=height)
+            world.place(objects.post(Frame(x, z, 0, CURB_HEIGHT), height=height + 0.3, width=0.09), sign)
     z, step = rng.uniform(6, 30), rng.uniform(20, 36)
     while z < 60:
         if outside(street, z):
-            world.place(objects.lamp_post(rng, Frame(kerb + side * 0.5, z, toward_road, KERB)))
+            world.place(objects.lamp_post(rng, Frame(curb + side * 0.5, z, toward_road, CURB_HEIGHT)))
         z += step * rng.uniform(0.85, 1.15)
     if rng.random() < 0.35:
         z, step = rng.uniform(6, 14), rng.uniform(8, 14)
         while z < 80:
             if outside(street, z, margin=3):
-                tree = objects.tree(rng, Frame(kerb + side * 0.9, z, 0, KERB), height=rng.uniform(5, 8.5))
+                tree = objects.tree(rng, Frame(curb + side * 0.9, z, 0, CURB_HEIGHT), height=rng.uniform(5, 8.5))
                 world.place(tree)
             z += step * rng.uniform(0.85, 1.15)
     for _ in range(int(rng.poisson(0.5))):
         z = along(rng, 7, 30)
         if outside(street, z):
             yaw = rng.choice([0, np.pi / 2]) + rng.normal(0, 0.15)
-            world.place(objects.bicycle(rng, Frame(kerb + side * rng.uniform(0.7, width - 0.4), z, yaw, KERB)))
+            world.place(objects.bicycle(rng, Frame(curb + side * rng.uniform(0.7, width - 0.4), z, yaw, CURB_HEIGHT)))
     if rng.random() < 0.25:
         z = along(rng, 8, 28)
         if outside(street, z, margin=2.5):
-            world.place(objects.clutter(rng, Frame(kerb + side * (width - 0.9), z, 0, KERB)))
+            world.place(objects.clutter(rng, Frame(curb + side * (width - 0.9), z, 0, CURB_HEIGHT)))
 
 
 def gathering(world: World, rng: Generator) -> None:
-    """Sometimes a crowd waits on a pavement."""
+    """Sometimes a crowd waits on a sidewalk."""
     street = world.street
     if rng.random() < 0.4:
         side, z = int(rng.choice([-1, 1])), along(rng, 9, 28)
-        width = street.pavement[side > 0]
+        width = street.sidewalk[side > 0]
         x = (street.right if side > 0 else street.left) + side * width / 2
         if outside(street, z, margin=3):
             count = int(rng.integers(8, 18))
-            world.place(objects.crowd(rng, Frame(x, z, 0, KERB), count=count, spread=(width * 0.7, rng.uniform(2, 4))))
+            world.place(
+                objects.crowd(rng, Frame(x, z, 0, CURB_HEIGHT), count=count, spread=(width * 0.7, rng.uniform(2, 4)))
+            )
 
 
 def passers_by(world: World, rng: Generator, scheme: Scheme) -> None:
-    """People on the pavements and the crosswalk, cyclists on the road."""
+    """People on the sidewalks and the crosswalk, cyclists on the road."""
     street = world.street
     for side in (-1, 1):
-        kerb, width = (street.right if side > 0 else street.left), street.pavement[side > 0]
+        curb, width = (street.right if side > 0 else street.left), street.sidewalk[side > 0]
         for _ in range(int(rng.poisson(rng.choice(scheme.people)))):
             z = along(rng, 6, 60)
             yaw = rng.choice([0, np.pi]) + rng.normal(0, 0.3) if rng.random() < 0.8 else rng.uniform(0, 2 * np.pi)
-            frame = Frame(kerb + side * rng.uniform(0.9, width - 0.3), z, yaw, KERB)
+            frame = Frame(curb + side * rng.uniform(0.9, width - 0.3), z, yaw, CURB_HEIGHT)
             if outside(street, z):
                 world.place(objects.person(rng, frame), margin=0.02)
     if street.zebra is not None:
@@ -303,12 +305,12 @@ def passers_by(world: World, rng: Generator, scheme: Scheme) -> None:
 
 
 def facade(street: Street, side: int) -> float:
-    """x of the far edge of the pavement of one side."""
-    return street.right + street.pavement[1] if side > 0 else street.left - street.pavement[0]
+    """x of the far edge of the sidewalk of one side."""
+    return street.right + street.sidewalk[1] if side > 0 else street.left - street.sidewalk[0]
 
 
 def city(world: World, rng: Generator, side: int) -> None:
-    """Blocks wall to wall along the pavement, and along the road across."""
+    """Blocks wall to wall along the sidewalk, and along the road across."""
     street = world.street
     z = rng.uniform(-12, -2)
     tall = rng.uniform(8, 20)
@@ -317,7 +319,7 @@ def city(world: World, rng: Generator, side: int) -> None:
         if street.across and z < street.across[1] + 2.5 and z + length > street.across[0] - 2.5:
             length = street.across[0] - 2.5 - z
         if length > 3:
-            frame = Frame(facade(street, side) + side * depth / 2, z + length / 2, np.pi * (side > 0), KERB)
+            frame = Frame(facade(street, side) + side * depth / 2, z + length / 2, np.pi * (side > 0), CURB_HEIGHT)
             height = tall * rng.uniform(0.7, 1.4)
             world.items.append(objects.building(rng, frame, length=length, depth=depth, height=height))
         z += max(length, 0) + (rng.uniform(2, 6) if rng.random() < 0.15 else 0)
@@ -326,7 +328,7 @@ def city(world: World, rng: Generator, side: int) -> None:
             x = abs(facade(street, side)) + 13.5
             while x < 70:
                 length = rng.uniform(10, 20)
-                frame = Frame(side * (x + length / 2), z + 6, np.pi / 2, KERB)
+                frame = Frame(side * (x + length / 2), z + 6, np.pi / 2, CURB_HEIGHT)
                 height = tall * rng.uniform(0.7, 1.4)
                 world.items.append(objects.building(rng, frame, length=length, depth=11, height=height))
                 x += length
@@ -340,16 +342,16 @@ def houses(world: World, rng: Generator, side: int) -> None:
         length, depth, setback = rng.uniform(8, 12), rng.uniform(7, 9), rng.uniform(3, 7)
         middle = z + length / 2
         if outside(street, middle, margin=length / 2 + 3):
-            frame = Frame(facade(street, side) + side * (setback + depth / 2), middle, np.pi * (side > 0), KERB)
+            frame = Frame(facade(street, side) + side * (setback + depth / 2), middle, np.pi * (side > 0), CURB_HEIGHT)
             world.items.append(objects.house(rng, frame, length=length, depth=depth))
             if rng.random() < 0.6 and z > 2:
-                front = Frame(facade(street, side) + side * 0.6, middle, 0, KERB)
+                front = Frame(facade(street, side) + side * 0.6, middle, 0, CURB_HEIGHT)
                 world.items.append(
                     objects.hedge(rng, front, length=length * 0.8, depth=0.8, height=rng.uniform(0.8, 1.5))
                 )
         gap = rng.uniform(3, 7)
         if outside(street, z + length + gap / 2, margin=4) and z + length > 4:
-            at = Frame(facade(street, side) + side * rng.uniform(2, 6), z + length + gap / 2, 0, KERB)
+            at = Frame(facade(street, side) + side * rng.uniform(2, 6), z + length + gap / 2, 0, CURB_HEIGHT)
             world.items.append(objects.tree(rng, at, height=rng.uniform(5, 10)))
         z += length + gap
     behind_trees(world, rng, side, depth=(18, 30))
@@ -362,16 +364,16 @@ def park(world: World, rng: Generator, side: int) -> None:
     for _ in range(int(rng.integers(1, 4))):
         z = along(rng, 7, 40)
         if outside(world.street, z, margin=5):
-            at = Frame(facade(world.street, side) + side * rng.uniform(1, 3), z, 0, KERB)
+            at = Frame(facade(world.street, side) + side * rng.uniform(1, 3), z, 0, CURB_HEIGHT)
             world.items.append(
                 objects.hedge(rng, at, length=rng.uniform(2, 6), depth=1.2, height=rng.uniform(0.6, 1.4))
             )
 
 
 def behind_trees(world: World, rng: Generator, side: int, *, depth: tuple[float, float]) -> None:
-    """Trees scattered between two distances from the pavement."""
+    """Trees scattered between two distances from the sidewalk."""
     for _ in range(int(rng.integers(8, 15))):
         z = along(rng, 9, 110)
         if outside(world.street, z, margin=4):
-            at = Frame(facade(world.street, side) + side * rng.uniform(*depth), z, 0, KERB)
+            at = Frame(facade(world.street, side) + side * rng.uniform(*depth), z, 0, CURB_HEIGHT)
             world.items.append(objects.tree(rng, at, height=rng.uniform(6, 13)))

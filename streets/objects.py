@@ -27,7 +27,7 @@ SIGN_BLUE = np.array([20.0, 75, 175])
 
 
 def palette(colors: str) -> Float[np.ndarray, "n 3"]:
-    """Colours written as six hexadecimal digits each."""
+    """Colors written as six hexadecimal digits each."""
     return np.array([list(bytes.fromhex(color)) for color in colors.split()], float)
 
 
@@ -62,7 +62,7 @@ class Item:
 
 
 def choice(rng: Generator, palette: Float[np.ndarray, "n 3"], *, spread: float = 8) -> RGB:
-    """A colour near one of the palette's."""
+    """A color near one of the palette's."""
     return np.clip(palette[rng.integers(len(palette))] + rng.normal(0, spread, 3), 8, 250)
 
 
@@ -73,9 +73,9 @@ def cuboid(frame: Frame, length: float, width: float, height: float) -> Float[np
 
 
 def inset(corners: Float[np.ndarray, "n k 3"], keep: float) -> Float[np.ndarray, "n k 3"]:
-    """Polygons shrunk towards their centres."""
-    centre = corners.mean(1, keepdims=True)
-    return centre + (corners - centre) * keep
+    """Polygons shrunk towards their centers."""
+    center = corners.mean(1, keepdims=True)
+    return center + (corners - center) * keep
 
 
 def crosswise(frame: Frame, s: float, rects: ArrayLike) -> Float[np.ndarray, "n 4 3"]:
@@ -125,7 +125,7 @@ def ring(radius: float, count: int = 16) -> tuple[Float[np.ndarray, " n"], Float
 
 @dataclass(frozen=True)
 class Rods:
-    """A jointed figure: n rods with start and end (s, t, y) in its frame, thickness in metres, colour."""
+    """A jointed figure: n rods with start and end (s, t, y) in its frame, thickness in meters, color."""
 
     start: Float[np.ndarray, "n 3"]
     end: Float[np.ndarray, "n 3"]
@@ -144,7 +144,7 @@ def rods(*parts: tuple[ArrayLike, ArrayLike, float, ArrayLike]) -> Rods:
 
 
 def body(rng: Generator) -> tuple[RGB, RGB, RGB, RGB]:
-    """Colours of top, trousers, skin, hair."""
+    """Colors of top, trousers, skin, hair."""
     return choice(rng, CLOTH), choice(rng, CLOTH[[0, 1, 3, 7, 9]]), choice(rng, SKIN), choice(rng, HAIR)
 
 
@@ -182,7 +182,7 @@ def person(rng: Generator, frame: Frame) -> Item:
 
 
 def crowd(rng: Generator, frame: Frame, *, count: int, spread: tuple[float, float]) -> Item:
-    """People too close together to tell apart; `spread` is their ground, length along x and z, metres."""
+    """People too close together to tell apart; `spread` is their ground, length along x and z, meters."""
     places = rng.uniform(-0.5, 0.5, (count, 2)) * spread
     places = places[np.argsort(-places[:, 1], kind="stable")]
     figures = [
@@ -224,7 +224,7 @@ def bicycle(rng: Generator, frame: Frame, *, stout: float = 1) -> Item:
                 canvas.faces(rim[None], frame.turn(0, side, 0), RUBBER)
                 canvas.faces(inner[None], frame.turn(0, side, 0), through, glow=True)
             upright = rods(((s, t, 0.03), (s, t, 2 * y - 0.03), 0.05, RUBBER))
-            upright.paint(canvas, frame)  # the tyre where the wheel is seen from its edge
+            upright.paint(canvas, frame)  # the tire where the wheel is seen from its edge
         tubes.paint(canvas, frame)
 
     return Item("object--vehicle--bicycle", cuboid(frame, 1.75, 0.5, 1.05), paint)
@@ -354,17 +354,17 @@ def tree(rng: Generator, frame: Frame, *, height: float) -> Item:
 
 
 def leaves(
-    canvas: Canvas, centre: Float[np.ndarray, "n 3"], radius: Float[np.ndarray, " n"], color: Float[np.ndarray, "n 3"]
+    canvas: Canvas, center: Float[np.ndarray, "n 3"], radius: Float[np.ndarray, " n"], color: Float[np.ndarray, "n 3"]
 ) -> None:
     """Paint balls of leaves: bright where they look to the sun or the sky, dark inside."""
-    middle, extent = centre.mean(0), np.maximum(np.ptp(centre, axis=0) / 2, 0.3)
-    outward = (centre - middle) / extent
+    middle, extent = center.mean(0), np.maximum(np.ptp(center, axis=0) / 2, 0.3)
+    outward = (center - middle) / extent
     lit = canvas.light.ambient * (0.8 + 0.25 * outward[:, 1]) + canvas.light.direct * np.clip(
         0.3 + 0.6 * outward @ canvas.light.sun, 0, 1
     )
     toward = -outward[:, 2] + 0.35 * lit  # the near and the bright ones last
     order = np.argsort(toward, kind="stable")
-    canvas.blobs(centre[order], radius[order], (color * lit[:, None])[order])
+    canvas.blobs(center[order], radius[order], (color * lit[:, None])[order])
 
 
 def hedge(rng: Generator, frame: Frame, *, length: float, depth: float, height: float) -> Item:
@@ -384,20 +384,20 @@ def building(rng: Generator, frame: Frame, *, length: float, depth: float, heigh
     """A block of flats, offices or shops; its front looks to the frame's right, its length runs ahead."""
     wall = choice(rng, FACADE)
     trim = np.minimum(wall * rng.choice([0.7, 1.2]), 245)
-    storey, bay = rng.uniform(3.0, 3.6), rng.uniform(2.0, 3.2)
+    story, bay = rng.uniform(3.0, 3.6), rng.uniform(2.0, 3.2)
     shops = rng.random() < 0.6
     offices = rng.random() < 0.2
     awning = choice(rng, CLOTH)
-    levels, bays = max(1, int(height / storey)), max(1, int(length / bay))
+    levels, bays = max(1, int(height / story)), max(1, int(length / bay))
     share = 0.86 if offices else rng.uniform(0.42, 0.6)
     tint = rng.choice([0.65, 0.9, 1.25, 2.1], (levels * 64, 1), p=[0.35, 0.35, 0.2, 0.1])
 
     def openings(span: float, count: int) -> Float[np.ndarray, "n 4"]:
         middle = (np.arange(count) + 0.5) / count * span - span / 2
         wide = span / count * share / 2
-        level = np.arange(1 if shops else 0, levels) * storey
+        level = np.arange(1 if shops else 0, levels) * story
         s, y = (grid.ravel() for grid in np.meshgrid(middle, level))
-        return np.stack([s - wide, s + wide, y + 0.28 * storey, y + (0.86 if offices else 0.8) * storey], -1)
+        return np.stack([s - wide, s + wide, y + 0.28 * story, y + (0.86 if offices else 0.8) * story], -1)
 
     def paint(canvas: Canvas) -> None:
         fine = canvas.camera.focal / frame.z > 6  # windows larger than a sample or two

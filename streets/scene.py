@@ -1,7 +1,7 @@
 """Street scenes with perfect panoptic ground truth, each a pure function of a seed.
 
-A scene is laid out in metres without regard to the image's size, then painted back to front at twice that size.
-Perspective spreads the sizes of instances over two orders of magnitude, and near buses and lorries exceed a crop.
+A scene is laid out in meters without regard to the image's size, then painted back to front at twice that size.
+Perspective spreads the sizes of instances over two orders of magnitude, and near buses and trucks exceed a crop.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from streets import objects, town
 from streets.canvas import NEAR, SAMPLES, Camera, Canvas, Frame, Light
-from streets.layout import KERB, PARKING, ZEBRA_DEPTH, Scheme, Street, along, furnish, layout
+from streets.layout import CURB_HEIGHT, PARKING, ZEBRA_DEPTH, Scheme, Street, along, furnish, layout
 from streets.objects import Item
 
 MIN_PIXELS = 10
-"""What remains visible of a segment with fewer pixels is void: too little to annotate."""
+"""Smallest number of visible pixels of a segment: less is void, too little to annotate."""
 FAR = 140.0
-"""Where the street ends, metres; backdrop stands beyond."""
+"""Distance at which the street ends, meters; a backdrop stands beyond."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def render(seed: int | Sequence[int], *, height: int = 256, width: int = 512, ve
             segments.append(Segment(label, 1 + sum(s.label == label for s in segments), item.crowd))
         item.paint(canvas)
     if photo_rng.random() < 0.25:
-        paint_bonnet(canvas, photo_rng, number)
+        paint_hood(canvas, photo_rng, number)
 
     assert len(segments) <= 256, "the alpha channel of the canvas holds a byte"
     image, segment = canvas.develop()
@@ -196,7 +196,7 @@ def render(seed: int | Sequence[int], *, height: int = 256, width: int = 512, ve
 
 
 def worth_painting(item: Item, canvas: Canvas) -> bool:
-    """Whether it would show, and large enough to be recognised."""
+    """Tell whether an item would show, and large enough to be recognized."""
     if item.hull[:, 2].max() < 2 * NEAR:
         return False
     points = canvas.camera.project(item.hull) / SAMPLES
@@ -305,7 +305,7 @@ def shadows(canvas: Canvas, items: list[Item]) -> Float[np.ndarray, "h w"]:
     shift = -light.sun[[0, 2]] / light.sun[1]
     for item in items:
         base = item.hull[:, 1].min()
-        level = KERB if base > 0 else 0.0  # what it stands on
+        level = CURB_HEIGHT if base > 0 else 0.0  # what it stands on
         if item.category.startswith(("object--vehicle", "human")):
             ImageDraw.Draw(below).polygon(hull_outline(canvas.camera, item.hull[:, [0, 2]], level), fill=255)
         if light.direct > 0.2:
@@ -358,22 +358,22 @@ def paint_ground(
     number: dict[int, int],
     version: Version,
 ) -> None:
-    """Road with markings, kerb, pavement and grass: the colour and label of every pixel below the horizon."""
+    """Road with markings, curb, sidewalk and grass: the color and label of every pixel below the horizon."""
     x, z = canvas.camera.ground(canvas.size, 0)
-    x_up, z_up = canvas.camera.ground(canvas.size, KERB)
+    x_up, z_up = canvas.camera.ground(canvas.size, CURB_HEIGHT)
     near = z[:, 0] < FAR  # beyond, the end of the street is painted already
     x, z, x_up, z_up = x[near], z[near], x_up[near], z_up[near]
     road = street.edge(x, z) <= 0
     raised = street.edge(x_up, z_up)
-    beyond = np.where(x_up > 0, np.float32(street.pavement[1]), np.float32(street.pavement[0]))
+    beyond = np.where(x_up > 0, np.float32(street.sidewalk[1]), np.float32(street.sidewalk[0]))
     noise = tile(rng)
     grain, stain = (noise[(z * scale).astype(int) & 255, (x * scale).astype(int) & 255] for scale in (20, 2.5))
 
-    kinds = (  # material: label, colour, contrast of grain, of stain
+    kinds = (  # material: label, color, contrast of grain, of stain
         (ROAD, np.array([104.0, 104, 106]) * rng.uniform(0.75, 1.15) + rng.normal(0, 3, 3), 0.03, 0.03),
         (MARKING, np.array([224.0, 224, 218]) * rng.uniform(0.82, 1), 0.05, 0.04),
         (ZEBRA, np.array([224.0, 224, 218]) * rng.uniform(0.82, 1), 0.05, 0.04),
-        (version.curb, np.array([136.0, 134, 130]), 0.03, 0.02),  # the face of the kerb
+        (version.curb, np.array([136.0, 134, 130]), 0.03, 0.02),  # the face of the curb
         (SIDEWALK, objects.choice(rng, PAVING), 0.03, 0.03),
         (version.curb, np.array([188.0, 186, 180]), 0.03, 0.02),  # its top
         (TERRAIN, objects.choice(rng, GRASS), 0.1, 0.06),
@@ -381,7 +381,7 @@ def paint_ground(
     gap = (ZEBRA, *kinds[0][1:])  # the road between the stripes of a crosswalk
     label, color, fine, coarse = (np.array(column) for column in zip(*kinds, gap, strict=True))
     marked, zebra = markings(street, x, z)
-    material = np.where(road, np.where(zebra, 2, np.where(marked, 1, 0)), 3)  # off the road but not raised: the kerb
+    material = np.where(road, np.where(zebra, 2, np.where(marked, 1, 0)), 3)  # off the road but not raised: the curb
     material[raised > 0] = 5
     material[raised > 0.18] = 4
     material[raised > beyond] = 6
@@ -409,7 +409,7 @@ def paint_ground(
 def markings(
     street: Street, x: Float[np.ndarray, "h w"], z: Float[np.ndarray, "h 1"]
 ) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
-    """Where lines and where a crosswalk are painted; lines end at 60 m, where they are too thin to see."""
+    """Mark the ground of lines and of a crosswalk; lines end at 60 m, where they are too thin to see."""
     marked = np.zeros(x.shape, bool)
     clear = np.ones(z.shape, bool)
     if street.across:
@@ -431,14 +431,14 @@ def markings(
     return marked & (z < 60), zebra
 
 
-def paint_bonnet(canvas: Canvas, rng: Generator, number: dict[int, int]) -> None:
-    """The bonnet of the car that carries the camera: void."""
+def paint_hood(canvas: Canvas, rng: Generator, number: dict[int, int]) -> None:
+    """The hood of the car that carries the camera: void."""
     height, width = canvas.size
     rise, middle = rng.uniform(0.06, 0.13), 0.5 + rng.normal(0, 0.03)
     color = objects.choice(rng, objects.CAR_PAINT) * (canvas.light.ambient + canvas.light.direct * 0.6)
     across = np.linspace(-0.6, 0.6, 40)
     canvas.segment = number[INDEX["void--ego-vehicle"]]
-    for step in np.linspace(0, 1, 10):  # darker towards the windscreen
+    for step in np.linspace(0, 1, 10):  # darker towards the windshield
         edge = 1 - rise * (1 - step) * (1 - np.abs(across / 0.62) ** 3.5)
         top = np.stack([(middle + across) * width, edge * height], -1)
         corners = np.array([[top[-1, 0], height + 2], [top[0, 0], height + 2]])
@@ -448,7 +448,7 @@ def paint_bonnet(canvas: Canvas, rng: Generator, number: dict[int, int]) -> None
 def photograph(
     image: UInt8[np.ndarray, "h w 3"], labels: Int[np.ndarray, "h w"], rng: Generator
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """What a camera makes of it: grain of the surfaces, exposure, white balance, vignette, noise."""
+    """Turn the painting into a photograph: grain of the surfaces, exposure, white balance, vignette, noise."""
     height, width = labels.shape
     corner, speckle, gamma = rng.uniform(0, 0.14), rng.uniform(0.5, 2.5), rng.uniform(0.75, 1.05)
     exposure, warmth = rng.uniform(0.96, 1.2), rng.normal(0, 0.03)

@@ -1,4 +1,4 @@
-"""Cars, buses and lorries of the drawn streets."""
+"""Cars, buses and trucks of the drawn streets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from streets.objects import (
 )
 
 
-def tyres(canvas: Canvas, frame: Frame, axles: Float[np.ndarray, " a"], radius: float, half: float) -> None:
+def tires(canvas: Canvas, frame: Frame, axles: Float[np.ndarray, " a"], radius: float, half: float) -> None:
     """Paint what shows of wheels below a body: to be painted before it."""
     a, b = ring(radius)
     inside = half - 0.25
@@ -56,15 +56,15 @@ def wheels(canvas: Canvas, frame: Frame, axles: Float[np.ndarray, " a"], radius:
 class CarShape:
     """The side view of a kind of car: corners from the rear bottom over the roof to the front bottom.
 
-    Its rear window is between corners 2 and 3, its windscreen between 4 and 5.
+    Its rear window is between corners 2 and 3, its windshield between 4 and 5.
     """
 
     size: tuple[float, float, float]
-    """Length, width, height, metres."""
+    """Length, width, height, meters."""
     s: tuple[float, ...]
-    """Of each corner, fraction of the length; 0 is the middle."""
+    """Position of each corner, fraction of the length; 0 is the middle."""
     y: tuple[float, ...]
-    """Of each corner, fraction of the height."""
+    """Height of each corner, fraction of the whole height."""
 
 
 SALOON = CarShape(
@@ -105,11 +105,11 @@ def car(rng: Generator, frame: Frame) -> Item:
     axles, radius = np.array([-0.31, 0.31]) * length, 0.33
 
     def paint(canvas: Canvas) -> None:
-        tyres(canvas, frame, axles, radius, width / 2)
+        tires(canvas, frame, axles, radius, width / 2)
         colors = np.tile(paint_color, (len(outline), 1))
         colors[-1] = RUBBER
         faces = prism(canvas, frame, outline, half, colors)
-        for edge, normal in ((2, frame.turn(-0.8, 0, 0.6)), (4, frame.turn(0.6, 0, 0.8))):  # rear window, windscreen
+        for edge, normal in ((2, frame.turn(-0.8, 0, 0.6)), (4, frame.turn(0.6, 0, 0.8))):  # rear window, windshield
             canvas.faces(inset(faces[edge : edge + 1], 0.84), normal, GLASS)
         side_windows(canvas)
         wheels(canvas, frame, axles, radius, width / 2)
@@ -157,7 +157,7 @@ def bus(rng: Generator, frame: Frame) -> Item:
     outline[:, 0] *= length
 
     def paint(canvas: Canvas) -> None:
-        tyres(canvas, frame, axles, radius, width / 2 - 0.05)
+        tires(canvas, frame, axles, radius, width / 2 - 0.05)
         colors = np.tile(base, (5, 1))
         colors[-1] = RUBBER
         prism(canvas, frame, outline, width / 2, colors)
@@ -214,7 +214,7 @@ def bus(rng: Generator, frame: Frame) -> Item:
 
 
 def truck(rng: Generator, frame: Frame) -> Item:
-    """A lorry: a cab, a gap, and a windowless box high above its wheels."""
+    """A truck: a cab, a gap, and a windowless box high above its wheels."""
     length, width = rng.uniform(6.5, 8.5) if rng.random() < 0.65 else rng.uniform(10, 13.5), rng.uniform(2.3, 2.5)
     height = rng.uniform(3.0, 3.8)
     cab_color, cargo_color = choice(rng, CAB_PAINT), choice(rng, CARGO_PAINT)
@@ -230,7 +230,7 @@ def truck(rng: Generator, frame: Frame) -> Item:
     )
 
     def paint(canvas: Canvas) -> None:
-        tyres(canvas, frame, axles, radius, half)
+        tires(canvas, frame, axles, radius, half)
         prism(canvas, frame, chassis, half * 0.8, GLASS * 0.8)
         parts = [(cab_outline, cab), (cargo_outline, cargo)]
         for outline, part in sorted(parts, key=lambda p: -float(frame(p[0][:, 0].mean(), 0, 0)[2])):

@@ -17,7 +17,7 @@ def canvas():
 
 def test_projection_is_that_of_a_pinhole():
     assert CAMERA.project(np.array([2.0, 1.5, 10.0])).tolist() == [60, 20]  # at eye level: on the horizon
-    assert CAMERA.project(np.array([0.0, 0.0, 10.0])).tolist() == [40, 35]  # 1.5 m lower, 10 px a metre
+    assert CAMERA.project(np.array([0.0, 0.0, 10.0])).tolist() == [40, 35]  # 1.5 m lower, 10 px a meter
 
 
 @pytest.mark.parametrize("level", [0.0, 0.13])
@@ -34,12 +34,12 @@ def test_a_frame_turns_what_stands_on_it():
     assert to_the_right(0, 1, 0) == pytest.approx(np.array([3, 0.1, 9]))  # its right is towards the camera
 
 
-def test_colour_and_segment_are_painted_together():
+def test_color_and_segment_are_painted_together():
     picture = canvas()
     picture.segment = 7
     picture.faces(wall(10), [0, 0, -1], [90, 60, 30], glow=True)
     pixels = np.asarray(picture.picture)
-    assert (pixels[..., 3] == 7).sum() == pytest.approx(20 * 20, rel=0.15)  # 2 m by 2 m at 10 px a metre
+    assert (pixels[..., 3] == 7).sum() == pytest.approx(20 * 20, rel=0.15)  # 2 m by 2 m at 10 px a meter
     assert set(map(tuple, pixels[pixels[..., 3] == 7].tolist())) == {(90, 60, 30, 7)}
     assert not pixels[pixels[..., 3] == 0].any()
 
