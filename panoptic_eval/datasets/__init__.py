@@ -44,8 +44,7 @@ def ground_truth(
     Raises:
         InputError: it was not found or recognized, or everything that is wrong with it.
     """
-    pngs = None if folder is None else Path(folder)
-    maps = _find(gt, None if root is None else Path(root), split, version, pngs, "optional" if things else "needed")
+    maps = find(gt, root, split, version, folder, "optional" if things else "needed")
     if things:
         maps = replace(maps, catalogue=with_things(maps.catalogue, [str(thing) for thing in things]))
     if not maps.catalogue.isthing.any():
@@ -54,13 +53,32 @@ def ground_truth(
     return maps
 
 
-def _find(
-    gt: str | Path, root: Path | None, split: str | None, version: str | None, pngs: Path | None, isthing: IsThing
+def find(
+    gt: str | Path,
+    root: Path | str | None = None,
+    split: str | None = None,
+    version: str | None = None,
+    pngs: Path | str | None = None,
+    isthing: IsThing = "needed",
 ) -> LabelMaps:
+    """Find and read a ground truth by its name or path, without the choice of things.
+
+    Args:
+        gt: as for `ground_truth`, like the next three.
+        root: folder of data sets.
+        split: training, validation or testing.
+        version: of Mapillary Vistas.
+        pngs: holds the PNGs of a COCO panoptic JSON, if they are in none of the usual places.
+        isthing: whether categories must say what is a thing.
+
+    Raises:
+        InputError: it was not found or recognized, or everything that is wrong with it.
+    """
+    pngs = None if pngs is None else Path(pngs)
     by_name = {f.name: f for f in FORMATS}
     if str(gt) in by_name:
         kind = by_name[str(gt)]
-        folder = _below(kind, root)
+        folder = _below(kind, None if root is None else Path(root))
     else:
         folder = Path(gt)
         if folder.is_file():
