@@ -208,7 +208,7 @@ def _from_json(
         path,
         faults,
         select=of_gt,
-        categories_matter=False,
+        prediction=True,
         category_keys=("category_id",) if category_ids == "auto" else ("category_id", "label_id"),
     )
     pngs = panoptic_json.locate_pngs(json, folder, "--pred-folder", faults)

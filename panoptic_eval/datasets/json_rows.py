@@ -54,7 +54,7 @@ class Column:
 
     values: list[Any]
     sound: Bool[np.ndarray, " n"]
-    """False where the value is a stand-in for one that was missing or malformed, which is a fault already."""
+    """False where the value is a stand-in for one that was missing or malformed, which was told already."""
 
 
 @contextmanager
@@ -139,12 +139,14 @@ def column(
     *,
     default: Any,
     optional: bool = False,
+    matters: bool = True,
 ) -> Column:
     """One key's value in each row; `default` where it is not of its kind (a fault) or missing (one unless optional).
 
     Args:
         place: where row i stands, for messages.
         optional: null counts as missing, too.
+        matters: whether a value of another kind is a fault; a warning, if no score needs it.
     """
     try:
         values = [row[key] for row in rows]
@@ -169,7 +171,11 @@ def column(
             sound[i] = False
             wrong.append(f'{place(i)}: "{key}" is {short(value)}')
     faults.add(f'[entry has|entries have] no "{key}"; expected {kind.name}', map(place, missing))
-    faults.add(f'[value of "{key}" is|values of "{key}" are] of another kind; expected {kind.name}', wrong)
+    other = f'[value of "{key}" is|values of "{key}" are] of another kind; expected {kind.name}'
+    if matters:
+        faults.add(other, wrong)
+    else:
+        faults.warn(f"{other}; ignored", wrong)
     faults.warn(f'[value of "{key}" is a float|values of "{key}" are floats]; taken for the integer', floats)
     return Column(values, sound)
 

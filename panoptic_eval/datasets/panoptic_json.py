@@ -88,7 +88,7 @@ def read(
     *,
     select: Select | None = None,
     isthing: IsThing = "needed",
-    categories_matter: bool = True,
+    prediction: bool = False,
     category_keys: Sequence[str] = ("category_id",),
 ) -> PanopticJson:
     """Parse the file and check all that can be seen in it alone.
@@ -98,7 +98,8 @@ def read(
         faults: gets what is wrong.
         select: which annotations to read; the others may hold anything.
         isthing: whether categories must say what is a thing.
-        categories_matter: whether what is wrong with `categories` is a fault; a warning, if they serve as names only.
+        prediction: whether it is one. Its categories serve as names only, and no tool looks at its iscrowd, area and
+            bbox: what is wrong with these is a warning.
         category_keys: names for a segment's category, the first that occurs counts.
 
     Raises:
@@ -147,12 +148,16 @@ def read(
             'segments have "label_id" instead of "category_id"; --category-ids says what these count, such as position',
             likely_cause=True,
         )
-    crowd = integers(column(segments, "iscrowd", FLAG, segment, faults, default=0, optional=True).values)
-    faults.add(
-        '"iscrowd" of [a segment|segments] is neither 0 nor 1; expected 0 or 1',
-        (f'{segment(i)}: "iscrowd" is {crowd[i]}' for i in np.flatnonzero((crowd | 1) != 1).tolist()),
-    )
-    area = column(segments, "area", NUMBER, segment, faults, default=-1, optional=True).values
+    crowd, area = _crowd_and_area(segments, segment, faults, matter=not prediction)
+    if prediction:
+        faults.warn(
+            '[value of "bbox" is|values of "bbox" are] of another kind; expected a list; ignored',
+            (
+                f'{segment(i)}: "bbox" is {short(s["bbox"])}'
+                for i, s in enumerate(segments)
+                if not isinstance(s.get("bbox"), list | None)
+            ),
+        )
     score = column(segments, "score", NUMBER, segment, faults, default=np.nan, optional=True).values
     return PanopticJson(
         path=path,
@@ -164,12 +169,41 @@ def read(
         id=segment_ids,
         category_id=integers(category.values),
         category_sound=category.sound,
-        crowd=crowd == 1,
+        crowd=crowd,
         score=np.array(score, np.float64),
-        area=np.rint(np.clip(np.array(area, np.float64), -(2**53), 2**53)).astype(np.int64),
+        area=area,
         images=_images(_list(content, "images"), path, faults),
-        categories=_categories(_list(content, "categories"), path, faults, isthing, categories_matter),
+        categories=_categories(_list(content, "categories"), path, faults, isthing, not prediction),
     )
+
+
+def _crowd_and_area(
+    segments: Sequence[dict[str, Any]], place: Callable[[int], str], faults: Faults, *, matter: bool
+) -> tuple[Bool[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """Whether segments are crowds, and their stated areas, pixels; -1 where none is given.
+
+    Args:
+        segments: entries of segments_info.
+        place: where segment i stands, for messages.
+        faults: gets what is malformed.
+        matter: whether it is a fault; else it is a warning, and the value is ignored.
+    """
+    values = column(segments, "iscrowd", FLAG, place, faults, default=0, optional=True, matters=matter).values
+    crowd = integers(values)
+    kind = '"iscrowd" of [a segment|segments] is neither 0 nor 1; expected 0 or 1'
+    places = (f'{place(i)}: "iscrowd" is {crowd[i]}' for i in np.flatnonzero((crowd | 1) != 1).tolist())
+    if matter:
+        faults.add(kind, places)
+    else:
+        faults.warn(f"{kind}; ignored", places)
+    values = column(segments, "area", NUMBER, place, faults, default=np.nan, optional=True, matters=matter).values
+    area = np.array(values, np.float64)
+    faults.warn(
+        '"area" of [a segment|segments] is negative; ignored, the PNG counts',
+        (f'{place(i)}: "area" is {values[i]}' for i in np.flatnonzero(area < 0).tolist()),
+    )
+    known = np.where(area >= 0, area, -1)
+    return crowd == 1, np.rint(np.minimum(known, 2**53)).astype(np.int64)
 
 
 def _list(content: Mapping[str, Any], key: str) -> Any:

@@ -191,6 +191,35 @@ def test_an_oddity_moves_no_score_and_is_told_once(data, clean, name):
         assert any(warning.split(" ", 1)[-1].split()[-1] in fault for fault in faults_of(data, strict=True))
 
 
+MALFORMED = [(k, v) for k in ("area", "iscrowd", "bbox") for v in ("x", 9.5, -3, [1], {}, float("nan"))]
+
+
+@pytest.mark.parametrize(("key", "value"), MALFORMED)
+def test_what_no_tool_reads_of_a_prediction_moves_no_score(data, clean, key, value):
+    for segment in data.pred.segments():
+        segment[key] = value
+    report = evaluate(*paths(data.write()))
+    assert repr(report.scores) == clean
+    told = [w for w in report.warnings if "pred" in w or key in w]
+    assert len(told) == (0 if (key, value) == ("bbox", [1]) else 1)
+    assert all(w.startswith("12 ") or "first of 12" in w for w in told)
+
+
+@pytest.mark.parametrize(("key", "value"), [m for m in MALFORMED if m[0] == "iscrowd"] + [("area", "x")])
+def test_in_the_ground_truth_it_is_a_fault(data, key, value):
+    data.gt.segments()[0][key] = value
+    (fault,) = faults_of(data.write())
+    assert f'"{key}"' in fault
+    assert str(data.gt_json) in fault
+
+
+def test_a_negative_area_of_the_ground_truth_is_told(data, clean):
+    data.gt.segments()[0]["area"] = -1
+    report = evaluate(*paths(data.write()))
+    assert repr(report.scores) == clean
+    assert any('"area" is -1' in w for w in report.warnings)
+
+
 def test_names_of_some_categories_are_enough_if_no_other_occurs(data):
     some_named_by_position(data)
     report = evaluate(*paths(data.write()))

@@ -405,8 +405,6 @@ FAULTS = {
     "score is no number": (segment(0, score=float("nan")), ("image 7", "segment 1", "score", "NaN", "finite")),
     "score is infinite": (segment(0, score=float("-inf")), ("image 7", "segment 1", "score", "finite")),
     "score is text": (segment(0, score="0.5"), ("image 7", "segment 1", "score", "finite")),
-    "crowd is 2": (segment(0, iscrowd=2), ("image 7", "segment 1", "iscrowd", "0 or 1")),
-    "area is text": (segment(0, area="5"), ("image 7", "segment 1", "area", "number")),
 }
 
 
