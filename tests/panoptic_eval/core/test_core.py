@@ -56,9 +56,9 @@ def test_mutated_files_under_sanitizers(with_sanitizers):
 def test_everything_else_under_sanitizers(with_sanitizers):
     tests = [
         "metrics/test_coco_matching.py",
-        "test_rle.py",
+        "png/test_rle.py",
         "pairs/test_compiled.py",
-        "../model/data/test_label_runs.py",
+        "png/test_label_runs.py",
     ]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     command += [str(HERE.parent / test) for test in tests]
