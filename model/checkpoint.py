@@ -268,20 +268,15 @@ def _read_config(path: Path) -> Config:
 
 def _categories_json(catalogue: Catalogue) -> str:
     """Write categories as in COCO panoptic files."""
-    rows = [{"id": c.id, "name": c.name, "isthing": int(c.isthing), "color": c.color} for c in catalogue.categories]
-    return json.dumps(rows, indent=1) + "\n"
+    return json.dumps([category.to_coco() for category in catalogue.categories], indent=1) + "\n"
 
 
 def _read_categories(path: Path) -> Catalogue:
+    entries = _read_json(path)
     try:
-        return Catalogue(
-            tuple(
-                Category(int(c["id"]), str(c["name"]), bool(c["isthing"]), c["color"] and tuple(c["color"]))
-                for c in _read_json(path)
-            )
-        )
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: is no list of categories with id, name, isthing, color ({error!r})") from error
+        return Catalogue(tuple(map(Category.from_coco, entries)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: is no list of categories with id, name and isthing ({error!r})") from error
 
 
 def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:

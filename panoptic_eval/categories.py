@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -33,15 +34,19 @@ class Category:
     def from_coco(entry: Mapping[str, Any]) -> Category:
         """Read an entry of COCO's `categories`: id, name, isthing, perhaps color (of another form, it is left out).
 
+        Raises:
+            KeyError: one of the first three is missing.
+            TypeError: the id is no integer.
+
         >>> Category.from_coco({"id": 3, "name": "car", "isthing": 1, "color": [0, 0, 142]})
         Category(id=3, name='car', isthing=True, color=(0, 0, 142))
         """
-        return Category(entry["id"], entry["name"], bool(entry["isthing"]), rgb(entry.get("color")))
+        return Category(index(entry["id"]), str(entry["name"]), bool(entry["isthing"]), rgb(entry.get("color")))
 
     def to_coco(self) -> dict[str, Any]:
-        """Make an entry of COCO's `categories`."""
-        entry = {"id": self.id, "name": self.name, "isthing": int(self.isthing)}
-        return entry if self.color is None else {**entry, "color": list(self.color)}
+        """Make an entry of COCO's `categories`, of Python's own numbers, whatever the category's are."""
+        entry = {"id": int(self.id), "name": str(self.name), "isthing": int(self.isthing)}
+        return entry if self.color is None else {**entry, "color": [int(value) for value in self.color]}
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class PredictionWriter:
             raise ValueError(f"catalogue is of type {type(catalogue).__name__}; expected a Catalogue of categories")
         self.directory = directory = Path(directory)
         self.catalogue = catalogue
-        self._categories = _written(catalogue)
+        self._categories = [category.to_coco() for category in catalogue.categories]
         self._records = directory / RECORDS
         head = _record({"format": FORMAT, "version": VERSION, "categories": self._categories})
         resumed = self._records.exists()
@@ -273,15 +273,6 @@ def _image_id(value: Any) -> ImageId:
         return arguments.integer({"image_id": value}, "image_id")
     except ValueError as error:
         raise ValueError(f"the image {error} of 64 bits, or a string") from error
-
-
-def _written(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Entries of `categories` in the JSON, of Python's own numbers."""
-    return [
-        {"id": int(c.id), "name": str(c.name), "isthing": int(c.isthing)}
-        | ({"color": [int(v) for v in c.color]} if c.color is not None else {})
-        for c in catalogue.categories
-    ]
 
 
 def _record(content: Mapping[str, Any]) -> bytes:

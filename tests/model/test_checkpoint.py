@@ -144,6 +144,8 @@ def test_a_truncated_file_is_named(trained, tmp_path):
         ("config.json", '{"colour": 1}', "unknown key colour"),
         ("config.json", None, "No such file"),
         ("categories.json", "[{}]", "no list of categories"),
+        ("categories.json", "[]", "no list of categories"),
+        ("categories.json", '[{"id": "1", "name": "car", "isthing": 1}]', "no list of categories"),
         ("categories.json", "[", "cannot be read as JSON"),
         ("model.safetensors", None, "does not exist"),
     ],
