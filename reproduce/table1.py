@@ -12,7 +12,7 @@ import tyro
 from model.config import PRESETS
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
-from panoptic_eval.labels import LabelMaps
+from panoptic_eval.labels import ImageId, LabelMaps
 from panoptic_eval.outputs import csv, markdown
 from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.table import PairTable
@@ -210,13 +210,18 @@ def write(path: Path, scores: Scores, compared: Sequence[System], record: Mappin
 
 
 def write_pairs(table: PairTable, path: Path) -> None:
-    """Write a pair table, unless the file holds it already as the first images of a larger one."""
+    """Write a pair table, unless the file holds one of more images that begin with these: that of all images stays."""
     if path.is_file():
-        larger = stored.load(path)["panoptic"]
-        if larger.digest[: len(table)] == table.digest and larger.image_id[: len(table)] == table.image_id:
+        there = stored.load(path)["panoptic"]
+        if len(there) > len(table) and _truth(there)[: len(table)] == _truth(table):
             return
     without_files = replace(table, files=())  # predictions are not shipped
     write_atomically(path, stored.pack({"panoptic": without_files}, path.parent))
+
+
+def _truth(table: PairTable) -> list[tuple[ImageId, str]]:
+    """Return the id of each image and the digest of its ground truth."""
+    return [(i, digest.split("-")[0]) for i, digest in zip(table.image_id, table.digest, strict=True)]
 
 
 def main() -> None:
