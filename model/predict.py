@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from model.families import PanopticNetwork
 from model.memory import OutOfMemory, advised
 from model.panoptic_map import Instance, PanopticMap
 from panoptic_eval.categories import Catalogue
-from panoptic_eval.datasets import ground_truth, recognize
+from panoptic_eval.datasets import NAMES, ground_truth, recognize
 from panoptic_eval.datasets.folders import files
 from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.files import write_atomically
@@ -51,9 +51,13 @@ class Options:
 
     checkpoint: Path
     """Folder with model.safetensors, config.json and categories.json."""
-    images: str
-    """Images to predict: a folder of JPEGs and PNGs, or a ground truth (mvd, idd, cityscapes, coco, or a path), whose
-    image ids the predictions then have, so that panoptic-eval can match them."""
+    images: Annotated[
+        str,
+        tyro.conf.arg(
+            help=f"Images to predict: a folder of JPEGs and PNGs, or a ground truth ({NAMES}, or a path), whose image "
+            "ids the predictions then have, so that panoptic-eval can match them."
+        ),
+    ]
     out: Path
     """Folder for panoptic.json, panoptic/ and instances.json. If it is interrupted, run the same command again."""
     root: Path | None = None

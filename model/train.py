@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ from model.memory import OutOfMemory, advised
 from model.schedule import build_optimizer, learning_rate, with_steps
 from model.weights import WeightsError, load_body_weights
 from panoptic_eval.categories import Catalogue
-from panoptic_eval.datasets import ground_truth
+from panoptic_eval.datasets import NAMES, ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 
@@ -91,8 +91,9 @@ class Options(Settings):
     arm: str | None = None
     """Row of the paper's Table 1, in place of the switches: full, crop, crop+cabb, crop+isus, crop+cabb+isus, seamless,
     seamless+crop, seamless+cabb+isus; or ours: crop+clipped, crop+cabb+isus+clipped."""
-    data: str = tyro.MISSING
-    """Data set: mvd, idd or cityscapes (below --root or $PANOPTIC_DATA), or the path of one."""
+    data: Annotated[
+        str, tyro.conf.arg(help=f"Data set: {NAMES} (below --root or $PANOPTIC_DATA), or the path of one.")
+    ] = tyro.MISSING
     out: Path = tyro.MISSING
     """Folder for the network, metrics.jsonl and checkpoints/. If it is interrupted, run the same command again."""
     root: Path | None = None

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from model.checkpoint import CheckpointError
 from panoptic_eval import datasets
@@ -23,8 +25,12 @@ EMBEDDED = "streets"
 class DataSet:
     """A data set, and the folder of the results that are made of it."""
 
-    gt: str = EMBEDDED
-    """Ground truth: streets (the embedded data set, which is drawn), mvd, idd, cityscapes, coco, or a path."""
+    gt: Annotated[
+        str,
+        tyro.conf.arg(
+            help=f"Ground truth: {EMBEDDED} (the embedded data set, which is drawn), {datasets.NAMES}, or a path."
+        ),
+    ] = EMBEDDED
     root: Path | None = None
     """Folder of the data sets. Default: $PANOPTIC_DATA."""
     split: str | None = None
