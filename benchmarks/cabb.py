@@ -32,7 +32,7 @@ class Options:
 
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
     threads: int = 2
-    """Of the CPU."""
+    """Threads of the CPU."""
     repeat: int = 200
     compile: bool = False
     """Compile the crop-aware loss first (torch.compile)."""

@@ -221,7 +221,7 @@ def silence() -> Iterator[None]:
 
 
 def processor_seconds() -> float:
-    """Of this process and of its children that have ended."""
+    """Sum the processor time of this process and of its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in used)
 

@@ -36,7 +36,7 @@ class Options:
     """Time making samples from large images."""
 
     samples: int = 30
-    """Of each kind of sampling."""
+    """Number of samples of each kind of sampling."""
     images: int = 4
     height: int = 3000
     width: int = 4000
@@ -51,14 +51,14 @@ def draw(root: Path, name: str, size: tuple[int, int], seed: int) -> dict:
     segments = []
     for number in range(124):
         id_ = 1000 + 517 * number
-        colour = tuple(rng.integers(0, 255, 3).tolist())
+        color = tuple(rng.integers(0, 255, 3).tolist())
         if number < 4:
             area, category = (0, number * height // 4, width, (number + 1) * height // 4), number + 1
         else:
             x, y = rng.integers(0, width), rng.integers(0, height)
             a, b = np.exp(rng.normal(4.2, 1, 2)).clip(6, 1200)
             area, category = (x - a, y - b, x + a, y + b), 5 + number % 8
-        paint.ellipse(area, colour) if number > 3 else paint.rectangle(area, colour)
+        paint.ellipse(area, color) if number > 3 else paint.rectangle(area, color)
         value = (id_ & 255, id_ >> 8 & 255, id_ >> 16)
         mark.ellipse(area, value) if number > 3 else mark.rectangle(area, value)
         segments.append({"id": id_, "category_id": category, "iscrowd": 0})
@@ -87,8 +87,8 @@ def plain(label_map: LabelMap, request: CropRequest, pixel: tuple[int, int], cro
     rgb = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR).crop(corner))
     with Image.open(label_map.png) as file:
         rescaled = file.resize((width, height), Image.Resampling.NEAREST).crop(corner)
-    colours = np.asarray(rescaled).astype(np.uint32)
-    ids = colours[..., 0] + 256 * colours[..., 1] + 65536 * colours[..., 2]
+    colors = np.asarray(rescaled).astype(np.uint32)
+    ids = colors[..., 0] + 256 * colors[..., 1] + 65536 * colors[..., 2]
     for id_ in np.unique(ids):
         y, x = np.nonzero(ids == id_)
         x.min(), y.min(), x.max(), y.max()

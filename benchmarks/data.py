@@ -174,7 +174,7 @@ def draw_pair(index: int, preset: Preset, rough: float, seed: int) -> tuple[dict
         if rng.random() < 0.85:
             wrong = category if rng.random() < 0.93 else int(rng.integers(1, preset.things + 1))
             paint(1, blob.jittered(rng, 0.06), wrong, score=score)
-    for _ in range(4):  # unlabelled, and not predicted
+    for _ in range(4):  # unlabeled, and not predicted
         draw(maps[0], random_blob(rng, preset, 0, preset.side), 0, noise)
     return tuple({"ids": ids, "meaning": about} for ids, about in zip(maps, meaning, strict=True))
 
@@ -203,8 +203,8 @@ def write_image(index: int, preset: Preset, rough: float, seed: int, out: Path) 
     entries = []
     for side, folder in zip(draw_pair(index, preset, rough, seed), ("gt", "pred/panoptic"), strict=True):
         ids, meaning = side["ids"], side["meaning"]
-        colour = np.stack([ids & 255, ids >> 8 & 255, ids >> 16], -1).astype(np.uint8)
-        Image.fromarray(colour).save(out / folder / f"{index:06d}.png")
+        color = np.stack([ids & 255, ids >> 8 & 255, ids >> 16], -1).astype(np.uint8)
+        Image.fromarray(color).save(out / folder / f"{index:06d}.png")
         found, _, _ = ids_of(ids)
         segments = []
         for id_, area, (x0, y0, x1, y1) in zip(found.id.tolist(), found.area.tolist(), found.box.tolist(), strict=True):

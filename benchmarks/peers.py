@@ -66,9 +66,9 @@ class Options:
     """Fewer than the presets have."""
     rounds: int = 5
     seed: int = 0
-    """Of the order of turns."""
+    """Random seed of the order of turns."""
     folder: Path = ROOT / "runs/benchmarks"
-    """Of the data."""
+    """Folder of the data."""
     out: Path = ROOT / "results/benchmarks"
 
 

@@ -42,7 +42,7 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class State:
-    """Where a training run is."""
+    """Progress of a training run."""
 
     step: int
     """Number of steps that are done."""

@@ -91,7 +91,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Output:
-    """What is written about one image, all at its own size."""
+    """Predictions of one image that are written, all at its own size."""
 
     panoptic: PanopticMap
     instances: tuple[dict[str, Any], ...]

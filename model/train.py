@@ -53,7 +53,7 @@ ADVICE = "use --accumulate (parts of a batch one after the other), more ranks, o
 WEIGHTS_STREAM, SAMPLING_STREAM = 1, 2
 """Tell apart what is drawn from one seed."""
 SMOOTHING = 0.98
-"""Of the loss beside the progress bar: an average over some 50 steps."""
+"""Smoothing of the loss beside the progress bar: an average over some 50 steps."""
 
 
 class TrainingError(RuntimeError):

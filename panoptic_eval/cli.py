@@ -38,7 +38,7 @@ OptionalNumber = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is scored."""
+    """Predictions and the ground truth they are scored against."""
 
     pred: Annotated[Path, arg(metavar="PATH")]
     """Folder with panoptic.json and panoptic/*.png. Other layouts are recognized: see docs."""
@@ -67,7 +67,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Scoring(Rules):
-    """What is counted."""
+    """Rules of the scores, and their size bins."""
 
     area_edges: Annotated[tuple[float, ...], arg(metavar="AREA ...", help_behavior_hint="")] = ()
     """Edges of the size bins in pixels of area, instead of percentiles. To compare two runs on the same bins, copy
@@ -76,7 +76,7 @@ class Scoring(Rules):
 
 @dataclass(frozen=True)
 class Counting(Scoring):
-    """What is counted."""
+    """Rules of the scores, their size bins, and what becomes of images without prediction."""
 
     missing: Literal["error", "empty", "skip"] = "error"
     """If an image has no prediction: stop with an error, count all of it as predicted void, or leave it out."""
@@ -84,7 +84,7 @@ class Counting(Scoring):
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is printed and written."""
+    """Reports: what is printed and written."""
 
     out: OptionalPath = None
     """Folder that receives report.json, CSV files and the pair tables. If a run is interrupted, run the same command
@@ -109,7 +109,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Running:
-    """How the work is done; changes no number."""
+    """Threads, machines and progress; they change no score."""
 
     workers: OptionalNumber = None
     """Number of threads. Default: one for each core."""

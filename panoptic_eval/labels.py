@@ -73,12 +73,12 @@ class LabelMaps:
     """All images of one side, in the order of their file, and what ids mean in them."""
 
     source: str
-    """What was recognized, for people: "Mapillary Vistas v1.2, validation, panoptic_2018.json"."""
+    """Name of what was recognized, for people: "Mapillary Vistas v1.2, validation, panoptic_2018.json"."""
     catalogue: Catalogue
     maps: tuple[LabelMap, ...]
     meaning: Listed | Encoded
     warnings: tuple[str, ...] = ()
-    """What is odd about its files, and what was done with it."""
+    """Messages: what is odd about its files, and what was done with it."""
 
 
 VOID, UNLISTED = -1, -2
@@ -86,7 +86,7 @@ VOID, UNLISTED = -1, -2
 WHITE = 2**24 - 1
 """Id of white pixels: what -1 becomes when it is written as a color."""
 MINUS_ONE = (2**8 - 1, 2**16 - 1, WHITE)
-"""What -1 becomes when it is written with 8, 16 or 24 bits."""
+"""Ids that -1 becomes when it is written with 8, 16 or 24 bits."""
 
 
 def resolve(

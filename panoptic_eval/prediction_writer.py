@@ -35,13 +35,13 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 RECORDS = "records.jsonl"
-"""Of a directory that is not closed: a line that says what it is, and one for each finished image, with checksums."""
+"""Journal of a directory that is not closed: a line that says what it is, one for each done image, with checksums."""
 FORMAT, VERSION = "panoptic-eval records", 1
 """VERSION changes with what the lines hold."""
 MAX_NAME = 200
 """Bytes of a PNG's name; a file system takes 255, with what is added while a file is written."""
 COMPRESSION = 1
-"""Of PNGs: half the time of zlib's default; label images are small at any level."""
+"""Level of compression of PNGs: half the time of zlib's default; label images are small at any level."""
 TEMPORARY = (".*.json.*", ".*.jsonl.*", "panoptic/.*.png.*", "semantic/.*.png.*")
 """Names of half-written files; see `write_atomically`."""
 

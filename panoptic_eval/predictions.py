@@ -57,7 +57,7 @@ class Predictions:
     semantic: LabelMaps | None
     """Category ids as segments."""
     warnings: tuple[str, ...]
-    """What is odd about the files, and what was done with it."""
+    """Messages: what is odd about the files, and what was done with it."""
 
 
 @dataclass(frozen=True)

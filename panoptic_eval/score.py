@@ -29,13 +29,13 @@ Bins = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Tables:
-    """What one run counted."""
+    """Pair tables of one run."""
 
     panoptic: PairTable
     instances: PairTable | None = None
-    """Of instances.json, masks and boxes before fusion."""
+    """Table of instances.json: masks and boxes before fusion."""
     semantic: PairTable | None = None
-    """Of semantic/*.png, a category a pixel."""
+    """Table of semantic/*.png: a category for each pixel."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def semantic_maps(table: PairTable) -> str:
 def _renumbering(
     table: PairTable, here: Int[np.ndarray, " n"], there: Int[np.ndarray, " n"], id_: Int[np.ndarray, " n"]
 ) -> str:
-    """Which numbering of the predicted categories would agree with most of the ground truth's; empty if none."""
+    """Find which numbering of the predicted categories would agree with most of the ground truth's; empty if none."""
     given, wanted = table.catalogue.ids[here], table.catalogue.ids[there]
     shifts, counts = np.unique(wanted - given, return_counts=True)
     shift = int(shifts[np.argmax(counts)])

@@ -118,7 +118,7 @@ def cut_labels(gt: LabelMaps, index: DataIndex, request: CropRequest, *, crop: i
 
 def _labels(runs: LabelRuns, index: DataIndex, image: int, window: Window) -> CutLabels:
     """Cut the labels inside a window, not mirrored."""
-    # Nearest neighbour: pixel i of the rescaled image takes the pixel that its center falls into.
+    # Nearest neighbor: pixel i of the rescaled image takes the pixel that its center falls into.
     y = _sources(window.top, window.height, runs.height, window.size[0])
     x = _sources(window.left, window.width, runs.width, window.size[1])
     found, which, start = ids_of(runs.ids_at(y[1:-1], x[1:-1]))

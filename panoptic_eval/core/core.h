@@ -108,12 +108,12 @@ Status stream_finish(Stream *stream); /* REFUSED if more follows, or the checksu
 /* label_png.c: a label PNG, row by row. */
 
 typedef struct {
-    uint32_t x, colour; /* colour: the bytes of a pixel, the first one lowest */
+    uint32_t x, color; /* color: the bytes of a pixel, the first one lowest */
 } Run;
 
 typedef struct {
     uint32_t height, width;
-    unsigned depth, colour_type, pixel_bytes;
+    unsigned depth, color_type, pixel_bytes;
     size_t row_bytes;
     Stream stream;
     Run *row, *above;             /* x ascending from 0; a run at `width` ends them */
@@ -125,6 +125,6 @@ Status png_open(LabelPng *png, const uint8_t *file, size_t size);
 Status png_next_row(LabelPng *png); /* into `row`; what was there goes to `above` */
 Status png_finish(LabelPng *png);
 void png_release(LabelPng *png);
-uint32_t id_of(const LabelPng *png, uint32_t colour);
+uint32_t id_of(const LabelPng *png, uint32_t color);
 
 #endif

@@ -1,8 +1,8 @@
 /* A label PNG, row by row, without its pixels (PNG specification, third edition, W3C 2025).
 
-   A row of a label image is a few runs of equal colour, and once filtered it is zeros but for a few bytes. So a row is
+   A row of a label image is a few runs of equal color, and once filtered it is zeros but for a few bytes. So a row is
    decoded from event to event: from one pixel that is not zero, or run that starts in the row above, to the next.
-   Between two events every filter goes on predicting the same colour. */
+   Between two events every filter goes on predicting the same color. */
 #include <stdlib.h>
 
 #include "core.h"
@@ -79,13 +79,13 @@ static Status join_rows(const uint8_t *file, size_t size, Memory *joined, size_t
 }
 
 /* Bytes that a pixel takes, 1 where it takes less; 0 for kinds of PNG that are left to the reference. */
-static unsigned pixel_bytes(unsigned depth, unsigned colour_type) {
+static unsigned pixel_bytes(unsigned depth, unsigned color_type) {
     bool small = depth == 1 || depth == 2 || depth == 4 || depth == 8;
-    if (colour_type == GREY || colour_type == PALETTE)
-        return small ? 1 : depth == 16 && colour_type == GREY ? 2 : 0;
+    if (color_type == GREY || color_type == PALETTE)
+        return small ? 1 : depth == 16 && color_type == GREY ? 2 : 0;
     if (depth != 8)
         return 0;
-    return colour_type == GREY_ALPHA ? 2 : colour_type == RGB ? 3 : colour_type == RGBA ? 4 : 0;
+    return color_type == GREY_ALPHA ? 2 : color_type == RGB ? 3 : color_type == RGBA ? 4 : 0;
 }
 
 /* Room for the runs of a row and of that above, which is zero for the first. */
@@ -105,11 +105,11 @@ Status png_open(LabelPng *png, const uint8_t *file, size_t size) {
     png->width = big_endian(file + 16);
     png->height = big_endian(file + 20);
     png->depth = file[24];
-    png->colour_type = file[25];
+    png->color_type = file[25];
     uint64_t pixels = (uint64_t)png->width * png->height; /* below 2 to the 64 */
     if (pixels == 0 || pixels > MAX_PIXELS || file[26] || file[27] || file[28])
         return REFUSED;
-    png->pixel_bytes = pixel_bytes(png->depth, png->colour_type);
+    png->pixel_bytes = pixel_bytes(png->depth, png->color_type);
     if (png->pixel_bytes == 0)
         return REFUSED;
     size_t units = png->depth < 8 ? ((size_t)png->width * png->depth + 7) / 8 : png->width; /* what filters work on */
@@ -132,10 +132,10 @@ void png_release(LabelPng *png) {
     release(&png->stream.mark_memory);
 }
 
-uint32_t id_of(const LabelPng *png, uint32_t colour) {
+uint32_t id_of(const LabelPng *png, uint32_t color) {
     if (png->depth == 16)
-        return (colour & 0xFF) << 8 | (colour >> 8 & 0xFF);
-    return png->colour_type == GREY_ALPHA ? colour & 0xFF : colour & 0xFFFFFF;
+        return (color & 0xFF) << 8 | (color >> 8 & 0xFF);
+    return png->color_type == GREY_ALPHA ? color & 0xFF : color & 0xFFFFFF;
 }
 
 /* Sums of the four bytes, each modulo 256. */
@@ -146,7 +146,7 @@ static inline uint32_t add_bytes(uint32_t a, uint32_t b) {
 /* Means of the four bytes, each rounded down. */
 static inline uint32_t average_bytes(uint32_t a, uint32_t b) { return (a & b) + (((a ^ b) & 0xFEFEFEFE) >> 1); }
 
-/* Of each byte the neighbour nearest to left + up - corner (PNG specification, section 9.4). */
+/* Of each byte the neighbor nearest to left + up - corner (PNG specification, section 9.4). */
 static uint32_t paeth(uint32_t left, uint32_t up, uint32_t corner) {
     uint32_t value = 0;
     for (int shift = 0; shift < 32; shift += 8) {
@@ -207,7 +207,7 @@ static inline void decode_row(unsigned kind, const Filtered *row, uint32_t width
         *out = (Run){width, 0};
         return;
     }
-    uint32_t corner = 0, up = above->colour, up_end = above[1].x, event = 0;
+    uint32_t corner = 0, up = above->color, up_end = above[1].x, event = 0;
     for (;;) {
         uint32_t value = kind == UP ? up : kind == AVERAGE ? average_bytes(left, up) : up == corner ? left : paeth(left, up, corner);
         if (x == event) {
@@ -230,7 +230,7 @@ static inline void decode_row(unsigned kind, const Filtered *row, uint32_t width
         corner = up;
         if (x == up_end) {
             above++;
-            up = above->colour;
+            up = above->color;
             up_end = above[1].x;
         }
     }
@@ -240,11 +240,11 @@ static inline void decode_row(unsigned kind, const Filtered *row, uint32_t width
 static void split_bytes(const Run *bytes, unsigned depth, uint32_t width, Run *out) {
     uint32_t mask = (1u << depth) - 1, share = 8 / depth, last = UINT32_MAX;
     for (; bytes->x * share < width; bytes++) {
-        uint32_t first = bytes->colour & mask, end = bytes[1].x;
-        bool same = bytes->colour == first * (255 / mask);
+        uint32_t first = bytes->color & mask, end = bytes[1].x;
+        bool same = bytes->color == first * (255 / mask);
         for (uint32_t byte = bytes->x; byte < end; byte = same ? end : byte + 1)
             for (uint32_t k = 0; k < share && byte * share + k < width; k++) {
-                uint32_t value = bytes->colour >> (8 - depth * (k + 1)) & mask;
+                uint32_t value = bytes->color >> (8 - depth * (k + 1)) & mask;
                 if (value != last)
                     *out++ = (Run){byte * share + k, value};
                 last = value;

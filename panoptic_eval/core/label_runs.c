@@ -23,8 +23,8 @@ static Status read_runs(LabelPng *png, const uint8_t *file, size_t size, Runs *o
         uint32_t *ids = out->id.start;
         row[y] = (int64_t)n;
         for (const Run *run = png->row; run->x < png->width; run++) {
-            uint32_t id = id_of(png, run->colour);
-            if (run == png->row || id != ids[n - 1]) { /* colours of one id may differ in alpha */
+            uint32_t id = id_of(png, run->color);
+            if (run == png->row || id != ids[n - 1]) { /* colors of one id may differ in alpha */
                 start[n] = (int32_t)run->x;
                 ids[n++] = id;
             }
@@ -143,7 +143,7 @@ static Status find_edges(LabelPng *png, const uint8_t *file, size_t size, const 
         }
         for (uint32_t x = 0; x < png->width;) {
             uint32_t end = above[1].x < row[1].x ? above[1].x : row[1].x;
-            uint32_t before = id_of(png, above->colour), after = id_of(png, row->colour);
+            uint32_t before = id_of(png, above->color), after = id_of(png, row->color);
             bool first = y == 0, last = y == png->height;
             if (before != after || first || last) {
                 if (!first)

@@ -4,7 +4,7 @@
 #include "core.h"
 
 typedef struct {
-    uint64_t colours; /* gt's in the upper half, pred's in the lower; later their ids */
+    uint64_t colors; /* gt's in the upper half, pred's in the lower; later their ids */
     int64_t pixels;
     int32_t box[4]; /* x0, y0, x1, y1 */
 } Pair;
@@ -15,8 +15,8 @@ typedef struct {
     size_t count, mask;
 } Table;
 
-static inline size_t first_slot(uint64_t colours, size_t mask) {
-    return (size_t)(colours * 0x9E3779B97F4A7C15u >> 32) & mask; /* 2^64 / golden ratio (Knuth, TAOCP 3, 6.4) */
+static inline size_t first_slot(uint64_t colors, size_t mask) {
+    return (size_t)(colors * 0x9E3779B97F4A7C15u >> 32) & mask; /* 2^64 / golden ratio (Knuth, TAOCP 3, 6.4) */
 }
 
 static Status make_slots(Table *table, size_t slots) {
@@ -27,7 +27,7 @@ static Status make_slots(Table *table, size_t slots) {
     table->mask = slots - 1;
     memset(slot, 0, slots * sizeof(uint32_t));
     for (size_t i = 0; i < table->count; i++) {
-        size_t at = first_slot(pairs[i].colours, table->mask);
+        size_t at = first_slot(pairs[i].colors, table->mask);
         while (slot[at])
             at = (at + 1) & table->mask;
         slot[at] = (uint32_t)i + 1;
@@ -35,21 +35,21 @@ static Status make_slots(Table *table, size_t slots) {
     return OK;
 }
 
-static Status find_or_add(Table *table, uint64_t colours, Pair **pair) {
+static Status find_or_add(Table *table, uint64_t colors, Pair **pair) {
     Pair *pairs = table->pairs.start;
     uint32_t *slots = table->slots.start;
-    size_t at = first_slot(colours, table->mask);
+    size_t at = first_slot(colors, table->mask);
     for (; slots[at]; at = (at + 1) & table->mask)
-        if (pairs[slots[at] - 1].colours == colours) {
+        if (pairs[slots[at] - 1].colors == colors) {
             *pair = pairs + slots[at] - 1;
             return OK;
         }
     if (table->count == (table->mask + 1) / 2) {
         TRY(make_slots(table, 2 * (table->mask + 1)));
-        return find_or_add(table, colours, pair);
+        return find_or_add(table, colors, pair);
     }
     *pair = pairs + table->count;
-    **pair = (Pair){colours, 0, {INT32_MAX, INT32_MAX, 0, 0}};
+    **pair = (Pair){colors, 0, {INT32_MAX, INT32_MAX, 0, 0}};
     slots[at] = (uint32_t)++table->count;
     return OK;
 }
@@ -65,7 +65,7 @@ static Status merge_row(Table *table, const Run *gt, const Run *pred, uint32_t w
     for (uint32_t x = 0; x < width;) {
         uint32_t gt_end = gt[1].x, pred_end = pred[1].x, end = gt_end < pred_end ? gt_end : pred_end;
         Pair *pair;
-        TRY(find_or_add(table, (uint64_t)gt->colour << 32 | pred->colour, &pair));
+        TRY(find_or_add(table, (uint64_t)gt->color << 32 | pred->color, &pair));
         pair->pixels += end - x;
         add_to_box(pair->box, (int32_t[]){(int32_t)x, (int32_t)y, (int32_t)end, (int32_t)y + 1});
         gt += gt_end == end;
@@ -98,7 +98,7 @@ static void add_id(Counts *counts, bool is_new, uint32_t id, const Pair *pair) {
     add_to_box((int32_t *)counts->box.start + 4 * (counts->ids - 1), pair->box);
 }
 
-/* Append the table, by id and in order. Colours of one id may differ in alpha. */
+/* Append the table, by id and in order. Colors of one id may differ in alpha. */
 static Status append(Counts *counts, Counted *image, Table *table, const LabelPng *gt, const LabelPng *pred) {
     size_t n = table->count;
     TRY(grow(&counts->id, ((size_t)counts->ids + 2 * n) * 4));
@@ -113,8 +113,8 @@ static Status append(Counts *counts, Counted *image, Table *table, const LabelPn
     const Pair *pairs = table->pairs.start;
     Key *keys = table->sorted.start, *other = keys + n;
     for (size_t i = 0; i < n; i++) {
-        uint32_t gt_colour = (uint32_t)(pairs[i].colours >> 32), pred_colour = (uint32_t)pairs[i].colours;
-        uint64_t gt_id = gt ? id_of(gt, gt_colour) : gt_colour, pred_id = pred ? id_of(pred, pred_colour) : pred_colour;
+        uint32_t gt_color = (uint32_t)(pairs[i].colors >> 32), pred_color = (uint32_t)pairs[i].colors;
+        uint64_t gt_id = gt ? id_of(gt, gt_color) : gt_color, pred_id = pred ? id_of(pred, pred_color) : pred_color;
         keys[i] = (Key){gt_id << 32 | pred_id, i};
     }
     Key *sorted = sort_keys(keys, other, n);

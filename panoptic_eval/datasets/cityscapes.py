@@ -23,7 +23,7 @@ from panoptic_eval.labels import Encoded, LabelMap, LabelMaps
 Coding = Literal["id", "trainId"]
 """Two numberings of the same 19 categories; the official evaluation uses id."""
 
-CATEGORIES = (  # id, trainId, thing, colour, name; every other label is void. cityscapesscripts/helpers/labels.py
+CATEGORIES = (  # id, trainId, thing, color, name; every other label is void. cityscapesscripts/helpers/labels.py
     (7, 0, False, (128, 64, 128), "road"),
     (8, 1, False, (244, 35, 232), "sidewalk"),
     (11, 2, False, (70, 70, 70), "building"),

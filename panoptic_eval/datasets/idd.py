@@ -20,7 +20,7 @@ from panoptic_eval.labels import Encoded, LabelMap, LabelMaps
 
 DIVISOR = 1000
 SUFFIX = "_gtFine_instancelevel3Ids.png"
-CATEGORIES = (  # thing, colour, name, by level3Id: of the first label that is not ignored. helpers/anue_labels.py
+CATEGORIES = (  # thing, color, name, by level3Id: of the first label that is not ignored. helpers/anue_labels.py
     (False, (128, 64, 128), "road"),
     (False, (250, 170, 160), "parking"),
     (False, (244, 35, 232), "sidewalk"),

@@ -18,9 +18,9 @@ class SemanticCounts:
     """Pixels of each image and category, where gt is not void. Sums over images add."""
 
     both: Float[np.ndarray, "*b c"]
-    """Of the category on both sides."""
+    """Pixels of the category on both sides."""
     either: Float[np.ndarray, "*b c"]
-    """Of the category on at least one side."""
+    """Pixels of the category on at least one side."""
     counted: Float[np.ndarray, "*b c"]
     """Pixels that make the category count in the mean: those of either side, or those of gt."""
 

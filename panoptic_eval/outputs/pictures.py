@@ -78,7 +78,7 @@ def color(category: Category, number: int) -> Float[np.ndarray, " 3"]:
     if category.color is not None:
         base = np.array(category.color, float)
     else:
-        # Steps of the golden ratio around the circle of hues: neighbouring ids get distant colors.
+        # Steps of the golden ratio around the circle of hues: neighboring ids get distant colors.
         base = 255 * np.array(colorsys.hsv_to_rgb(category.id * 0.618034 % 1, 0.8 if category.isthing else 0.4, 0.9))
     return np.minimum(base * SHADES[number % len(SHADES)], 255)
 

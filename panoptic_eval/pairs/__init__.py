@@ -81,7 +81,7 @@ def supported(png: bytes) -> bool:
 
 
 def path() -> Literal["fast", "reference"]:
-    """How images are counted here: "fast" by the compiled core, "reference" from decoded pixels."""
+    """Name the way in which images are counted here: "fast" by the compiled core, "reference" from decoded pixels."""
     return "reference" if core.library() is None else "fast"
 
 

@@ -83,7 +83,7 @@ class Journal:
         return self._kept[key][0] if key in self._kept else None
 
     def counts(self, key: str) -> tuple[IdCounts, Overlaps | None]:
-        """What is kept of an image."""
+        """Give the counts that are kept of an image."""
         return self._kept[key][1:]
 
     def add(self, key: str, digest: str, counts: IdCounts, overlaps: Overlaps | None = None) -> None:

@@ -36,7 +36,7 @@ GROWTH = 200
 SMALL = 64 << 20
 """Bytes that any file may grow to."""
 LEVEL = 4
-"""Of compression: half the time of 6, and a hundredth larger."""
+"""Level of compression: half the time of 6, and a hundredth larger."""
 TABLES = ("panoptic", "instances", "semantic")
 BOX = ("x", "y", "width", "height")
 
@@ -112,7 +112,7 @@ def smallest(values: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
 
 
 def _header(table: PairTable, folder: Path) -> dict[str, Any]:
-    """What a table's arrays do not say."""
+    """Collect what a table's arrays do not say, for JSON."""
     files = [list(vars(files).values()) for files in table.files]
     ways = {parent: _way(parent, folder) for parent in {path.parent for paths in files for path in paths if path}}
     return {
@@ -245,7 +245,7 @@ def _check_types(wanted: type, *values: object) -> None:
 
 
 def contradiction(table: PairTable, *, overlapping: bool) -> str:
-    """What in a table cannot be; empty if all is well.
+    """Say what in a table cannot be; empty if all is well.
 
     Args:
         table: any.
@@ -294,7 +294,7 @@ def contradiction(table: PairTable, *, overlapping: bool) -> str:
 
 
 def _contradiction_of(segments: Segments, images: int) -> str:
-    """What in the segments of one side cannot be."""
+    """Say what in the segments of one side cannot be; empty if all is well."""
     if len({len(values) for values in vars(segments).values()}) > 1:
         return "its columns have different lengths"
     if len(segments) and (segments.image[0] < 0 or segments.image[-1] >= images):

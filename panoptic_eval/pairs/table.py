@@ -27,18 +27,18 @@ class Segments:
     image: Int[np.ndarray, " n"]
     """Index into the table's images, ascending."""
     id: Int[np.ndarray, " n"]
-    """As in the PNG; unique within an image."""
+    """Id in the PNG; unique within an image."""
     category: Int[np.ndarray, " n"]
     """Index into the catalogue."""
     area: Int[np.ndarray, " n"]
-    """Pixels, counted."""
+    """Number of pixels, counted."""
     stated_area: Float[np.ndarray, " n"]
-    """As the annotation's JSON states it; NaN where it does not."""
+    """Area that the annotation's JSON states, pixels; NaN where it states none."""
     box: Float[np.ndarray, "n 4"]
     """x, y, width, height, pixels of the image: COCO's form, which keeps a width that was given exact."""
     crowd: Bool[np.ndarray, " n"]
     score: Float[np.ndarray, " n"]
-    """Of a prediction; NaN where none is given."""
+    """Confidence of a predicted segment; NaN where none is given."""
 
     def __len__(self) -> int:
         return len(self.image)
@@ -62,7 +62,7 @@ class Origin:
     pred: str
     """Source of the predictions, for people."""
     missing: Missing = "error"
-    """What an image without prediction is: an error, all void, or left out."""
+    """Treatment of an image without prediction: an error, all void, or left out."""
     missing_images: int = 0
     """Number of images without prediction."""
     reference_images: int = 0
@@ -76,7 +76,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Files:
-    """Where the pictures of one image are."""
+    """Paths of the pictures of one image."""
 
     gt: Path
     pred: Path | None
@@ -109,7 +109,7 @@ class PairTable:
     """Whether predictions have masks; mask AP does not exist for boxes alone."""
     origin: Origin = Origin("arrays", "arrays")
     files: tuple[Files, ...] = ()
-    """Of each image; empty where the table is not of files."""
+    """Paths of each image's files; empty where the table is not of files."""
 
     def __len__(self) -> int:
         return len(self.image_id)

@@ -11,7 +11,7 @@ import numpy as np
 from panoptic_eval.errors import PngError
 from panoptic_eval.shapes import UInt32
 
-COLOUR_TYPE = 25
+COLOR_TYPE = 25
 """Byte of a PNG that says what a pixel holds."""
 HEAD = 33
 """Bytes at the start of a PNG that say its size and kind."""
@@ -19,7 +19,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PIXELS = 2**28
 """Larger declared sizes are refused before anything is inflated (268 Mpixel; Mapillary's largest have 22)."""
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
-"""Colour types."""
+"""Color types."""
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 BIT_DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGBA: (8, 16)}
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
@@ -35,13 +35,13 @@ class LabelPng:
     height: int
     width: int
     bit_depth: int
-    colour_type: int
+    color_type: int
     interlaced: bool
 
     @property
     def pixel_bits(self) -> int:
         """Bits of a pixel."""
-        return self.bit_depth * CHANNELS[self.colour_type]
+        return self.bit_depth * CHANNELS[self.color_type]
 
     @property
     def row_bytes(self) -> int:
@@ -59,7 +59,7 @@ class LabelPng:
     @property
     def supported(self) -> bool:
         """Whether the core reads such files: grey, palette, or of 8 bits a sample; not interlaced, not too wide."""
-        usual = self.colour_type in (GREY, PALETTE) or self.bit_depth == 8
+        usual = self.color_type in (GREY, PALETTE) or self.bit_depth == 8
         return usual and not self.interlaced and self.row_bytes <= MAX_ROW_BYTES
 
 
@@ -72,14 +72,14 @@ def header(png: bytes) -> LabelPng:
     if png[:8] != PNG_SIGNATURE or png[12:16] != b"IHDR" or len(png) < 33:
         what = "is empty" if not png else "does not start like a PNG" if png[:8] != PNG_SIGNATURE else "is truncated"
         raise PngError(f"{what}; expected a PNG file")
-    width, height, bit_depth, colour_type, compression, filtering, interlace = struct.unpack(">IIBBBBB", png[16:29])
+    width, height, bit_depth, color_type, compression, filtering, interlace = struct.unpack(">IIBBBBB", png[16:29])
     if not 0 < width * height <= MAX_PIXELS:
         raise PngError(f"declares {width} x {height} pixels; expected at least 1 and at most {MAX_PIXELS}")
     if zlib.crc32(png[12:29]) != int.from_bytes(png[29:33], "big") or png[8:12] != b"\0\0\0\x0d":
         raise PngError("is damaged: its header has a wrong checksum; expected an intact PNG file")
-    if bit_depth not in BIT_DEPTHS.get(colour_type, ()) or compression or filtering or interlace > 1:
+    if bit_depth not in BIT_DEPTHS.get(color_type, ()) or compression or filtering or interlace > 1:
         raise PngError(f"has a header that no PNG has ({png[24:29].hex()}); expected an intact PNG file")
-    return LabelPng(height, width, bit_depth, colour_type, interlace == 1)
+    return LabelPng(height, width, bit_depth, color_type, interlace == 1)
 
 
 def png_size(png: bytes) -> tuple[int, int]:
@@ -167,7 +167,7 @@ def palette(png: bytes) -> bytes | None:
     Raises:
         PngError: as for `header` and `compressed_rows`, or the palette is damaged.
     """
-    if header(png).colour_type != PALETTE:
+    if header(png).color_type != PALETTE:
         return None
     compressed_rows(png)  # checks the chunks
     at = len(PNG_SIGNATURE)
@@ -188,7 +188,7 @@ def palette_ids(png: bytes) -> UInt32[np.ndarray, " e"] | None:
     Raises:
         PngError: as for `palette`.
     """
-    colors = palette(png) if png[COLOUR_TYPE : COLOUR_TYPE + 1] == bytes([PALETTE]) else None
+    colors = palette(png) if png[COLOR_TYPE : COLOR_TYPE + 1] == bytes([PALETTE]) else None
     if colors is None:
         return None
     rgb = np.frombuffer(colors, np.uint8).reshape(-1, 3).astype(np.uint32)

@@ -141,7 +141,7 @@ def test_a_truncated_file_is_named(trained, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("config.json", '{"colour": 1}', "unknown key colour"),
+        ("config.json", '{"color": 1}', "unknown key color"),
         ("config.json", None, "No such file"),
         ("categories.json", "[{}]", "no list of categories"),
         ("categories.json", "[]", "no list of categories"),

@@ -61,5 +61,5 @@ def test_local_average_on_a_line():
 def test_a_window_inside_a_large_image_sees_what_a_crop_saw():
     crop = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(1))
     image = torch.nn.functional.pad(crop, (8, 8, 8, 8), value=100)
-    centre = local_average(image, 8)[..., 8 + 3, 8 + 3]
-    torch.testing.assert_close(centre, crop.mean((2, 3)))
+    center = local_average(image, 8)[..., 8 + 3, 8 + 3]
+    torch.testing.assert_close(center, crop.mean((2, 3)))

@@ -14,7 +14,7 @@ READS = {
     "isus_scales": ("fig2.json", "fig2_iou.csv", "fig2_levels.csv", "fig2_scales.csv"),
     "size_percentiles": ("fig5.csv",),
 }
-"""Of results/streets."""
+"""Files of results/streets that each notebook reads."""
 
 
 def missing(name: str) -> list[str]:
@@ -31,7 +31,7 @@ def executed(name: str) -> nbformat.NotebookNode:
 
 
 def outputs(notebook: nbformat.NotebookNode) -> list[tuple[str, tuple[str, ...]]]:
-    """Of every output, the cell and the kinds of what it shows."""
+    """List, for every output, the cell and the kinds of what it shows."""
     return [
         (cell.id, tuple(sorted(output.get("data", [output.output_type]))))
         for cell in notebook.cells

@@ -138,7 +138,7 @@ def test_an_alpha_channel_is_left_out(tmp_path, gt):
     assert categories_of(read_predictions(tmp_path / "pred", gt).panoptic) == [CAR, SKY]
 
 
-def test_grey_and_coloured_pngs_do_not_mix(tmp_path, gt):
+def test_grey_and_colored_pngs_do_not_mix(tmp_path, gt):
     folders.write_rgb(tmp_path / "pred" / "12.png", [[7]])
     folders.write_grey(tmp_path / "pred" / "7.png", [[7]])
     (fault,) = faults_of(tmp_path / "pred", gt)

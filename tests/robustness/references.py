@@ -47,11 +47,11 @@ def stored_otherwise(rng: np.random.Generator, file: Path) -> None:
         palette = png.samples(np.array([colors]), png.RGB).astype(np.uint8).tobytes()
         before = png.chunk(b"PLTE", palette)
         indices = np.vectorize(at.get)(ids)[..., None]
-        file.write_bytes(png.write(indices, depth=depth, colour_type=png.PALETTE, before=before, **how))
+        file.write_bytes(png.write(indices, depth=depth, color_type=png.PALETTE, before=before, **how))
     else:
-        colour_type = png.RGBA if kind == 1 else png.RGB
+        color_type = png.RGBA if kind == 1 else png.RGB
         alpha = rng.integers(0, 256, ids.shape)
-        file.write_bytes(png.write(png.samples(ids, colour_type, alpha), colour_type=colour_type, **how))
+        file.write_bytes(png.write(png.samples(ids, color_type, alpha), color_type=color_type, **how))
 
 
 def detections(rng: np.random.Generator, categories, images) -> list[dict]:

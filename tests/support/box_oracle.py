@@ -1,7 +1,7 @@
 """The crop-aware box loss by brute force, from its definition (Porzi et al., CVPR 2021, Eq. 2), in float64 NumPy.
 
-Per dimension a box is a size and a centre. For each size, the boxes that look right inside the crop have their centre
-in an interval; the best of them is the predicted centre clamped to it. So one dense search, over the size, is enough.
+Per dimension a box is a size and a center. For each size, the boxes that look right inside the crop have their center
+in an interval; the best of them is the predicted center clamped to it. So one dense search, over the size, is enough.
 """
 
 import numpy as np
@@ -13,40 +13,40 @@ def huber(z, beta):
     return np.where(np.abs(z) <= beta, z**2 / (2 * beta), np.abs(z) - beta / 2)
 
 
-def lowest_loss(deltas, proposals, visible, open_sides, crop_size, *, beta, centre_weight=1.0, size_weight=1.0):
+def lowest_loss(deltas, proposals, visible, open_sides, crop_size, *, beta, center_weight=1.0, size_weight=1.0):
     """Lowest loss of each row; arguments as of `model.losses.cabb.crop_aware_loss`, arrays."""
     deltas, proposals, visible = (np.asarray(a, np.float64) for a in (deltas, proposals, visible))
     losses = np.zeros(len(deltas))
     for axis, extent in enumerate(reversed(crop_size)):
         reference = (proposals[:, axis] + proposals[:, 2 + axis]) / 2, proposals[:, 2 + axis] - proposals[:, axis]
         losses += _one_dimension(
-            deltas[:, axis] / centre_weight * reference[1] + reference[0],
+            deltas[:, axis] / center_weight * reference[1] + reference[0],
             np.exp(deltas[:, 2 + axis] / size_weight) * reference[1],
             np.where(open_sides[:, axis], 0.0, visible[:, axis]),
             np.where(open_sides[:, 2 + axis], extent, visible[:, 2 + axis]),
             open_sides[:, axis],
             open_sides[:, 2 + axis],
             reference[1],
-            (beta, centre_weight, size_weight),
+            (beta, center_weight, size_weight),
         )
     return losses
 
 
-def _one_dimension(centre, size, low, high, low_open, high_open, reference, constants):
-    """All in pixels: the predicted centre and size, the interval to be covered, the size of the proposal."""
-    beta, centre_weight, size_weight = constants
+def _one_dimension(center, size, low, high, low_open, high_open, reference, constants):
+    """All in pixels: the predicted center and size, the interval to be covered, the size of the proposal."""
+    beta, center_weight, size_weight = constants
 
     def loss(sizes):  # n sizes of each of r boxes: r, n
         # A fixed side is where it is seen; an open one anywhere from the border of the crop outwards.
         reaches_low, reaches_high = low[:, None] + sizes / 2, high[:, None] - sizes / 2
         least = np.where(low_open[:, None], reaches_high, reaches_low)
         most = np.where(high_open[:, None], reaches_low, reaches_high)
-        best = np.clip(centre[:, None], least, most)
-        offset = centre_weight * (centre[:, None] - best) / reference[:, None]
+        best = np.clip(center[:, None], least, most)
+        offset = center_weight * (center[:, None] - best) / reference[:, None]
         return huber(offset, beta) + huber(size_weight * np.log(size[:, None] / sizes), beta)
 
     smallest = high - low
-    knots = np.stack([smallest, size, 2 * (centre - low), 2 * (high - centre)], -1)
+    knots = np.stack([smallest, size, 2 * (center - low), 2 * (high - center)], -1)
     largest = knots.max(-1) * 1.001  # beyond the prediction, both terms only grow
     spread = np.linspace(0, 1, DENSE)
     sizes = np.concatenate(

@@ -22,7 +22,7 @@ Labels = Sequence[Sequence[int]] | np.ndarray
 
 
 def write_rgb(path: Path, ids: Labels) -> Path:
-    """A PNG whose colours are ids: R + 256 G + 65536 B."""
+    """A PNG whose colors are ids: R + 256 G + 65536 B."""
     path.parent.mkdir(parents=True, exist_ok=True)
     array = np.asarray(ids, np.uint32)
     Image.fromarray(np.stack([array >> shift & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)).save(path)

@@ -35,22 +35,22 @@ CHUNKS = (b"tRNS", b"gAMA", b"PLTE", b"tEXt", b"iCCP", b"cHRM", b"pHYs", b"zTXt"
 
 def label_image(rng: random.Random) -> bytes:
     """A label PNG of overlapping rectangles, of any kind that the core reads."""
-    depth, colour_type = rng.choice(KINDS)
+    depth, color_type = rng.choice(KINDS)
     height, width = rng.choice(((1, 1), (12, 15), (3, 40), (30, 5), (25, 33)))
-    top = 2**24 if colour_type in (png.RGB, png.RGBA) else 2**depth
+    top = 2**24 if color_type in (png.RGB, png.RGBA) else 2**depth
     ids = np.full((height, width), rng.randrange(top))
     for _ in range(rng.randrange(9)):
         y, x = rng.randrange(height), rng.randrange(width)
         ids[y : y + rng.randrange(1, 9), x : x + rng.randrange(1, 12)] = rng.randrange(top)
     return png.write(
-        png.samples(ids, colour_type, alpha=rng.choice((0, 255))),
+        png.samples(ids, color_type, alpha=rng.choice((0, 255))),
         depth=depth,
-        colour_type=colour_type,
+        color_type=color_type,
         filters=[rng.randrange(5) for _ in range(rng.randrange(1, 9))],
         level=rng.choice((0, 1, 6, 9)),
         strategy=rng.choice(STRATEGIES),
         idat_bytes=rng.choice((7, 40, 2**20)),
-        before=png.chunk(b"PLTE", bytes(3 * 2**depth)) if colour_type == png.PALETTE else b"",
+        before=png.chunk(b"PLTE", bytes(3 * 2**depth)) if color_type == png.PALETTE else b"",
     )
 
 

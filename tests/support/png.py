@@ -1,4 +1,4 @@
-"""A PNG writer that does what it is told: filter of each row, bit depth, colour type, interlace, chunks."""
+"""A PNG writer that does what it is told: filter of each row, bit depth, color type, interlace, chunks."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def chunk(kind: bytes, data: bytes = b"") -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def header(height: int, width: int, *, depth: int = 8, colour_type: int = RGB, interlace: int = 0) -> bytes:
-    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, interlace))
+def header(height: int, width: int, *, depth: int = 8, color_type: int = RGB, interlace: int = 0) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, interlace))
 
 
-def samples(ids: Int[np.ndarray, "h w"], colour_type: int, alpha: int | Int[np.ndarray, "h w"] = 255) -> np.ndarray:
+def samples(ids: Int[np.ndarray, "h w"], color_type: int, alpha: int | Int[np.ndarray, "h w"] = 255) -> np.ndarray:
     """Ids as the samples of a pixel, h w c."""
-    if colour_type in (GREY, PALETTE):
+    if color_type in (GREY, PALETTE):
         return ids[..., None]
-    if colour_type == GREY_ALPHA:
+    if color_type == GREY_ALPHA:
         return np.stack([ids, np.broadcast_to(alpha, ids.shape)], -1)
     channels = [ids & 255, ids >> 8 & 255, ids >> 16 & 255, np.broadcast_to(alpha, ids.shape)]
-    return np.stack(channels[: CHANNELS[colour_type]], -1)
+    return np.stack(channels[: CHANNELS[color_type]], -1)
 
 
 def raw_rows(values: Int[np.ndarray, "h w c"], depth: int) -> Int[np.ndarray, "h b"]:
@@ -67,7 +67,7 @@ def write(
     values: Int[np.ndarray, "h w c"],
     *,
     depth: int = 8,
-    colour_type: int = RGB,
+    color_type: int = RGB,
     filters: Sequence[int] = (0,),
     level: int = 6,
     strategy: int = zlib.Z_DEFAULT_STRATEGY,
@@ -77,7 +77,7 @@ def write(
 ) -> bytes:
     """A PNG file; `filters` are repeated row after row, `before` are chunks to put before the data."""
     height, width, channels = values.shape
-    assert channels == CHANNELS[colour_type]
+    assert channels == CHANNELS[color_type]
     pixel_bytes = max(1, channels * depth // 8)
     parts = [values[y::dy, x::dx] for y, x, dy, dx in ADAM7] if interlaced else [values]
     data = b""
@@ -86,7 +86,7 @@ def write(
             rows = raw_rows(part, depth)
             data += filtered(rows, (filters * len(rows))[: len(rows)], pixel_bytes)
     return assemble(
-        header(height, width, depth=depth, colour_type=colour_type, interlace=int(interlaced)) + before,
+        header(height, width, depth=depth, color_type=color_type, interlace=int(interlaced)) + before,
         compress(data, level, strategy),
         idat_bytes,
     )

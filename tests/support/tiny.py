@@ -1,4 +1,4 @@
-"""Networks small enough for tests, and images of coloured rectangles that they can learn."""
+"""Networks small enough for tests, and images of colored rectangles that they can learn."""
 
 from dataclasses import replace
 
@@ -44,8 +44,8 @@ def rectangles(seed, size=(64, 64), count=3):
             continue
         boxes.append((x0, y0, x0 + w, y0 + h))
         categories.append(category)
-        colour = (200 + integer(0, 50), 30, 30) if category == BOX else (230, 230, 40 + integer(0, 50))
-        image[:, y0 : y0 + h, x0 : x0 + w] = torch.tensor(colour, dtype=torch.uint8)[:, None, None]
+        color = (200 + integer(0, 50), 30, 30) if category == BOX else (230, 230, 40 + integer(0, 50))
+        image[:, y0 : y0 + h, x0 : x0 + w] = torch.tensor(color, dtype=torch.uint8)[:, None, None]
     targets = targets_of(boxes, categories, size)
     sky = torch.zeros(size, dtype=torch.bool)
     sky[: height // 2] = True

@@ -106,7 +106,7 @@ def test_every_candidate_is_as_likely():
 
 
 def test_a_batch_is_drawn_image_by_image():
-    """What is drawn for an image depends on its own generator, not on its neighbours."""
+    """What is drawn for an image depends on its own generator, not on its neighbors."""
     first = targets_of([(0, 0, 10, 10)], [1], SIZE)
     second = targets_of([(20, 5, 30, 15), (5, 5, 12, 12)], [2, 1], SIZE)
     anchors = torch.cat([first.visible, second.visible, boxes(*[(i, i, i + 8, i + 8) for i in range(30)])])

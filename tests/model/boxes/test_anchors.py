@@ -20,9 +20,9 @@ def test_ratios_are_height_over_width_and_keep_the_area(ratio):
 
 def test_rows_run_over_ratios_then_columns_then_rows():
     (level,) = anchors([(3, 4)], [8], scale=1, ratios=[1, 2])
-    centres = ((level[:, :2] + level[:, 2:]) / 2).view(3, 4, 2, 2)
-    assert (centres[..., 0] == torch.tensor([4.0, 12, 20, 28])[None, :, None]).all()
-    assert (centres[..., 1] == torch.tensor([4.0, 12, 20])[:, None, None]).all()
+    centers = ((level[:, :2] + level[:, 2:]) / 2).view(3, 4, 2, 2)
+    assert (centers[..., 0] == torch.tensor([4.0, 12, 20, 28])[None, :, None]).all()
+    assert (centers[..., 1] == torch.tensor([4.0, 12, 20])[:, None, None]).all()
 
 
 def test_anchors_of_all_levels_are_made_once_and_serve_training_after_prediction():

@@ -100,12 +100,12 @@ def test_the_least_stuff_area_is_that_of_the_image_the_network_saw():
     assert len(fused(size=(24, 48), config=config).segments) == len(fused(config=config).segments) == 0
 
 
-def test_a_mask_is_pasted_at_the_centres_of_pixels():
+def test_a_mask_is_pasted_at_the_centers_of_pixels():
     half = torch.tensor([[9.0, -9.0], [9.0, -9.0]])
     mask, corner = paste(half, torch.tensor([2.0, 1.0, 10.0, 3.0]), SIZE)
     assert corner == (1, 2)
     assert mask.tolist() == [[True] * 4 + [False] * 4] * 2
-    mask, corner = paste(half, torch.tensor([2.6, 1.4, 4.4, 2.6]), SIZE)  # centres at 3.5; and at 1.5, 2.5
+    mask, corner = paste(half, torch.tensor([2.6, 1.4, 4.4, 2.6]), SIZE)  # centers at 3.5; and at 1.5, 2.5
     assert (mask.shape, corner) == ((2, 1), (1, 3))
     mask, _ = paste(half, torch.tensor([-6.0, 6.0, 10.0, 20.0]), SIZE)
     assert mask.shape == (2, 10)

@@ -83,7 +83,7 @@ def test_pasted_back_the_crop_agrees_with_the_rescaled_image(data, scales):
         ids = ids_of_image(data, request)
         height, width = window.size
         whole = np.asarray(photograph(*SIZE).resize((width, height), Image.Resampling.BILINEAR))
-        rescaled = ids[np.ix_(centres(height, SIZE[0]), centres(width, SIZE[1]))]
+        rescaled = ids[np.ix_(centers(height, SIZE[0]), centers(width, SIZE[1]))]
         rows, columns = np.s_[window.top : window.top + window.height], np.s_[window.left : window.left + window.width]
         order = -1 if request.flip else 1
         image = sample.image.numpy().transpose(1, 2, 0)[: window.height, : window.width]
@@ -94,8 +94,8 @@ def test_pasted_back_the_crop_agrees_with_the_rescaled_image(data, scales):
         assert (CATEGORY[rescaled[rows, columns]][:, ::order] == semantic).all()
 
 
-def centres(count, original):
-    """Which pixel the centre of each rescaled pixel falls into."""
+def centers(count, original):
+    """Which pixel the center of each rescaled pixel falls into."""
     return ((np.arange(count) + 0.5) * original / count).astype(int)
 
 
@@ -107,7 +107,7 @@ def test_ground_truth_from_its_definition(data, scales):
         window, labels = cut_labels(*data, replace(request, flip=False), crop=CROP)
         targets, ids = labels.targets, ids_of_image(data, request)
         bottom_edge, right_edge = window.top + window.height, window.left + window.width
-        y, x = (centres(*sides) for sides in zip(window.size, SIZE, strict=True))
+        y, x = (centers(*sides) for sides in zip(window.size, SIZE, strict=True))
         crop = ids[np.ix_(y[window.top : bottom_edge], x[window.left : right_edge])]
         is_thing = np.isin(CATEGORY[crop], (CAR, PERSON))
         present = [i for i in np.unique(crop[is_thing]) if (crop == i).sum() >= MIN_PIXELS]

@@ -69,7 +69,7 @@ def assert_uniform(values, count):
 
 
 def entropy(counts):
-    """Of a histogram, bits."""
+    """Compute the entropy of a histogram, bits."""
     share = np.asarray(counts) / np.sum(counts)
     return -(share[share > 0] * np.log2(share[share > 0])).sum()
 

@@ -58,7 +58,7 @@ heads = st.sampled_from([UNIT_WEIGHTS, ROI_HEAD, Weights(10, 2), Weights(1, 0.3)
 @pytest.mark.parametrize("weights", [UNIT_WEIGHTS, ROI_HEAD, Weights(10, 2)], ids=str)
 def test_is_the_lowest_loss_that_a_dense_search_finds(beta, weights):
     case = rows(0, 400, weights=weights)
-    expected = lowest_loss(*case, CROP, beta=beta, centre_weight=weights.centre, size_weight=weights.size)
+    expected = lowest_loss(*case, CROP, beta=beta, center_weight=weights.centre, size_weight=weights.size)
     assert crop_aware_loss(*case, CROP, beta=beta, weights=weights).numpy() == pytest.approx(
         expected, rel=1e-6, abs=1e-6
     )
@@ -67,7 +67,7 @@ def test_is_the_lowest_loss_that_a_dense_search_finds(beta, weights):
 @pytest.mark.parametrize("beta", [0.3, 1.0, 3.0])
 @pytest.mark.parametrize("weights", [UNIT_WEIGHTS, Weights(10, 2), Weights(3, 1)], ids=str)
 def test_is_the_lowest_of_several_local_minima(beta, weights):
-    """Where the pull towards the predicted centre and the pull towards the predicted size are about as strong."""
+    """Where the pull towards the predicted center and the pull towards the predicted size are about as strong."""
     rng = np.random.default_rng(0)
     n, crop = 400, (1024, CROP[1])
     turning = 2 * weights.size / weights.centre  # where two lines of equal slope meet: q/p
@@ -81,7 +81,7 @@ def test_is_the_lowest_of_several_local_minima(beta, weights):
         [0 * below, weights.centre * (below + wanted / 2), 0 * below, weights.size * np.log(predicted)], -1
     )
     case = *(torch.tensor(a) for a in (deltas, proposals, visible)), BOTTOM.expand(n, 4)
-    expected = lowest_loss(*case, crop, beta=beta, centre_weight=weights.centre, size_weight=weights.size)
+    expected = lowest_loss(*case, crop, beta=beta, center_weight=weights.centre, size_weight=weights.size)
     assert crop_aware_loss(*case, crop, beta=beta, weights=weights).numpy() == pytest.approx(expected, abs=1e-9)
 
 
@@ -160,7 +160,7 @@ def test_a_prediction_that_looks_like_the_visible_box_costs_nothing(sides, visib
 
 def test_one_open_side_by_hand():
     # A proposal of 100 x 100 at 300..400; the object is seen from 350 to the right border at 512 and goes on.
-    # Predicted: centre 450, width 150, from 375 to 525. With the left edge at 350, ω̂ = 2 (450 − 350)/100 = 2,
+    # Predicted: center 450, width 150, from 375 to 525. With the left edge at 350, ω̂ = 2 (450 − 350)/100 = 2,
     # ω_P = 1.5, ω₀ = 1.62. For a large beta both terms are quadratic: f' ∝ (ω − 2)/4 + log(ω/1.5)/ω = 0.
     root = 1.65
     for _ in range(50):
@@ -324,7 +324,7 @@ def test_a_thousand_times_the_proposal_in_float32():
     """Where target and prediction are both about 5,000, float32 would lose their difference."""
     proposal, visible = torch.tensor([[0.0, 100, 0.5, 101]]), torch.tensor([[0.0, 100, 512, 101]])
     deltas = encode(torch.tensor([[-1.0, 100, 515, 101]]), proposal, ROI_HEAD)
-    expected = lowest_loss(deltas, proposal, visible, LEFT[None], CROP, beta=0.02, centre_weight=10, size_weight=5)
+    expected = lowest_loss(deltas, proposal, visible, LEFT[None], CROP, beta=0.02, center_weight=10, size_weight=5)
     loss = crop_aware_loss(deltas, proposal, visible, LEFT[None], CROP, beta=0.02, weights=ROI_HEAD)
     assert expected > 0.001
     assert loss.numpy() == pytest.approx(expected, abs=1e-6)

@@ -68,8 +68,8 @@ def test_values_and_gradients_are_those_of_the_definition(bins, samples, memory_
         torch.testing.assert_close(grad, expected_grad)
 
 
-def test_a_ramp_is_read_back_at_the_centres_of_bins():
-    x = (torch.arange(12.0) + 0.5) * 4  # each cell holds the pixel position of its centre
+def test_a_ramp_is_read_back_at_the_centers_of_bins():
+    x = (torch.arange(12.0) + 0.5) * 4  # each cell holds the pixel position of its center
     features = x.expand(1, 1, 10, 12)
     box = torch.tensor([[6.0, 6.0, 26.0, 26.0]])
     zero = torch.tensor([0])

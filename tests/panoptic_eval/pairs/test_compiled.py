@@ -62,11 +62,11 @@ def assert_equals_reference(gt: bytes, pred: bytes) -> None:
 
 
 def write(ids, kind="rgb", **options):
-    depth, colour_type = KINDS[kind]
+    depth, color_type = KINDS[kind]
     alpha = options.pop("alpha", 255)
-    if colour_type == png.PALETTE:
+    if color_type == png.PALETTE:
         options["before"] = png.chunk(b"PLTE", bytes(3 * 2**depth)) + options.get("before", b"")
-    return png.write(png.samples(ids, colour_type, alpha), depth=depth, colour_type=colour_type, **options)
+    return png.write(png.samples(ids, color_type, alpha), depth=depth, color_type=color_type, **options)
 
 
 def blobs(rng, height, width, *, top=2**24, count=12):
@@ -131,7 +131,7 @@ def test_noise(kind, filters):
 
 
 @pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
-def test_one_colour(filters):
+def test_one_color(filters):
     gt, pred = np.full((70, 90), 2**24 - 1), np.zeros((70, 90), int)
     assert_equals_reference(write(gt, filters=filters), write(pred, filters=filters))
 
@@ -205,8 +205,8 @@ def test_chunks_that_have_no_bearing_on_ids():
 
 UNSUPPORTED = {
     "interlaced": {"interlaced": True},
-    "interlaced palette": {"interlaced": True, "colour_type": png.PALETTE, "before": png.chunk(b"PLTE", bytes(768))},
-    "interlaced bits": {"interlaced": True, "colour_type": png.GREY, "depth": 1},
+    "interlaced palette": {"interlaced": True, "color_type": png.PALETTE, "before": png.chunk(b"PLTE", bytes(768))},
+    "interlaced bits": {"interlaced": True, "color_type": png.GREY, "depth": 1},
 }
 
 
@@ -214,7 +214,7 @@ UNSUPPORTED = {
 def test_what_is_not_supported_is_left_to_the_reference(options):
     ids = np.random.default_rng(0).integers(0, 2, (9, 13))
     other = write(ids)
-    file = png.write(png.samples(ids, options.get("colour_type", png.RGB)), **options)
+    file = png.write(png.samples(ids, options.get("color_type", png.RGB)), **options)
     assert not container.supported(file)
     assert container.supported(other)
     assert bits(pairs.count_pair(file, other)) == bits(reference.count_pair(file, other))
@@ -342,11 +342,11 @@ def test_both_paths_make_the_same_of_mutated_files():
 
 @pytest.mark.parametrize("kind", ["grey", "rgb"])
 def test_nothing_of_the_size_of_the_image_is_in_memory(kind):
-    depth, colour_type = KINDS[kind]
-    row = bytes(1 + 6000 * png.CHANNELS[colour_type])
+    depth, color_type = KINDS[kind]
+    row = bytes(1 + 6000 * png.CHANNELS[color_type])
     compressor = zlib.compressobj(1)
     data = b"".join(compressor.compress(row) for _ in range(6000)) + compressor.flush()
-    file = png.assemble(png.header(6000, 6000, depth=depth, colour_type=colour_type), data)
+    file = png.assemble(png.header(6000, 6000, depth=depth, color_type=color_type), data)
     small = write(np.zeros((2, 2), int), kind)
     count_pair(small, small)  # compiles
     tracemalloc.start()

@@ -33,7 +33,7 @@ def rgb(*ids):
 def with_palette(indices, *colors, **how):
     """A PNG of palette indices."""
     before = png.chunk(b"PLTE", rgb(*colors))
-    return png.write(np.asarray(indices)[..., None], colour_type=png.PALETTE, before=before, **how)
+    return png.write(np.asarray(indices)[..., None], color_type=png.PALETTE, before=before, **how)
 
 
 def optimized(ids, order):
@@ -170,7 +170,7 @@ def test_a_palette_survives_an_interrupted_run(tmp_path):
 
 @pytest.mark.parametrize("size", [0, 4, 3 * 257])
 def test_a_damaged_palette_is_said(size):
-    file = png.write(np.zeros((1, 1, 1), int), colour_type=png.PALETTE, before=png.chunk(b"PLTE", bytes(size)))
+    file = png.write(np.zeros((1, 1, 1), int), color_type=png.PALETTE, before=png.chunk(b"PLTE", bytes(size)))
     with pytest.raises(PngError, match=f"has a palette of {size} bytes; expected three"):
         count_pair(file, file)
 

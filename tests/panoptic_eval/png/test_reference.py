@@ -19,17 +19,17 @@ PALETTE_DEPTHS = [(d, png.PALETTE) for d in (1, 2, 4, 8)]
 
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize(
-    ("depth", "colour_type"), [*GREY_DEPTHS, *PALETTE_DEPTHS, (8, png.RGB), (8, png.RGBA), (8, png.GREY_ALPHA)]
+    ("depth", "color_type"), [*GREY_DEPTHS, *PALETTE_DEPTHS, (8, png.RGB), (8, png.RGBA), (8, png.GREY_ALPHA)]
 )
-def test_ids_are_read_from_every_kind_of_png(depth, colour_type, interlaced):
-    top = 2**24 if colour_type in (png.RGB, png.RGBA) else 2**depth
+def test_ids_are_read_from_every_kind_of_png(depth, color_type, interlaced):
+    top = 2**24 if color_type in (png.RGB, png.RGBA) else 2**depth
     ids = np.random.default_rng(1).integers(0, top, (9, 13))
     ids[0, 0], ids[-1, -1] = top - 1, 0
-    palette = png.chunk(b"PLTE", bytes(3 * 2**depth)) if colour_type == png.PALETTE else b""
+    palette = png.chunk(b"PLTE", bytes(3 * 2**depth)) if color_type == png.PALETTE else b""
     written = png.write(
-        png.samples(ids, colour_type, alpha=ids % 256),
+        png.samples(ids, color_type, alpha=ids % 256),
         depth=depth,
-        colour_type=colour_type,
+        color_type=color_type,
         filters=(0, 1, 2, 3, 4),
         interlaced=interlaced,
         before=palette,
@@ -38,11 +38,11 @@ def test_ids_are_read_from_every_kind_of_png(depth, colour_type, interlaced):
     assert decode(written).dtype == np.uint32
 
 
-@pytest.mark.parametrize(("depth", "colour_type"), [(16, png.GREY_ALPHA), (16, png.RGB), (16, png.RGBA)])
-def test_kinds_that_hold_no_ids_are_refused(depth, colour_type):
-    values = np.zeros((2, 2, png.CHANNELS[colour_type]), int)
+@pytest.mark.parametrize(("depth", "color_type"), [(16, png.GREY_ALPHA), (16, png.RGB), (16, png.RGBA)])
+def test_kinds_that_hold_no_ids_are_refused(depth, color_type):
+    values = np.zeros((2, 2, png.CHANNELS[color_type]), int)
     with pytest.raises(PngError, match="expected 8-bit RGB"):
-        decode(png.write(values, depth=depth, colour_type=colour_type))
+        decode(png.write(values, depth=depth, color_type=color_type))
 
 
 @pytest.mark.parametrize("first_is_default", [False, True])
@@ -53,15 +53,15 @@ def test_of_an_animated_png_the_default_image_counts(first_is_default, count):
     control = png.chunk(b"acTL", struct.pack(">II", 2, 0))
     frame = struct.pack(">IIIIHHBB", 1, 1, 1, 1, 1, 10, 1, 1)
     before = control + (png.chunk(b"fcTL", bytes(4) + frame) if first_is_default else b"")
-    still = png.write(png.samples(ids, png.RGBA, alpha=128), colour_type=png.RGBA)
-    animated = png.write(png.samples(ids, png.RGBA, alpha=128), colour_type=png.RGBA, before=before)
+    still = png.write(png.samples(ids, png.RGBA, alpha=128), color_type=png.RGBA)
+    animated = png.write(png.samples(ids, png.RGBA, alpha=128), color_type=png.RGBA, before=before)
     more = png.chunk(b"fcTL", b"\0\0\0\1" + frame) + png.chunk(b"fdAT", b"\0\0\0\2" + png.compress(b"\0" + bytes(4)))
     animated = animated[:-12] + more + animated[-12:]
     assert decode(animated).tolist() == ids.tolist()
     assert count(animated, still).pairs.pixels.tolist() == [1] * 6
 
 
-def test_transparent_colours_are_ids_all_the_same():
+def test_transparent_colors_are_ids_all_the_same():
     ids = np.arange(6).reshape(2, 3)
     written = png.write(png.samples(ids, png.RGB), before=png.chunk(b"tRNS", bytes([0, 1, 0, 0, 0, 0])))
     assert decode(written).tolist() == ids.tolist()
@@ -102,7 +102,7 @@ def test_headers_that_no_png_has_are_refused(fields):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (5, 1), (2, 9), (13, 8)])
 def test_rows_that_are_missing_are_not_taken_for_zeros(depth, shape, interlaced):
     ids = np.ones(shape, int)
-    whole = png.write(png.samples(ids, png.GREY), depth=depth, colour_type=png.GREY, interlaced=interlaced)
+    whole = png.write(png.samples(ids, png.GREY), depth=depth, color_type=png.GREY, interlaced=interlaced)
     assert decode(whole).tolist() == ids.tolist()
     rows = zlib.decompress(compressed_rows(whole))
     for wrong, what in ((rows[:-1], "too early"), (rows + b"\0", "more data")):
