@@ -122,6 +122,7 @@ def _repeated(
 
 def _boxes(rows: list[dict[str, Any]], place: Callable[[int], str], faults: Faults) -> Float[np.ndarray, "n 4"]:
     values = column(rows, "bbox", LIST, place, faults, default=None, optional=True).values
+    values = [value or None for value in values]  # pycocotools takes an empty list for no box
     given = [value for value in values if value is not None]
     if set(map(len, given)) <= {4} and set(map(type, chain.from_iterable(given))) <= {int, float}:
         box = np.array([[np.nan] * 4 if value is None else value for value in values], np.float64).reshape(-1, 4)
@@ -154,7 +155,7 @@ def masks(
     """Every segmentation as compressed run lengths of its image's size; None where no row has one."""
     values = column(rows, "segmentation", SEGMENTATION, place, faults, default=None, optional=True).values
     if rows and not any(values):
-        bare = [i for i, row in enumerate(rows) if not row.get("segmentation") and row.get("bbox") is None]
+        bare = [i for i, row in enumerate(rows) if not row.get("segmentation") and not row.get("bbox")]
         faults.add('[detection has|detections have] neither "segmentation" nor "bbox"; expected one', map(place, bare))
         return None
     sizes = {k: _size(gt.maps[k], faults) for k in set(image.tolist()) if k >= 0}

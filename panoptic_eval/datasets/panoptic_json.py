@@ -140,6 +140,13 @@ def read(
 
     id_column = column(segments, "id", INTEGER, segment, faults, default=0)
     segment_ids = integers(id_column.values)
+    if again := _again(segments, segment_ids, annotation):
+        faults.warn(
+            "[segment is|segments are] written twice, the same in every field; taken once", list(map(segment, again))
+        )
+        kept = np.delete(np.arange(len(segments)), again)
+        segments, annotation, segment_ids = [segments[i] for i in kept], annotation[kept], segment_ids[kept]
+        id_column = json_rows.Column([id_column.values[i] for i in kept], id_column.sound[kept])
     _check_ids(segment_ids, id_column.sound, annotation, segment, faults)
     key = next((k for k in category_keys if any(k in s for s in segments)), category_keys[0])
     category = column(segments, key, INTEGER, segment, faults, default=0)
@@ -257,6 +264,18 @@ def _flatten(
     return segments, annotation
 
 
+def _again(
+    segments: Sequence[dict[str, Any]], ids: Int[np.ndarray, " n"], annotation: Int[np.ndarray, " n"]
+) -> list[int]:
+    """Segments that stand earlier in their annotation, the same in every field."""
+    rows = np.flatnonzero((ids > 0) & (ids <= MAX_ID))
+    _, first, of = np.unique(annotation[rows] * (MAX_ID + 1) + ids[rows], return_index=True, return_inverse=True)
+    if len(first) == len(rows):
+        return []
+    pairs = zip(rows.tolist(), rows[first[of]].tolist(), strict=True)
+    return [i for i, earlier in pairs if i != earlier and json_rows.same(segments[i], segments[earlier])]
+
+
 def _check_ids(
     ids: Int[np.ndarray, " n"],
     sound: Bool[np.ndarray, " n"],
@@ -322,6 +341,11 @@ def _categories(value: Any, path: Path, faults: Faults, isthing: IsThing, matter
     )
     optional = isthing == "optional" or not matter
     flags = column(entries, "isthing", FLAG, place, said, default=0, optional=optional)
+    if not optional:
+        said.add(
+            '"isthing" of [a category|categories] is neither 0 nor 1; expected 0 or 1',
+            (f'{place(i)}: "isthing" is {flags.values[i]}' for i in rows if flags.values[i] not in (0, 1)),
+        )
     colors = column(entries, "color", LIST, place, said, default=None, optional=True).values
     said.add(
         f"category [id|ids] out of range; expected 0 to {MAX_CATEGORY}",

@@ -140,6 +140,14 @@ def named_by_position(data):
         segment["category_id"] = position[segment["category_id"]]
 
 
+def again_segment(side):
+    def change(data):
+        entries_of_image = getattr(data, side).json["annotations"][1]["segments_info"]
+        entries_of_image.append(dict(entries_of_image[0]))
+
+    return change
+
+
 ODDITIES = {
     "floats": (floats, 'values of "category_id" are floats'),
     "PNGs without annotation": (unlisted_names, "1 PNG is named by no annotation"),
@@ -155,6 +163,8 @@ ODDITIES = {
         lambda d: d.gt.json["images"].append({"id": 1, "width": 3, "height": 3}),
         "1 entry of an image differs",
     ),
+    "segment twice": (again_segment("gt"), "1 segment is written twice"),
+    "predicted segment twice": (again_segment("pred"), "1 segment is written twice"),
     "image twice": (again("images"), "1 entry of an image is written twice"),
     "category twice": (again("categories"), "1 category is written twice"),
     "nulls": (nulls, ""),
@@ -304,6 +314,10 @@ DIFFERENT = {
         {**d.pred.json["annotations"][0], "file_name": "000002.png"}
     ),
     "categories": lambda d: d.gt.json["categories"].append({**CATEGORIES[0], "isthing": 0}),
+    "two entries of a segment": lambda d: d.gt.json["annotations"][0]["segments_info"].append(
+        {**d.gt.json["annotations"][0]["segments_info"][0], "iscrowd": 1}
+    ),
+    "a thing twice over": lambda d: d.gt.json["categories"][0].update(isthing=2),
     "half an id": lambda d: d.pred.segments()[0].update(category_id=9.5),
     "an empty image id": lambda d: d.pred.json["annotations"].append(
         {"image_id": "", "file_name": "000001.png", "segments_info": []}
@@ -324,7 +338,17 @@ def test_what_has_two_meanings_or_none_is_a_fault_with_its_file(data, name):
     DIFFERENT[name](data)
     faults = faults_of(data.write())
     assert any(str(path) in fault for fault in faults for path in (data.gt_json, data.pred_json))
-    assert len(faults) == 1 or name == "categories"
+    assert len(faults) == 1 or name in ("categories", "a thing twice over")
+
+
+def test_ground_truth_without_pixels_has_no_bins_that_could_be_equal(data):
+    for name, ids in data.gt.ids.items():
+        data.gt.ids[name] = ids * 0
+    for annotation in data.gt.json["annotations"]:
+        annotation["segments_info"] = []
+    report = evaluate(*paths(data.write()))
+    assert not any("edges" in warning for warning in report.warnings)
+    assert np.isnan(report.scores["PQ"]["all"])
 
 
 def test_thousands_of_faults_of_a_kind_are_one_line(data):

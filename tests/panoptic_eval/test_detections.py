@@ -256,3 +256,11 @@ def test_results_that_another_tool_made():
     assert len(found.image) == 8
     np.testing.assert_array_equal(found.box[0], [68, 129, 90, 102])
     np.testing.assert_array_equal(mask.toBbox(list(found.rle)), found.box)
+
+
+def test_an_empty_list_is_no_box_as_in_pycocotools(tmp_path, gt):
+    found, faults = read(tmp_path, gt, result(bbox=[]), result(bbox=[1, 0, 2, 2]))
+    assert faults == []
+    np.testing.assert_array_equal(found.box, [[np.nan] * 4, [1, 0, 2, 2]])
+    _, faults = read(tmp_path, gt, result(bbox=[], segmentation=...))
+    assert 'neither "segmentation" nor "bbox"' in faults[0]
