@@ -71,11 +71,6 @@ class AveragePrecision:
             values = values[:, np.isclose(IOU_THRESHOLDS, threshold)]
         return float(values.mean()) if values.size else float("nan")
 
-    def by_category(self, range_: int) -> Float[np.ndarray, " c"]:
-        """AP of each category, 0 to 1; NaN where gt has no instance of it."""
-        values: Float[np.ndarray, " c"] = self.precision[range_].mean((1, 2))
-        return values
-
 
 def mask_overlaps(table: PairTable) -> Overlaps:
     """Find overlaps by the pixels that a detection and an instance share."""

@@ -114,7 +114,7 @@ def impossible_areas(table: PairTable) -> Fault | None:
 
 
 @dataclass(frozen=True)
-class DaggerCounts:
+class StuffRegionCounts:
     """Numerator and denominator of PQ† of each category; counts of different images add."""
 
     iou: Float[np.ndarray, "*b c"]
@@ -123,7 +123,7 @@ class DaggerCounts:
     """Things: TP + FP/2 + FN/2. Stuff: number of images whose gt has the category."""
 
 
-def dagger_counts(table: PairTable, rules: Rules = DEFAULT) -> DaggerCounts:
+def dagger_counts(table: PairTable, rules: Rules = DEFAULT) -> StuffRegionCounts:
     """Count PQ† of each image and category, shape (images, categories).
 
     A region is all segments of a stuff category as one. Crowds are no region; void leaves the prediction, as in PQ. A
@@ -138,13 +138,13 @@ def dagger_counts(table: PairTable, rules: Rules = DEFAULT) -> DaggerCounts:
     pred_area = histogram(table, pred.image, pred.category, weights=pred.area - void_overlap(table))
     union = np.where(gt_area > 0, gt_area + pred_area - inter, 1)
     things, matches = table.catalogue.isthing, pq_counts(table, rules)
-    return DaggerCounts(
+    return StuffRegionCounts(
         iou=np.where(things, matches.iou, inter / union),
         weight=np.where(things, matches.tp + matches.fp / 2 + matches.fn / 2, gt_area > 0),
     )
 
 
-def pq_dagger(counts: DaggerCounts) -> Float[np.ndarray, "*b c"]:
+def pq_dagger(counts: StuffRegionCounts) -> Float[np.ndarray, "*b c"]:
     """Compute PQ† of each category, 0 to 1; NaN for things that neither side has and for stuff that gt lacks."""
     return divide(counts.iou, counts.weight)
 

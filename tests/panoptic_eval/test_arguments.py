@@ -75,9 +75,8 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_label_maps_without_a_certain_meaning_are_refused(tmp_path, name):
     labels, message = REFUSED[name]
-    with pytest.raises(ValueError, match=f"image 'x1': .*{message}") as error:
+    with pytest.raises(ValueError, match=f"image 'x1': .*{message}"):
         written(tmp_path, labels)
-    assert "array" in str(error.value) or "labels hold" in str(error.value)
     with pytest.raises(InputError, match=f"pred, image 'x1': .*{message}"):
         counted(labels)
     with pytest.raises(InputError, match=f"gt, image 'x1': .*{message}"):

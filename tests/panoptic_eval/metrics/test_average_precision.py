@@ -36,7 +36,7 @@ def test_box_overlaps_do_not_need_shared_pixels():
 
 def test_categories_without_instances_are_undefined_and_cost_nothing():
     result = evaluate(table("cc.s", "ccbs", c=CAR, b=BUS, s=SKY))
-    np.testing.assert_allclose(result.by_category(0), [1, np.nan, np.nan, np.nan])
+    np.testing.assert_allclose(result.precision[0].mean((1, 2)), [1, np.nan, np.nan, np.nan])
     assert result.mean(0) == pytest.approx(1)
     assert np.isnan(evaluate(table("ss", "ss", s=SKY)).mean(0))
 
