@@ -43,7 +43,7 @@ class Options:
 
 
 def draw(root: Path, name: str, size: tuple[int, int], seed: int) -> dict:
-    """A photograph and its labels: stuff in bands, 120 ellipses of heavy-tailed size, noise as a camera has."""
+    """Return a photograph and its labels: stuff in bands, 120 ellipses of heavy-tailed size, noise as a camera has."""
     height, width = size
     rng = np.random.default_rng(seed)
     picture, labels = Image.new("RGB", (width, height)), Image.new("RGB", (width, height))
@@ -78,7 +78,7 @@ def draw(root: Path, name: str, size: tuple[int, int], seed: int) -> dict:
 
 
 def plain(label_map: LabelMap, request: CropRequest, pixel: tuple[int, int], crop: int) -> np.ndarray:
-    """The same crop of photograph, labels and masks, the obvious way."""
+    """Return the same crop of photograph, labels and masks, the obvious way."""
     with Image.open(label_map.photograph) as file:
         image = file.convert("RGB")
     window = place_window(request, pixel, (image.height, image.width), crop)

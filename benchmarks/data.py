@@ -135,7 +135,7 @@ def smooth_noise(rng: np.random.Generator, height: int, width: int, tile: np.nda
 
 
 def draw_pair(index: int, preset: Preset, rough: float, seed: int) -> tuple[dict[str, Any], ...]:
-    """The ids of gt and of pred, and what each id means: {id: {category_id, iscrowd, score}}."""
+    """Return the ids of gt and of pred, and what each id means: {id: {category_id, iscrowd, score}}."""
     rng = np.random.default_rng([seed, index])
     shape = preset.height, preset.width
     noise = smooth_noise(rng, *shape, noise_tile(rough, seed))

@@ -171,7 +171,7 @@ class Plain(nn.Module):
 
 
 def kept_bytes(network: nn.Module, x: Tensor) -> int:
-    """What the forward pass keeps for the backward pass, each block of memory once, weights not counted."""
+    """Return what the forward pass keeps for the backward pass, each block of memory once, weights not counted."""
     own = {p.untyped_storage().data_ptr() for p in [*network.parameters(), *network.buffers()]}
     kept: dict[int, int] = {}
 

@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def drawn(preset: str, rough: float, images: int | None, folder: Path) -> Path:
-    """The folder of a data set, drawn if it is not there."""
+    """Return the folder of a data set, drawn if it is not there."""
     target = folder / f"{preset}-rough{rough:g}-{images or 'all'}"
     if not (target / "detections.json").exists():  # written last
         print(f"drawing {target}", file=sys.stderr)

@@ -76,7 +76,7 @@ def whole_process(data: Path, workers: int | None) -> float:
 
 
 def linked(data: Path, n: int, out: Path) -> Path:
-    """A data set of n images that are those of another one, again and again."""
+    """Return a data set of n images that are those of another one, again and again."""
     contents = [json.loads((data / name).read_text()) for name in ("gt.json", "pred/panoptic.json")]
     for content, folder in zip(contents, ("gt", "pred/panoptic"), strict=True):
         (out / folder).mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ def count(
     workers: int | None = None,
     progress: bool = False,
 ) -> Tables:
-    """The pair tables of predictions, or of one shard of them; other arguments as for `evaluate`.
+    """Count the pair tables of predictions, or of one shard of them; other arguments as for `evaluate`.
 
     Raises:
         InputError: every fault that was found in the input.
@@ -179,7 +179,7 @@ def _with_counts(job: Job, counted: Counted, gt: bytes, counts: IdCounts | PngEr
 
 
 def _place(side: str, label_map: LabelMap) -> str:
-    """Where a fault was found."""
+    """Return where a fault was found."""
     return f"{side} image {label_map.image_id!r}: {label_map.png}"
 
 
@@ -208,7 +208,7 @@ def _count_side(
     journal: Journal | None,
     progress: bool,
 ) -> tuple[PairTable, list[Overlaps | None]]:
-    """The table of one side's label maps; and of each image, what the detections share with gt's ids."""
+    """Return the table of one side's label maps; and of each image, what the detections share with gt's ids."""
     at = {m.image_id: k for k, m in enumerate(pred.maps)}
     first, last = (len(gt.maps) * k // shard[1] for k in (shard[0] - 1, shard[0]))
     gt_at = np.arange(first, last)
@@ -254,7 +254,7 @@ def _count_side(
 def _masks_of(
     detections: Detections | None, images: int
 ) -> tuple[list[tuple[dict[str, Any], ...]], list[Int[np.ndarray, " m"]]]:
-    """The masks of each image's detections that count, and the place of each among all detections of the image."""
+    """Select the masks of each image's detections that count, and the place of each among all of the image's."""
     if detections is None or detections.rle is None:
         return [()] * images, [np.empty(0, np.int64)] * images
     best = np.zeros(len(detections.image), bool)

@@ -85,7 +85,7 @@ class Faults:
         return tuple(map(str, _by_kind(self._warnings)))
 
     def __bool__(self) -> bool:
-        """Whether there is a fault; warnings do not count."""
+        """Return whether there is a fault; warnings do not count."""
         return bool(self._faults)
 
     def check(self, *, strict: bool = False) -> None:

@@ -132,7 +132,7 @@ def load(out: Path | str) -> Tables:
 
 
 def merge(shards: Sequence[Tables]) -> Tables:
-    """The tables of all shards as one run would have made them, whatever the order they are given in.
+    """Return the tables of all shards as one run would have made them, whatever the order they are given in.
 
     Raises:
         InputError: a shard is missing, there twice, or of another run.
@@ -164,7 +164,7 @@ def merge(shards: Sequence[Tables]) -> Tables:
 
 
 def _of_all(origins: Sequence[Origin]) -> Origin:
-    """The origin of a run, from those of its shards in order."""
+    """Return the origin of a run, from those of its shards in order."""
     return replace(
         origins[0],
         shard=(1, 1),

@@ -151,7 +151,7 @@ def _report(
     predicted: bool,
     faults: Faults,
 ) -> None:
-    """Ids without entry, entries without pixels, and images all of whose entries are without pixels."""
+    """Report ids without entry, entries without pixels, and images all of whose entries are without pixels."""
     without_entry = (f"{_place(maps, image[k])}: id {ids[k]}" for k in unlisted.tolist())
     without_pixels = (f"{_place(maps, listed.image[k])}: id {listed.id[k]}" for k in unseen.tolist())
     faults.add(
@@ -247,7 +247,7 @@ def _other_layout(catalogue: Catalogue, ids: Int[np.ndarray, " n"]) -> str:
 
 
 def split_ids(encoded: Encoded, ids: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    """The category number that each id carries, and whether it carries no instance number.
+    """Return the category number that each id carries, and whether it carries no instance number.
 
     >>> cityscapes = Encoded("divided", 1000, True, np.arange(34), True)
     >>> [part.tolist() for part in split_ids(cityscapes, np.array([23, 26, 26004]))]

@@ -138,7 +138,7 @@ class PredictionWriter:
             self._file.close()
 
     def done(self, image_id: ImageId) -> bool:
-        """Whether an image is written already."""
+        """Return whether an image is written already."""
         return image_id in self._done
 
     def write(
@@ -256,7 +256,7 @@ def _claim(records: BinaryIO, directory: Path) -> None:
 
 
 def _image_id(value: Any) -> ImageId:
-    """An id that JSON and a file's name can hold.
+    """Check an id that JSON and a file's name can hold.
 
     Raises:
         ValueError: it is none.
@@ -276,13 +276,13 @@ def _image_id(value: Any) -> ImageId:
 
 
 def _record(content: Mapping[str, Any]) -> bytes:
-    """A line: checksum of the JSON, the JSON."""
+    """Write a line: checksum of the JSON, the JSON."""
     text = orjson.dumps(content)
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
 def _content(line: bytes) -> Any:
-    """What a line holds.
+    """Read what a line holds.
 
     Raises:
         ValueError: it is damaged.

@@ -136,7 +136,7 @@ def _locate(pred: Path, folder: Path | None) -> _Layout:
 
 
 def _with_json(pred: Path, folder: Path | None) -> _Layout | None:
-    """The layout of a folder that holds a panoptic JSON, or has one beside it."""
+    """Return the layout of a folder that holds a panoptic JSON, or has one beside it."""
     if (pred / RECORDS).is_file():
         raise InputError(
             f"{pred}: is not finished ({RECORDS} is there); expected PredictionWriter.close() to be called"
@@ -162,7 +162,7 @@ def _with_json(pred: Path, folder: Path | None) -> _Layout | None:
 
 
 def _png_folder(json: Path) -> Path:
-    """The folder named like the JSON (beside it, or beside the `annotations` that it is in), else the JSON's own."""
+    """Find the folder named like the JSON (beside it, or beside the `annotations` it is in), else the JSON's own."""
     return next((folder for folder in png_folders(json) if folder.is_dir()), json.parent)
 
 
@@ -300,7 +300,7 @@ def _code_table(catalogue: Catalogue, void: tuple[int, ...]) -> Int[np.ndarray, 
 
 
 def _is_colored(png: Path) -> bool:
-    """Whether a PNG has three channels or more, by its head; a file without one is left to those who read it."""
+    """Return whether a PNG has three channels or more, by its head; a file without one is left to those who read it."""
     try:
         with open_regular(png) as file:
             head = file.read(26)
@@ -319,7 +319,7 @@ def _codes(png: Path, encoded: Encoded) -> set[int]:
 
 
 def _matched(pngs: Sequence[Path], folder: Path, gt: LabelMaps, faults: Faults) -> tuple[LabelMap, ...]:
-    """The image of each PNG, by its name; several of one image, or none of any, are faults."""
+    """Return the image of each PNG, by its name; several of one image, or none of any, are faults."""
     images: dict[str, set[int]] = defaultdict(set)
     for k, m in enumerate(gt.maps):
         photograph = [] if m.photograph is None else [m.photograph.stem]
@@ -356,7 +356,7 @@ def _matched(pngs: Sequence[Path], folder: Path, gt: LabelMaps, faults: Faults) 
 
 
 def _forms(name: str) -> list[str]:
-    """A file's name, also without the kind of file that a data set adds, and digits without leading zeros."""
+    """Return a file's name, also without the kind of file that a data set adds, and digits without leading zeros."""
     name = unicodedata.normalize("NFC", name)
     forms = [name, *(f.image_name(name) for f in FORMATS)]
     return [*forms, str(int(name))] if name.isdecimal() and name.isascii() and len(name) < 20 else forms

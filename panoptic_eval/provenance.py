@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def commit(root: Path = ROOT) -> str | None:
-    """The commit that is checked out, with "-modified" if a tracked file differs from it; None if it is no checkout."""
+    """Return the commit checked out, with "-modified" if a tracked file differs from it; None outside a checkout."""
     if not (root / ".git").exists():  # a package that is installed below somebody else's checkout is not of it
         return None
     try:
@@ -37,7 +37,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 @cache
 def environment() -> dict[str, Any]:
-    """What an evaluation ran on."""
+    """Return what an evaluation ran on."""
     from panoptic_eval import __version__
 
     return {"version": __version__, "commit": commit(), "versions": versions(("numpy", "pillow", "pycocotools"))}

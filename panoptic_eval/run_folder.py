@@ -150,7 +150,7 @@ class RunFolder:
 
 
 def _carries(path: Path, sign: bytes, at_end: bool) -> bool | None:
-    """Whether a file carries the sign of this program; None if there is no such file, or an empty one."""
+    """Return whether a file carries the sign of this program; None if there is no such file, or an empty one."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -165,12 +165,12 @@ def _carries(path: Path, sign: bytes, at_end: bool) -> bool | None:
 
 
 def _same(a: Path, b: Path) -> bool:
-    """Whether two files hold the same bytes; not if the second is missing."""
+    """Return whether two files hold the same bytes; not if the second is missing."""
     return b.exists() and a.stat().st_size == b.stat().st_size and a.read_bytes() == b.read_bytes()
 
 
 def _locked(path: Path) -> int | None:
-    """A handle that holds the lock until it is closed or the process ends, however it ends; None if another has it."""
+    """Take a handle that holds the lock until it is closed or the process ends in any way; None if another has it."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
         try:

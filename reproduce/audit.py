@@ -17,13 +17,13 @@ Row = Mapping[str, str]
 
 
 def published() -> list[dict[str, str]]:
-    """The rows of Table 1, per cent as printed; empty where the paper gives nothing."""
+    """Return the rows of Table 1, per cent as printed; empty where the paper gives nothing."""
     with PUBLISHED.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def weighted_mean(row: Row, metric: str) -> float | None:
-    """The mean over all categories that follows from a row's things and stuff, per cent; None where one is missing."""
+    """Average all categories as follows from a row's things and stuff, per cent; None where one is missing."""
     things, stuff = CATEGORIES[row["dataset"]]
     if not (row[f"{metric}_th"] and row[f"{metric}_st"]):
         return None
@@ -31,7 +31,7 @@ def weighted_mean(row: Row, metric: str) -> float | None:
 
 
 def stuff_gain(row: Row) -> float | None:
-    """How far PQ† of stuff, as it follows from PQ† and PQ of things, lies above PQ of stuff; per cent points."""
+    """Say how far PQ† of stuff, as it follows from PQ† and PQ of things, lies above PQ of stuff; per cent points."""
     things, stuff = CATEGORIES[row["dataset"]]
     if not (row["PQ_dagger"] and row["PQ_th"] and row["PQ_st"]):
         return None

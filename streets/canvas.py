@@ -75,7 +75,7 @@ class Light:
     def through(
         self, color: Float[np.ndarray, "... 3"], distance: Float[np.ndarray, " *n"] | float
     ) -> Float[np.ndarray, "... 3"]:
-        """The colors as seen from these distances, meters; the two broadcast."""
+        """Return the colors as seen from these distances, meters; the two broadcast."""
         kept = np.exp(distance / -self.visibility)[..., None]
         return self.haze + (color - self.haze) * kept
 
@@ -92,7 +92,7 @@ class Frame:
     """Height of what it stands on, meters."""
 
     def turn(self, s: ArrayLike, t: ArrayLike, y: ArrayLike) -> Float[np.ndarray, "... 3"]:
-        """A direction of the object in world coordinates."""
+        """Return a direction of the object in world coordinates."""
         s, t, y = np.asarray(s, float), np.asarray(t, float), np.asarray(y, float)
         sin, cos = math.sin(self.yaw), math.cos(self.yaw)
         direction = np.empty((*np.broadcast_shapes(s.shape, t.shape, y.shape), 3))
@@ -120,7 +120,7 @@ class Canvas:
         """Number of the segment being painted, 0 to 255."""
 
     def ink(self, color: Float[np.ndarray, "n 3"]) -> list[tuple[int, ...]]:
-        """The colors with the segment in alpha, as Pillow takes them."""
+        """Return the colors with the segment in alpha, as Pillow takes them."""
         rgb = (color + 0.5).clip(0, 255).astype(int)
         return [(*c, self.segment) for c in rgb.tolist()]
 
@@ -197,7 +197,7 @@ class Canvas:
         return np.array(self.picture.getpixel((column, row))[:3], float)  # type: ignore[index]
 
     def develop(self) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
-        """The image, each pixel the mean of its samples, and the segment that holds most of each pixel."""
+        """Return the image, each pixel the mean of its samples, and the segment that holds most of each pixel."""
         samples = np.asarray(self.picture)
         rgb = np.asarray(self.picture.convert("RGB").reduce(SAMPLES))
         height, width = rgb.shape[:2]
@@ -206,7 +206,7 @@ class Canvas:
 
 
 def majority(votes: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w"]:
-    """The most frequent of four values.
+    """Return the most frequent of four values.
 
     >>> majority(np.array([[[7, 3, 3, 9], [1, 2, 5, 5], [4, 4, 4, 1]]], np.uint8)).tolist()
     [[3, 5, 4]]

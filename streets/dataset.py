@@ -60,7 +60,7 @@ class Recipe:
         return f"{self.split}_{self.index:05d}"
 
     def draw(self) -> Scene:
-        """The scene; no two (seed, split, index) share one."""
+        """Return the scene; no two (seed, split, index) share one."""
         seed = (self.seed, 1 + SPLITS.index(self.split), self.index)
         return render(seed, height=self.height, width=self.width, version=self.version)
 
@@ -184,7 +184,7 @@ def segments_info(scene: Scene, ids: np.ndarray) -> list[dict[str, Any]]:
 
 
 def panoptic_json(seed: int, version: int, images: list[tuple[Recipe, list[dict[str, Any]]]]) -> dict[str, Any]:
-    """A split's annotations in the COCO panoptic format, named as Mapillary does: supercategory is the label's name."""
+    """List a split's annotations in the COCO panoptic format, as Mapillary's: supercategory is the label's name."""
     return {
         "info": {"description": "Drawn street scenes", "version": str(version), "seed": seed},
         "images": [
@@ -289,7 +289,7 @@ class Options:
 
 
 def main() -> None:
-    """The command."""
+    """Draw what the command line asks for."""
     options = tyro.cli(Options)
     if options.out is None and options.contact_sheet is None:
         raise SystemExit("nothing to write; expected --out ROOT, --contact-sheet PNG or both")

@@ -33,7 +33,7 @@ PLUMAGE = palette("30302e 6c7078 e8e6e0 4c4238")
 
 
 def street_light(rng: Generator, frame: Frame) -> tuple[Item, Item]:
-    """A lamp post and its lamp, which reaches to the frame's right: two instances, as in Mapillary Vistas."""
+    """Return a lamp post and its lamp, which reaches to the frame's right: two instances, as in Mapillary Vistas."""
     height, arm = rng.uniform(5, 8), rng.uniform(0.7, 1.6)
     color = choice(rng, IRON)
     figure = rods(
@@ -57,7 +57,7 @@ def street_light(rng: Generator, frame: Frame) -> tuple[Item, Item]:
 
 
 def traffic_light(rng: Generator, frame: Frame) -> tuple[Item, Item]:
-    """A post and a traffic light on it that faces ahead in its frame."""
+    """Return a post and a traffic light on it that faces ahead in its frame."""
     height = rng.uniform(2.4, 3.2)
     figure = rods(((0, 0, 0), (0, 0, height + 0.9), 0.14, STEEL * 0.5))
     post = Item(
@@ -81,7 +81,7 @@ def traffic_light(rng: Generator, frame: Frame) -> tuple[Item, Item]:
 
 
 def trash_can(rng: Generator, frame: Frame) -> Item:
-    """A bin with a lid, on wheels or on a stand."""
+    """Return a bin with a lid, on wheels or on a stand."""
     color = choice(rng, BIN_PAINT)
     height, half = rng.uniform(0.9, 1.2), rng.uniform(0.26, 0.36)
     barrel = np.array([[-0.8, 0.06], [-1.0, 0.88], [1.0, 0.88], [0.8, 0.06]]) * [half, height]
@@ -95,7 +95,7 @@ def trash_can(rng: Generator, frame: Frame) -> Item:
 
 
 def banner(rng: Generator, frame: Frame, *, low: float) -> Item:
-    """A cloth with a stripe and a disc, from `low` meters upwards, that faces along the street both ways."""
+    """Return a cloth with a stripe and a disc, from `low` meters upwards, that faces along the street both ways."""
     width, height = rng.uniform(0.7, 1.0), rng.uniform(1.6, 2.4)
     ground, mark = choice(rng, CLOTHS), choice(rng, CLOTHS[[2, 5]])
     a, b = ring(width * 0.28, 14)
@@ -113,7 +113,7 @@ def banner(rng: Generator, frame: Frame, *, low: float) -> Item:
 
 
 def bench(rng: Generator, frame: Frame) -> Item:
-    """A wooden bench that looks ahead in its frame."""
+    """Return a wooden bench that looks ahead in its frame."""
     wood, iron = choice(rng, TIMBER), choice(rng, IRON) * 0.7
     length = rng.uniform(1.5, 1.9)
     parts: list[tuple[ArrayLike, ArrayLike, float, ArrayLike]] = []
@@ -126,7 +126,7 @@ def bench(rng: Generator, frame: Frame) -> Item:
 
 
 def bird(rng: Generator, frame: Frame) -> Item:
-    """A bird: in flight with spread wings, or standing where its frame is on the ground."""
+    """Return a bird: in flight with spread wings, or standing where its frame is on the ground."""
     color = choice(rng, PLUMAGE)
     flying = frame.ground > 1
     size = rng.uniform(0.75, 1.2) if flying else rng.uniform(0.34, 0.5)
@@ -150,7 +150,7 @@ def bird(rng: Generator, frame: Frame) -> Item:
 
 
 def manhole(rng: Generator, frame: Frame) -> Item:
-    """A cover in the road: a dark ring and a ribbed plate."""
+    """Return a cover in the road: a dark ring and a ribbed plate."""
     radius, color = rng.uniform(0.4, 0.5), choice(rng, IRON) * rng.uniform(0.55, 0.8)
 
     def paint(canvas: Canvas) -> None:
@@ -164,7 +164,7 @@ def manhole(rng: Generator, frame: Frame) -> Item:
 
 
 def fence(rng: Generator, frame: Frame, *, length: float) -> Item:
-    """A fence of boards along the frame's heading."""
+    """Return a fence of boards along the frame's heading."""
     height, color = rng.uniform(1.0, 1.7), choice(rng, TIMBER)
     boards = np.arange(-length / 2, length / 2 - 0.2, 0.24)
     level = np.ones(len(boards))
@@ -180,7 +180,7 @@ def fence(rng: Generator, frame: Frame, *, length: float) -> Item:
 
 
 def motorcycle(rng: Generator, frame: Frame) -> Item:
-    """A motorcycle on its stand: thick wheels, a tank in its color, a long seat."""
+    """Return a motorcycle on its stand: thick wheels, a tank in its color, a long seat."""
     color = choice(rng, CAR_PAINT)
     body = rods(
         ((-0.62, 0, 0.34), (-0.1, 0, 0.5), 0.16, RUBBER * 1.6),

@@ -85,7 +85,7 @@ class World:
     """Ground that has been given away: x0, z0, x1, z1."""
 
     def span(self, item: Item) -> Float[np.ndarray, " 4"]:
-        """The item's box in the image: x0, y0, x1, y1 as fractions of the image's width, clipped to the image."""
+        """Give the item's box in the image: x0, y0, x1, y1 as fractions of the image's width, clipped to the image."""
         top = self.vanishing[1] / self.aspect
         points = Camera(self.focal, (self.vanishing[0], top), self.eye).project(item.hull)
         return np.clip(np.concatenate([points.min(0), points.max(0)]), 0, [1, 1 / self.aspect] * 2)
@@ -219,7 +219,7 @@ def traffic(world: World, rng: Generator) -> None:
 
 
 def along(rng: Generator, near: float, far: float) -> float:
-    """A distance: as many between 5 and 10 m as between 10 and 20."""
+    """Return a distance: as many between 5 and 10 m as between 10 and 20."""
     return float(np.exp(rng.uniform(np.log(near), np.log(far))))
 
 

@@ -62,7 +62,7 @@ class Item:
 
 
 def choice(rng: Generator, palette: Float[np.ndarray, "n 3"], *, spread: float = 8) -> RGB:
-    """A color near one of the palette's."""
+    """Return a color near one of the palette's."""
     return np.clip(palette[rng.integers(len(palette))] + rng.normal(0, spread, 3), 8, 250)
 
 
@@ -149,7 +149,7 @@ def body(rng: Generator) -> tuple[RGB, RGB, RGB, RGB]:
 
 
 def walker(rng: Generator) -> Rods:
-    """A person standing or walking, about 1.75 m tall."""
+    """Return a person standing or walking, about 1.75 m tall."""
     top, bottom, skin, hair = body(rng)
     swing = rng.uniform(-0.32, 0.32)
     bare = skin if rng.random() < 0.3 else top
@@ -198,7 +198,7 @@ def crowd(rng: Generator, frame: Frame, *, count: int, spread: tuple[float, floa
 
 
 def bicycle(rng: Generator, frame: Frame, *, stout: float = 1) -> Item:
-    """A bicycle, its tubes `stout` times as thick as real ones; what is seen through its spokes belongs to it."""
+    """Make a bicycle, its tubes `stout` times as thick as real ones; what is seen through its spokes belongs to it."""
     color = choice(rng, CAR_PAINT)
     hubs, radius = ((-0.52, 0, 0.34), (0.52, 0, 0.34)), 0.34
     saddle, crank, head = (-0.2, 0, 0.92), (-0.05, 0, 0.3), (0.36, 0, 0.9)
@@ -231,7 +231,7 @@ def bicycle(rng: Generator, frame: Frame, *, stout: float = 1) -> Item:
 
 
 def cyclist(rng: Generator, frame: Frame, *, stout: float = 1) -> tuple[Item, Item]:
-    """A bicycle and the person riding it: two instances, as in Mapillary Vistas."""
+    """Return a bicycle and the person riding it: two instances, as in Mapillary Vistas."""
     top, bottom, skin, hair = body(rng)
     helmet = choice(rng, CLOTH) if rng.random() < 0.6 else hair
     turn = rng.uniform(0, 2 * np.pi)
@@ -258,7 +258,7 @@ def cyclist(rng: Generator, frame: Frame, *, stout: float = 1) -> tuple[Item, It
 
 
 def lamp_post(rng: Generator, frame: Frame) -> Item:
-    """A street light; its arm reaches to the frame's right."""
+    """Return a street light; its arm reaches to the frame's right."""
     height, arm = rng.uniform(5.5, 8.5), rng.uniform(0.8, 2)
     color = choice(rng, IRON)
     figure = rods(
@@ -272,14 +272,14 @@ def lamp_post(rng: Generator, frame: Frame) -> Item:
 
 
 def post(frame: Frame, *, height: float, width: float) -> Item:
-    """A plain pole."""
+    """Return a plain pole."""
     figure = rods(((0, 0, 0), (0, 0, height), width, STEEL * 0.85))
     hull = cuboid(frame, width, width, height)
     return Item("object--support--pole", hull, lambda canvas: figure.paint(canvas, frame))
 
 
 def traffic_sign(rng: Generator, frame: Frame, *, height: float) -> Item:
-    """A sign whose middle is at `height`, facing ahead in its frame."""
+    """Return a sign whose middle is at `height`, facing ahead in its frame."""
     size = rng.uniform(0.36, 0.46)
     kind = rng.choice(["limit", "no entry", "warning", "stop", "order", "parking", "direction", "diamond"])
     corners = {"warning": 3, "stop": 8, "parking": 4, "diamond": 4, "direction": 4}.get(str(kind), 20)
@@ -321,7 +321,7 @@ def traffic_sign(rng: Generator, frame: Frame, *, height: float) -> Item:
 
 
 def tree(rng: Generator, frame: Frame, *, height: float) -> Item:
-    """A broad-leaved tree or, one time in five, a conifer."""
+    """Return a broad-leaved tree or, one time in five, a conifer."""
     leaf = choice(rng, LEAF)
     conifer = rng.random() < 0.2
     if conifer:
@@ -381,7 +381,7 @@ def hedge(rng: Generator, frame: Frame, *, length: float, depth: float, height: 
 
 
 def building(rng: Generator, frame: Frame, *, length: float, depth: float, height: float) -> Item:
-    """A block of flats, offices or shops; its front looks to the frame's right, its length runs ahead."""
+    """Return a block of flats, offices or shops; its front looks to the frame's right, its length runs ahead."""
     wall = choice(rng, FACADE)
     trim = np.minimum(wall * rng.choice([0.7, 1.2]), 245)
     story, bay = rng.uniform(3.0, 3.6), rng.uniform(2.0, 3.2)
@@ -440,7 +440,7 @@ def building(rng: Generator, frame: Frame, *, length: float, depth: float, heigh
 
 
 def house(rng: Generator, frame: Frame, *, length: float, depth: float) -> Item:
-    """A house with a gabled roof; its front looks to the frame's right, the ridge runs ahead."""
+    """Return a house with a gabled roof; its front looks to the frame's right, the ridge runs ahead."""
     wall = choice(rng, FACADE)
     roof = choice(rng, ROOF)
     height = rng.choice([3.0, 5.6])

@@ -206,7 +206,7 @@ def worth_painting(item: Item, canvas: Canvas) -> bool:
 
 
 def back_to_front(items: list[Item], camera: Camera) -> list[Item]:
-    """The order in which to paint: an item comes after all that it may hide.
+    """Return the order in which to paint: an item comes after all that it may hide.
 
     Of two whose images overlap sideways, the one that is nearer in z throughout hides the other; if they stand side by
     side, the one nearer to the line of sight does.
@@ -432,7 +432,7 @@ def markings(
 
 
 def paint_hood(canvas: Canvas, rng: Generator, number: dict[int, int]) -> None:
-    """The hood of the car that carries the camera: void."""
+    """Paint the hood of the car that carries the camera: void."""
     height, width = canvas.size
     rise, middle = rng.uniform(0.06, 0.13), 0.5 + rng.normal(0, 0.03)
     color = objects.choice(rng, objects.CAR_PAINT) * (canvas.light.ambient + canvas.light.direct * 0.6)

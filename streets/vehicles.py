@@ -94,7 +94,7 @@ CARGO_PAINT = palette("eeeeea ced0ce 2c589e ba2c28 dec446 608c68")
 
 
 def car(rng: Generator, frame: Frame) -> Item:
-    """A passenger car."""
+    """Return a passenger car."""
     shape = CARS[rng.integers(len(CARS))]
     length, width, height = np.array(shape.size) * rng.uniform(0.95, 1.06, 3)
     paint_color = choice(rng, CAR_PAINT)
@@ -144,7 +144,7 @@ def car(rng: Generator, frame: Frame) -> Item:
 
 
 def bus(rng: Generator, frame: Frame) -> Item:
-    """A city bus, with one deck or two: a long row of windows, doors on its right."""
+    """Return a city bus, with one deck or two: a long row of windows, doors on its right."""
     decks = 2 if rng.random() < 0.15 else 1
     length, width, height = rng.uniform(9, 12.5), 2.55, rng.uniform(2.9, 3.2) if decks == 1 else 4.2
     base = choice(rng, BUS_PAINT)
@@ -214,7 +214,7 @@ def bus(rng: Generator, frame: Frame) -> Item:
 
 
 def truck(rng: Generator, frame: Frame) -> Item:
-    """A truck: a cab, a gap, and a windowless box high above its wheels."""
+    """Return a truck: a cab, a gap, and a windowless box high above its wheels."""
     length, width = rng.uniform(6.5, 8.5) if rng.random() < 0.65 else rng.uniform(10, 13.5), rng.uniform(2.3, 2.5)
     height = rng.uniform(3.0, 3.8)
     cab_color, cargo_color = choice(rng, CAB_PAINT), choice(rng, CARGO_PAINT)

@@ -79,7 +79,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
 
 @cache
 def library() -> Any:
-    """The library; None if it was not compiled, or if the variable PANOPTIC_EVAL_CORE is "off".
+    """Return the library; None if it was not compiled, or if the variable PANOPTIC_EVAL_CORE is "off".
 
     PANOPTIC_EVAL_CORE may also be the path of another one, such as one with sanitizers.
     """
@@ -94,7 +94,7 @@ def library() -> Any:
 
 
 def check(status: int) -> bool:
-    """Whether a function did its work, False if it refused.
+    """Return whether a function did its work, False if it refused.
 
     Raises:
         MemoryError: it found no memory.
@@ -105,7 +105,7 @@ def check(status: int) -> bool:
 
 
 def address(array: np.ndarray, dtype: type[np.generic]) -> c_void_p:
-    """Where an array's numbers are, for a function that writes there; as long as this lives, the array does.
+    """Return where an array's numbers are, for a function that writes there; as long as this lives, the array does.
 
     Raises:
         TypeError: the array is of another type, or not contiguous.
@@ -116,5 +116,5 @@ def address(array: np.ndarray, dtype: type[np.generic]) -> c_void_p:
 
 
 def addresses(*arrays: tuple[np.ndarray, type[np.generic]]) -> list[c_void_p]:
-    """Where the numbers of several arrays are, or of copies of the right type, for a function that reads them."""
+    """Give where the numbers of several arrays are, or of copies of the right type, for a function that reads them."""
     return [address(np.ascontiguousarray(array, dtype), dtype) for array, dtype in arrays]

@@ -97,18 +97,18 @@ def find(
 
 
 def _read_json(path: Path, pngs: Path | None, isthing: IsThing) -> LabelMaps:
-    """A COCO panoptic JSON; one that lists no categories may have those of a data set that its name tells."""
+    """Read a COCO panoptic JSON; one that lists no categories may have those of a data set that its name tells."""
     catalogues = (f.default_catalogue(path.name) for f in FORMATS)
     return coco.read(path, pngs, catalogue=next((c for c in catalogues if c is not None), None), isthing=isthing)
 
 
 def recognize(folder: Path) -> Format | None:
-    """The format of the data set that a folder holds, None if it holds none."""
+    """Return the format of the data set that a folder holds, None if it holds none."""
     return next((f for f in FORMATS if f.recognized(folder)), None)
 
 
 def _below(kind: Format, root: Path | None) -> Path:
-    """The folder of a data set that is given by name.
+    """Return the folder of a data set that is given by name.
 
     Raises:
         InputError: it is not there.
@@ -134,7 +134,7 @@ def _below(kind: Format, root: Path | None) -> Path:
 
 
 def _recognize(path: Path, pngs: Path | None) -> tuple[Format, Path]:
-    """The format of the data set that a folder holds, or its one subfolder that holds one; and that folder.
+    """Return the format of the data set that a folder holds, or its one subfolder that holds one; and that folder.
 
     Raises:
         InputError: none.

@@ -51,13 +51,13 @@ SUFFIX = "_gtFine_instanceIds.png"
 
 
 def recognized(folder: Path) -> bool:
-    """Whether a folder is this data set, or its gtFine/."""
+    """Return whether a folder is this data set, or its gtFine/."""
     gt_fine = _gt_fine(folder)
     return bool(files(gt_fine, "cityscapes_panoptic_*.json") or files(gt_fine, f"*/*/*{SUFFIX}"))
 
 
 def read(root: Path, *, split: str | None = None) -> LabelMaps:
-    """A split by id, from its panoptic JSON if there is one, else from the instance files.
+    """Read a split by id, from its panoptic JSON if there is one, else from the instance files.
 
     An image's id is <city>_<sequence>_<frame>. A thing without instance number is a crowd.
 
@@ -101,7 +101,7 @@ def _gt_fine(folder: Path) -> Path:
 
 
 def catalogue(coding: Coding = "id") -> Catalogue:
-    """The 19 evaluated categories, numbered by id (7 to 33) or by trainId (0 to 18); both in the same order."""
+    """Return the 19 evaluated categories, numbered by id (7 to 33) or by trainId (0 to 18); both in the same order."""
     return Catalogue(
         tuple(
             Category(id_ if coding == "id" else train_id, name, thing, color)
@@ -111,14 +111,14 @@ def catalogue(coding: Coding = "id") -> Catalogue:
 
 
 def coding_of(found: Catalogue) -> Coding | None:
-    """How a catalogue numbers the Cityscapes categories; None if it is another data set's."""
+    """Say how a catalogue numbers the Cityscapes categories; None if it is another data set's."""
     things = {(c.id, c.isthing) for c in found.categories}
     codings: tuple[Coding, ...] = ("id", "trainId")
     return next((c for c in codings if things == {(k.id, k.isthing) for k in catalogue(c).categories}), None)
 
 
 def renumber(found: Catalogue, coding: Coding) -> Catalogue:
-    """The same categories in the same order, numbered by `coding`.
+    """Return the same categories in the same order, numbered by `coding`.
 
     Raises:
         ValueError: not a catalogue of Cityscapes.

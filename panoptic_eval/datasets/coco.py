@@ -17,12 +17,12 @@ from panoptic_eval.labels import LabelMaps
 
 
 def recognized(folder: Path) -> bool:
-    """Whether a folder holds such a JSON and its PNGs in a usual layout."""
+    """Return whether a folder holds such a JSON and its PNGs in a usual layout."""
     return bool(_jsons(folder))
 
 
 def choose(folder: Path, split: str | None = None) -> Path:
-    """The JSON of a split: of the validation split, or else the only one there is, if none is asked for.
+    """Find the JSON of a split: of the validation split, or else the only one there is, if none is asked for.
 
     Raises:
         InputError: it is not there, or there are several.
@@ -52,7 +52,7 @@ def _jsons(folder: Path) -> list[Path]:
 def read(
     path: Path, folder: Path | None = None, *, catalogue: Catalogue | None = None, isthing: IsThing = "needed"
 ) -> LabelMaps:
-    """A panoptic JSON and its PNGs.
+    """Read a panoptic JSON and its PNGs.
 
     Args:
         folder: of the PNGs; by default the one named like the JSON, beside it or beside the `annotations` it is in.
@@ -81,7 +81,7 @@ def read(
 
 
 def _photograph(folder: Path, name: str) -> Path:
-    """A photograph; a backslash in its name is a separator unless a file has that name."""
+    """Find a photograph; a backslash in its name is a separator unless a file has that name."""
     path = folder / name
     return path if "\\" not in name or path.is_file() else folder / name.replace("\\", "/")
 

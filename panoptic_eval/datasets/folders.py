@@ -13,7 +13,7 @@ SPLITS = (("validation", "val"), ("training", "train"), ("testing", "test"))
 
 
 def spellings(split: str) -> tuple[str, ...]:
-    """A split's names in different data sets.
+    """List a split's names in different data sets.
 
     >>> spellings("val")
     ('validation', 'val')
@@ -22,7 +22,7 @@ def spellings(split: str) -> tuple[str, ...]:
 
 
 def choose_split(folder: Path, split: str | None) -> Path:
-    """The folder of a split; of the validation split, or else the only one there is, if none is asked for.
+    """Return the folder of a split; of the validation split, or else the only one there is, if none is asked for.
 
     Raises:
         InputError: it is not there.
@@ -40,7 +40,7 @@ def choose_split(folder: Path, split: str | None) -> Path:
 
 
 def only(paths: Sequence[Path], what: str) -> Path | None:
-    """The one path there is, or None.
+    """Return the one path there is, or None.
 
     Raises:
         InputError: there are several.
@@ -79,7 +79,7 @@ def json_stem(json: Path) -> str:
 
 
 def png_folders(json: Path) -> list[Path]:
-    """Where the PNGs of a panoptic JSON usually are: in the folder named like it, beside it or beside `annotations`."""
+    """Say where the PNGs of a panoptic JSON usually are: in the folder named like it, beside it or `annotations`."""
     places = [json.parent, *([json.parent.parent] if json.parent.name == "annotations" else [])]
     return [place / json_stem(json) for place in places]
 

@@ -52,17 +52,17 @@ VOID = 255
 
 
 def catalogue() -> Catalogue:
-    """The 26 categories by level3Id, 0 to 25; 4 to 12 are things."""
+    """Return the 26 categories by level3Id, 0 to 25; 4 to 12 are things."""
     return Catalogue(tuple(Category(i, name, thing, color) for i, (thing, color, name) in enumerate(CATEGORIES)))
 
 
 def recognized(folder: Path) -> bool:
-    """Whether a folder is this data set, or its gtFine/."""
+    """Return whether a folder is this data set, or its gtFine/."""
     return bool(files(_gt_fine(folder), f"*/*/*{SUFFIX}"))
 
 
 def read(root: Path, *, split: str | None = None) -> LabelMaps:
-    """A split; an image's id is <drive>_<image>. A thing without instance number is a crowd.
+    """Read a split; an image's id is <drive>_<image>. A thing without instance number is a crowd.
 
     Raises:
         InputError: what was not found.

@@ -89,7 +89,7 @@ def _match(
     forms: Callable[[ImageId], Iterable[ImageId]],
     ids: Callable[[LabelMap], Iterable[ImageId]],
 ) -> Int[np.ndarray, " n"]:
-    """The image that shares a form with each id; -1 where there is none, or several."""
+    """Return the image that shares a form with each id; -1 where there is none, or several."""
     images: dict[ImageId, set[int]] = defaultdict(set)
     for k, label_map in enumerate(maps):
         for id_ in ids(label_map):
@@ -112,7 +112,7 @@ def _without_kind(id_: ImageId) -> list[ImageId]:
 
 
 def _numbers(id_: ImageId) -> list[ImageId]:
-    """The number, or the stem of the file's name where it is none.
+    """Return the number, or the stem of the file's name where it is none.
 
     >>> _numbers("000012"), _numbers(12), _numbers("val/a12.jpg")
     ([12], [12], ['a12'])

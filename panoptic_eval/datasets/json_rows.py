@@ -117,7 +117,7 @@ def _contents(path: Path) -> bytes:
 
 
 def objects(value: Any, place: str, faults: Faults) -> list[dict[str, Any]]:
-    """A list of JSON objects; what is not one is a fault, and left out."""
+    """Take a list of JSON objects; what is not one is a fault, and left out."""
     if type(value) is not list:
         faults.add(f"{place} is {short(value)}; expected a list of objects")
         return []
@@ -181,7 +181,7 @@ def column(
 
 
 def image_ids(rows: Sequence[dict[str, Any]], key: str, place: Callable[[int], str], faults: Faults) -> Column:
-    """The image id in each row; an empty string is none."""
+    """Return the image id in each row; an empty string is none."""
     ids = column(rows, key, IMAGE_ID, place, faults, default="")
     empty = ids.sound & np.array([value == "" for value in ids.values], bool)
     faults.add(f'"{key}" [is|are] empty; expected an integer or a name', map(place, np.flatnonzero(empty).tolist()))
@@ -208,7 +208,7 @@ def repeated(values: Iterable[Hashable]) -> dict[int, int]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two JSON values are equal; not if they are nested so deep that Python cannot tell."""
+    """Return whether two JSON values are equal; not if they are nested so deep that Python cannot tell."""
     try:
         return bool(a == b)
     except RecursionError:
@@ -216,7 +216,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def short(value: Any) -> str:
-    """A JSON value in a message: as JSON writes it, large ones only by their kind."""
+    """Write a JSON value for a message: as JSON writes it, large ones only by their kind."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

@@ -40,7 +40,7 @@ class _Annotations:
 
 
 def recognized(folder: Path) -> bool:
-    """Whether a folder is this data set."""
+    """Return whether a folder is this data set."""
     splits = [name for names in SPLITS for name in names]
     return bool(files(folder, "config*.json")) and any(
         files(folder, f"{split}/{kind}") for split in splits for kind in ("instances", "panoptic", "v*")
@@ -48,7 +48,7 @@ def recognized(folder: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None, version: str | None = None) -> LabelMaps:
-    """A split, from the panoptic files where there are any, else from the instance files and the config.
+    """Read a split, from the panoptic files where there are any, else from the instance files and the config.
 
     A category's id is its label's index plus one; labels that are not evaluated are void.
 

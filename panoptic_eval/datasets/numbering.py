@@ -26,7 +26,7 @@ class Numbering:
 
 
 def numberings(catalogue: Catalogue) -> dict[str, Catalogue]:
-    """All numberings of a catalogue, by name."""
+    """Return all numberings of a catalogue, by name."""
     of_format = {name: c for f in FORMATS for name, c in f.renumber(catalogue).items()}
     by = {"id": catalogue, "position": _numbered(catalogue, range(len(catalogue)))}
     if catalogue.ids.min() > 0:
@@ -42,7 +42,7 @@ def choose_numbering(
     observed: Iterable[set[int]],
     faults: Faults,
 ) -> Numbering:
-    """How a prediction numbers the ground truth's categories.
+    """Say how a prediction numbers the ground truth's categories.
 
     Args:
         catalogue: the ground truth's.
@@ -107,7 +107,7 @@ def point_out(
 
 
 def _by_name(catalogue: Catalogue, declared: Sequence[Category], observed: Iterable[set[int]]) -> Catalogue | None:
-    """The catalogue with the numbers that a prediction gives its names.
+    """Return the catalogue with the numbers that a prediction gives its names.
 
     Categories whose names it does not give get numbers that nothing has. None unless each name has one meaning and all
     numbers that occur have a name of the ground truth.
@@ -123,14 +123,14 @@ def _by_name(catalogue: Catalogue, declared: Sequence[Category], observed: Itera
 
 
 def _best_by_name(numberings: Mapping[str, Catalogue], declared: Sequence[Category]) -> str | None:
-    """The numbering that agrees with most of the declared names; None if no other does less."""
+    """Return the numbering that agrees with most of the declared names; None if no other does less."""
     named = {(c.id, c.name.casefold()) for c in declared}
     agreeing = {name: len(named & {(k.id, k.name.casefold()) for k in c.categories}) for name, c in numberings.items()}
     return _only_largest(agreeing)
 
 
 def _best_by_number(numberings: Mapping[str, Catalogue], observed: Iterable[set[int]], own: Catalogue) -> str | None:
-    """The numbering that has more of the numbers that occur, looked at until one does; None if all have as many.
+    """Return the numbering that has more of the numbers that occur, looked at until one does; None if all have as many.
 
     Without any number it is the ground truth's own.
     """

@@ -69,11 +69,11 @@ class PanopticJson:
     """Each id once; empty where the file has none, or none that is sound."""
 
     def place(self, annotation: int) -> str:
-        """Where an annotation stands, for messages."""
+        """Return where an annotation stands, for messages."""
         return f"{self.path}: annotations[{self.number[annotation]}] (image {short(self.image_id[annotation])})"
 
     def segment_place(self, row: int) -> str:
-        """Where a segment stands, for messages."""
+        """Return where a segment stands, for messages."""
         return f"{self.place(int(self.annotation[row]))}: segment {self.id[row]}"
 
 
@@ -187,7 +187,7 @@ def read(
 def _crowd_and_area(
     segments: Sequence[dict[str, Any]], place: Callable[[int], str], faults: Faults, *, matter: bool
 ) -> tuple[Bool[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """Whether segments are crowds, and their stated areas, pixels; -1 where none is given.
+    """Return whether segments are crowds, and their stated areas, pixels; -1 where none is given.
 
     Args:
         segments: entries of segments_info.
@@ -251,7 +251,7 @@ def _once(
 def _flatten(
     lists: Sequence[list[Any]], place: Callable[[int], str], faults: Faults
 ) -> tuple[list[dict[str, Any]], Int[np.ndarray, " n"]]:
-    """All segments, and the index of each one's annotation."""
+    """Return all segments, and the index of each one's annotation."""
     segments = list(itertools.chain.from_iterable(lists))
     annotation = np.repeat(np.arange(len(lists)), [len(entries) for entries in lists])
     if not set(map(type, segments)) <= {dict}:
@@ -283,7 +283,7 @@ def _check_ids(
     place: Callable[[int], str],
     faults: Faults,
 ) -> None:
-    """Ids that are void's, do not fit a PNG, or occur twice in their image."""
+    """Report ids that are void's, do not fit a PNG, or occur twice in their image."""
     faults.add(
         f"segment [id|ids] 0 [means|mean] void, the pixels would be lost; expected 1 to {MAX_ID}",
         map(place, np.flatnonzero(sound & (ids == 0)).tolist()),
@@ -380,7 +380,7 @@ def check_categories(json: PanopticJson, index: Int[np.ndarray, " n"], known: Se
 
 
 def locate_pngs(json: PanopticJson, folder: Path, option: str, faults: Faults) -> tuple[Path, ...]:
-    """The PNG of each annotation.
+    """Return the PNG of each annotation.
 
     Args:
         option: of the command line that gives the folder, for messages.

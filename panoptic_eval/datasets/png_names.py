@@ -13,7 +13,7 @@ from panoptic_eval.errors import Faults
 
 
 def png_paths(names: Sequence[str], folder: Path, place: Callable[[int], str], faults: Faults) -> tuple[Path, ...]:
-    """The PNG of each name, which is relative to the folder; one that is missing or lies outside is a fault.
+    """Return the PNG of each name, which is relative to the folder; one that is missing or lies outside is a fault.
 
     A name that no file has may be written in another form: with backslashes, in the other Unicode form, behind the
     folder's own name, without .png or with the photograph's ending. It counts where one file alone fits.
@@ -65,7 +65,7 @@ class _Search:
         self.listings: dict[Path, dict[str, list[str]]] = {}
 
     def other_form(self, name: str) -> Path | None:
-        """The one file that a name means in another form, if there is one."""
+        """Return the one file that a name means in another form, if there is one."""
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if not parts or ".." in parts or "/" in parts:
             return None
@@ -84,7 +84,7 @@ class _Search:
         return self._entry(at, name.name) or self._entry(at, stem + "/")
 
     def _entry(self, folder: Path, key: str) -> Path | None:
-        """The one entry with this name, or with this stem and .png where the key ends in a slash."""
+        """Return the one entry with this name, or with this stem and .png where the key ends in a slash."""
         if folder not in self.listings:
             listing = defaultdict(list)
             for entry in folder.iterdir() if folder.is_dir() else ():

@@ -14,7 +14,7 @@ from panoptic_eval.errors import Faults, InputError
 
 
 def with_things(catalogue: Catalogue, things: Sequence[str]) -> Catalogue:
-    """The same categories, of which those named are things and all others stuff.
+    """Return the same categories, of which those named are things and all others stuff.
 
     Args:
         catalogue: the categories.

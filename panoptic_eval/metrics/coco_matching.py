@@ -21,7 +21,7 @@ def match(
     outside: Bool[np.ndarray, "a d"],
     thresholds: Float[np.ndarray, " t"],
 ) -> tuple[Bool[np.ndarray, "a t d"], Bool[np.ndarray, "a t d"]]:
-    """Which detections match an instance, and which do not count, in each range and at each threshold of IoU.
+    """Return which detections match an instance, and which do not count, in each range and at each threshold of IoU.
 
     Detections choose in turn, best first: the instance of highest IoU, of equal ones the last; an ignored one only
     if there is no other. An instance is taken once, a crowd any number of times.

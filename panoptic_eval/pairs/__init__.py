@@ -74,7 +74,7 @@ def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"])
 
 
 def supported(png: bytes) -> bool:
-    """Whether the core counts this file; if not, the reference does, in many times the time."""
+    """Return whether the core counts this file; if not, the reference does, in many times the time."""
     from panoptic_eval.png.container import supported
 
     return core.library() is not None and supported(png)

@@ -43,7 +43,7 @@ def count_arrays(library: Any, gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.nd
 
 
 def _taken(library: Any, counts: core.Counts, images: Int[np.ndarray, "n 6"]) -> list[IdCounts | None]:
-    """The counts of each image, copied from the library's memory, which is released."""
+    """Return the counts of each image, copied from the library's memory, which is released."""
     ids, pairs = counts.ids, counts.pairs
     id_, area = counts.id.array(np.uint32, ids), counts.area.array(np.int64, ids)
     box = counts.box.array(np.int32, 4 * ids).reshape(-1, 4)

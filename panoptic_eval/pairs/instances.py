@@ -88,7 +88,7 @@ def count_overlaps(png: bytes, counts: IdCounts, masks: Sequence[Rle]) -> Overla
 
 
 def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> PairTable:
-    """The table of a COCO instance annotation and of COCO results, as `json.load` gives them, for AP alone.
+    """Return the table of a COCO instance annotation and of COCO results, as `json.load` gives them, for AP alone.
 
     Images go by ascending id, as pycocotools has them. Ranges of size are to be taken from `stated_area`, as there.
 
@@ -167,7 +167,7 @@ def _detected(
 
 
 def _with_pairs(table: PairTable, masks: Iterable[tuple[Sequence[Rle], Sequence[Rle]]]) -> PairTable:
-    """The table with the shared pixels of all gt and predicted masks, given image by image."""
+    """Return the table with the shared pixels of all gt and predicted masks, given image by image."""
     first_gt, first_pred = (np.searchsorted(s.image, np.arange(len(table))) for s in (table.gt, table.pred))
     pairs = [Pairs(*(np.empty(0, np.int64) for _ in range(3)))]
     for g, p, (gts, preds) in zip(first_gt, first_pred, masks, strict=True):

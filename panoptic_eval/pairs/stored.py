@@ -92,7 +92,7 @@ def load(path: Path) -> dict[str, PairTable]:
 
 
 def smallest(values: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
-    """The same numbers in the smallest type that holds them exactly.
+    """Return the same numbers in the smallest type that holds them exactly.
 
     >>> smallest(np.array([3, 200])).dtype, smallest(np.array([1.0, np.nan])).dtype, smallest(np.array([0.1])).dtype
     (dtype('uint8'), dtype('float32'), dtype('float64'))
@@ -125,7 +125,7 @@ def _header(table: PairTable, folder: Path) -> dict[str, Any]:
 
 
 def _columns(table: PairTable) -> dict[str, Shaped[np.ndarray, " n"]]:
-    """All arrays of a table, by the name of a part and a column."""
+    """Return all arrays of a table, by the name of a part and a column."""
     columns = {"images.height": table.size[:, 0], "images.width": table.size[:, 1]}
     for side, segments in (("gt", table.gt), ("pred", table.pred)):
         named = {**vars(segments), "category": table.catalogue.ids[segments.category]}
@@ -138,7 +138,7 @@ def _columns(table: PairTable) -> dict[str, Shaped[np.ndarray, " n"]]:
 
 
 def _unpack(data: bytes, folder: str) -> dict[str, PairTable]:
-    """The tables in a file whose checksum fits.
+    """Read the tables in a file whose checksum fits.
 
     Raises:
         ValueError: it is of another program or format, or contradicts itself.
@@ -190,7 +190,7 @@ def _array(content: bytes) -> Shaped[np.ndarray, " n"]:
 def _table(
     about: Mapping[str, Any], columns: dict[str, Shaped[np.ndarray, " n"]], catalogue: Catalogue, folder: str
 ) -> PairTable:
-    """A table from its part of the header and its arrays, which are taken out of `columns`."""
+    """Return a table from its part of the header and its arrays, which are taken out of `columns`."""
 
     def integers(name: str) -> Int[np.ndarray, " n"]:
         return columns.pop(name).astype(np.int64, casting="safe")
@@ -314,7 +314,7 @@ def _contradiction_of(segments: Segments, images: int) -> str:
 
 
 def _way(start: Path, folder: Path) -> str:
-    """The way from a folder to another one, with slashes; absolute where that lies on another drive.
+    """Return the way from a folder to another one, with slashes; absolute where that lies on another drive.
 
     Links are resolved: `..` leads elsewhere from a linked folder.
     """
@@ -326,5 +326,5 @@ def _way(start: Path, folder: Path) -> str:
 
 
 def _absolute(folder: str, path: str) -> Path:
-    """A path that was stored relative to a folder, which is given without links."""
+    """Return a path that was stored relative to a folder, which is given without links."""
     return Path(path if os.path.isabs(path) else os.path.normpath(f"{folder}/{path}"))  # noqa: PTH117 (fast)

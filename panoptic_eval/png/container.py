@@ -64,7 +64,7 @@ class LabelPng:
 
 
 def header(png: bytes) -> LabelPng:
-    """What a PNG's first 33 bytes say.
+    """Return what a PNG's first 33 bytes say.
 
     Raises:
         PngError: not a PNG, damaged, or of a size or kind that no PNG or no label image has.
@@ -92,7 +92,7 @@ def png_size(png: bytes) -> tuple[int, int]:
 
 
 def supported(png: bytes) -> bool:
-    """Whether the core reads a file, judged by its header."""
+    """Return whether the core reads a file, judged by its header."""
     try:
         return header(png).supported
     except PngError:
@@ -100,7 +100,7 @@ def supported(png: bytes) -> bool:
 
 
 def compressed_rows(png: bytes) -> bytes:
-    """The contents of the IDAT chunks. What other chunks say (gamma, transparency, text) has no bearing on ids.
+    """Return the contents of the IDAT chunks. What other chunks say (gamma, transparency, text) has no bearing on ids.
 
     Raises:
         PngError: a chunk is cut off, damaged or out of place.
@@ -137,7 +137,7 @@ class Inflate:
         self._feed = memoryview(data)
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes, fewer where the data ends."""
+        """Return the next `size` bytes, fewer where the data ends."""
         parts = []
         while size > 0 and not self._stream.eof:
             piece: bytes | memoryview = self._stream.unconsumed_tail
@@ -202,7 +202,7 @@ class Rows:
         self._inflate = Inflate(compressed_rows(png))
 
     def take(self, size: int) -> bytes:
-        """The next `size` bytes.
+        """Return the next `size` bytes.
 
         Raises:
             PngError: the stream is damaged, or ends before.

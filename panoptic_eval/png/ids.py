@@ -28,7 +28,7 @@ class Ids:
 
 
 def ids_of(labels: UInt32[np.ndarray, "h w"]) -> tuple[Ids, UInt32[np.ndarray, " r"], Int[np.ndarray, " r"]]:
-    """Ids of a label image, and its runs: the index into them of each run, and where it starts in raster order."""
+    """List ids of a label image, and its runs: the index into them of each run, and where it starts in raster order."""
     height, width = labels.shape
     changed = np.empty(labels.shape, bool)
     changed[:, 0] = True  # a run ends with its row, so that it has one y

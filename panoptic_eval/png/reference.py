@@ -16,7 +16,7 @@ BAND = 128
 
 
 def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
-    """The ids of a label PNG: R + 256 G + 65536 B of color, the value of grey, the index of a palette.
+    """Return the ids of a label PNG: R + 256 G + 65536 B of color, the value of grey, the index of a palette.
 
     Alpha is left out. Of an animated PNG it is the default image.
 
@@ -43,7 +43,7 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
 
 
 def _bare(png: bytes) -> bytes:
-    """The PNG without chunks that have no bearing on ids: Pillow heeds animations, and refuses what no viewer minds."""
+    """Drop chunks that have no bearing on ids: Pillow heeds animations, and refuses what no viewer minds."""
     view = memoryview(png)
     kept, at, kind = [view[:8]], 8, b""
     while kind != b"IEND":

@@ -90,7 +90,7 @@ def encode_segments(png: bytes, ids: Ids, size: tuple[int, int]) -> list[Rle]:
 
 
 def pixels(counts: Sequence[bytes]) -> Int[np.ndarray, " n"]:
-    """The sum of the run lengths of each mask, which is to be height * width; -1 where the text is malformed.
+    """Return the sum of the run lengths of each mask, which is to be height * width; -1 where the text is malformed.
 
     >>> pixels([b"13", b"1P", b"~", b""]).tolist()
     [4, -1, -1, 0]
@@ -106,7 +106,7 @@ def pixels(counts: Sequence[bytes]) -> Int[np.ndarray, " n"]:
 
 
 def _pixels(text: bytes) -> int:
-    """The sum of one mask's run lengths. The code is that of cocoapi, maskApi.c:
+    """Return the sum of one mask's run lengths. The code is that of cocoapi, maskApi.c:
 
     five bits a character, least significant first, plus 48; 32 says that more follow. From the fourth run on the
     number is the difference to the run before last.
