@@ -83,11 +83,11 @@ def read_predictions(
     Args:
         pred: a directory as above; a panoptic JSON with its PNGs in the folder named like it or beside it (also as
             that folder, or as the directory that holds this one pair); or PNGs alone, matched to images by name:
-            grey ones of category * divisor + instance (below the divisor: the category), or colored ones (red is the
+            gray ones of category * divisor + instance (below the divisor: the category), or colored ones (red is the
             category, green and blue are the instance). Void is 0, or 255 where 0 is a category.
         gt: the ground truth.
         folder: holds the PNGs, if it is none of these.
-        divisor: label divisor of grey PNGs without JSON.
+        divisor: label divisor of gray PNGs without JSON.
         category_ids: how predictions number categories; see `CategoryIds`.
 
     Raises:
@@ -255,7 +255,7 @@ def _from_pngs(
     maps = _matched(_pngs(folder), folder, gt, faults)
     colored = [_is_colored(m.png) for m in maps]
     faults.add(
-        f"[PNG is|PNGs are] {'grey' if colored[:1] == [True] else 'colored'} and others are not; expected PNGs of one "
+        f"[PNG is|PNGs are] {'gray' if colored[:1] == [True] else 'colored'} and others are not; expected PNGs of one "
         "kind",
         (str(m.png) for m, color in zip(maps, colored, strict=True) if color is not colored[0]),
     )

@@ -7,7 +7,7 @@
 
 #include "core.h"
 
-enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGBA = 6 };
+enum { GRAY = 0, RGB = 2, PALETTE = 3, GRAY_ALPHA = 4, RGBA = 6 };
 enum { NONE, SUB, UP, AVERAGE, PAETH };
 static const uint64_t MAX_PIXELS = 1 << 28;
 static const size_t MAX_ROW_BYTES = 1 << 18;
@@ -81,11 +81,11 @@ static Status join_rows(const uint8_t *file, size_t size, Memory *joined, size_t
 /* Bytes that a pixel takes, 1 where it takes less; 0 for kinds of PNG that are left to the reference. */
 static unsigned pixel_bytes(unsigned depth, unsigned color_type) {
     bool small = depth == 1 || depth == 2 || depth == 4 || depth == 8;
-    if (color_type == GREY || color_type == PALETTE)
-        return small ? 1 : depth == 16 && color_type == GREY ? 2 : 0;
+    if (color_type == GRAY || color_type == PALETTE)
+        return small ? 1 : depth == 16 && color_type == GRAY ? 2 : 0;
     if (depth != 8)
         return 0;
-    return color_type == GREY_ALPHA ? 2 : color_type == RGB ? 3 : color_type == RGBA ? 4 : 0;
+    return color_type == GRAY_ALPHA ? 2 : color_type == RGB ? 3 : color_type == RGBA ? 4 : 0;
 }
 
 /* Room for the runs of a row and of that above, which is zero for the first. */
@@ -135,7 +135,7 @@ void png_release(LabelPng *png) {
 uint32_t id_of(const LabelPng *png, uint32_t color) {
     if (png->depth == 16)
         return (color & 0xFF) << 8 | (color >> 8 & 0xFF);
-    return png->color_type == GREY_ALPHA ? color & 0xFF : color & 0xFFFFFF;
+    return png->color_type == GRAY_ALPHA ? color & 0xFF : color & 0xFFFFFF;
 }
 
 /* Sums of the four bytes, each modulo 256. */

@@ -18,10 +18,10 @@ HEAD = 33
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PIXELS = 2**28
 """Larger declared sizes are refused before anything is inflated (268 Mpixel; Mapillary's largest have 22)."""
-GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6
 """Color types."""
-CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
-BIT_DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGBA: (8, 16)}
+CHANNELS = {GRAY: 1, RGB: 3, PALETTE: 1, GRAY_ALPHA: 2, RGBA: 4}
+BIT_DEPTHS = {GRAY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GRAY_ALPHA: (8, 16), RGBA: (8, 16)}
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """First row and column, and steps down and right, of each pass of an interlaced image."""
 MAX_ROW_BYTES = 2**18
@@ -58,8 +58,8 @@ class LabelPng:
 
     @property
     def supported(self) -> bool:
-        """Whether the core reads such files: grey, palette, or of 8 bits a sample; not interlaced, not too wide."""
-        usual = self.color_type in (GREY, PALETTE) or self.bit_depth == 8
+        """Whether the core reads such files: gray, palette, or of 8 bits a sample; not interlaced, not too wide."""
+        usual = self.color_type in (GRAY, PALETTE) or self.bit_depth == 8
         return usual and not self.interlaced and self.row_bytes <= MAX_ROW_BYTES
 
 

@@ -18,7 +18,7 @@ class Ids:
     """The ids that occur in one label image, ascending; void (0 in panoptic PNGs) is an id like any other here."""
 
     id: Int[np.ndarray, " n"]
-    """uint32, as stored: R + 256 G + 65536 B of a color PNG, the grey value of a grey one, an index of a palette."""
+    """uint32, as stored: R + 256 G + 65536 B of a color PNG, the gray value of a gray one, an index of a palette."""
     area: Int[np.ndarray, " n"]
     """int64, pixels."""
     box: Int[np.ndarray, "n 4"]

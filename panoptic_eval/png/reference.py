@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from panoptic_eval.errors import PngError
-from panoptic_eval.png.container import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, check, header
+from panoptic_eval.png.container import GRAY, GRAY_ALPHA, PALETTE, RGB, RGBA, check, header
 from panoptic_eval.shapes import UInt32
 
 BAND = 128
@@ -16,7 +16,7 @@ BAND = 128
 
 
 def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
-    """Return the ids of a label PNG: R + 256 G + 65536 B of color, the value of grey, the index of a palette.
+    """Return the ids of a label PNG: R + 256 G + 65536 B of color, the value of gray, the index of a palette.
 
     Alpha is left out. Of an animated PNG it is the default image.
 
@@ -29,16 +29,16 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
         with Image.open(io.BytesIO(_bare(png)), formats=["PNG"]) as image:
             if kind.color_type in (RGB, RGBA) and kind.bit_depth == 8:  # of 16 bits Pillow would drop the lower ones
                 return _color_ids(image)
-            if kind.color_type == GREY_ALPHA and kind.bit_depth == 8:
+            if kind.color_type == GRAY_ALPHA and kind.bit_depth == 8:
                 return np.asarray(image)[..., 0].astype(np.uint32)
-            if kind.color_type in (GREY, PALETTE):
+            if kind.color_type in (GRAY, PALETTE):
                 stretched = {2: 85, 4: 17}.get(kind.bit_depth, 1) if image.mode == "L" else 1  # by Pillow, to 0..255
                 return np.asarray(image).astype(np.uint32) // np.uint32(stretched)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PngError(f"cannot be decoded ({error}); the file is truncated or damaged") from error
-    what = {RGB: "RGB", RGBA: "RGB and alpha", GREY_ALPHA: "grey and alpha"}[kind.color_type]
+    what = {RGB: "RGB", RGBA: "RGB and alpha", GRAY_ALPHA: "gray and alpha"}[kind.color_type]
     raise PngError(
-        f"holds {what} of {kind.bit_depth} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit grey, or a palette"
+        f"holds {what} of {kind.bit_depth} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit gray, or a palette"
     )
 
 

@@ -18,6 +18,7 @@ from model.checkpoint import save_network
 from model.predict import main, photographs, predict_image, read_image
 from panoptic_eval.cli import main as panoptic_eval
 from panoptic_eval.errors import InputError
+from panoptic_eval.prediction_writer import PredictionWriter
 
 ROOT = Path(__file__).parents[2]
 SIZES = [(40, 60), (64, 64), (100, 30)]
@@ -67,7 +68,7 @@ def write_ground_truth(folder, ids):
     for i, id_ in enumerate(ids):
         labels = np.full(SIZES[i % 3], 1 * 256)
         labels[2 : 8 + 5 * i, 3:20] = 2 * 256 + 1
-        folders.write_grey(folder / "validation/instances" / f"{id_}.png", labels)
+        folders.write_gray(folder / "validation/instances" / f"{id_}.png", labels)
         folders.write_photograph(folder / "validation/images" / f"{id_}.jpg", labels)
     return folder
 
@@ -120,18 +121,20 @@ def test_goes_on_where_it_stopped(checkpoint, images, tmp_path, monkeypatch):
     run(checkpoint, images, tmp_path / "calm")
     written = []
 
-    def interrupted(writer, catalogue, image_id, output):
+    def interrupted(writer, image_id, *arrays, **more):
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(image_id)
-        write(writer, catalogue, image_id, output)
+        write(writer, image_id, *arrays, **more)
 
-    write = predicting._write
-    monkeypatch.setattr(predicting, "_write", interrupted)
+    write = PredictionWriter.write
+    monkeypatch.setattr(PredictionWriter, "write", interrupted)
     with pytest.raises(SystemExit) as stop:
         run(checkpoint, images, tmp_path / "out")
     assert stop.value.code == 130
-    monkeypatch.setattr(predicting, "_write", lambda *given: (written.append(given[2]), write(*given)))
+    monkeypatch.setattr(
+        PredictionWriter, "write", lambda *given, **more: (written.append(given[1]), write(*given, **more))
+    )
     run(checkpoint, images, tmp_path / "out")
     assert written == ["a", "b", "c"]  # each once
     assert contents(tmp_path / "out") == contents(tmp_path / "calm")

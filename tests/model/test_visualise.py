@@ -33,7 +33,7 @@ def test_draws_image_beside_prediction(prediction, tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
     with Image.open(tmp_path / "out/a.png") as drawn:
         assert drawn.size == (30, 40)
-        assert drawn.getpixel((2, 2)) == (128, 128, 128)  # the photograph is grey
+        assert drawn.getpixel((2, 2)) == (128, 128, 128)  # the photograph is gray
         red, green, blue = drawn.getpixel((2, 22))  # below it, the sky of the prediction
         assert abs(red - 64) <= 1 < 20 < green - red < blue - green + 1
 
@@ -42,7 +42,7 @@ def test_draws_the_ground_truth_too(prediction, tmp_path):
     labels = [{"name": c.name, "instances": c.isthing, "color": [10, 200, 10]} for c in (SKY, CAR)]
     folders.write_json(tmp_path / "gt/config.json", {"labels": labels})
     folders.write_photograph(tmp_path / "gt/validation/images/a.jpg", np.zeros((20, 30)))
-    folders.write_grey(tmp_path / "gt/validation/instances/a.png", np.full((20, 30), 0))
+    folders.write_gray(tmp_path / "gt/validation/instances/a.png", np.full((20, 30), 0))
     run("--prediction", prediction, "--images", tmp_path / "gt", "--out", tmp_path / "out")
     with Image.open(tmp_path / "out/a.png") as drawn:
         assert drawn.size == (30, 60)

@@ -113,8 +113,8 @@ def test_categories_with_other_names_are_pointed_out(tmp_path, gt):
     assert "'car'" in warning
 
 
-def test_grey_pngs_of_category_and_instance(tmp_path, gt):
-    folders.write_grey(tmp_path / "pred" / "7.png", [[7000, 7001, 4], [0, 9, 4003]])
+def test_gray_pngs_of_category_and_instance(tmp_path, gt):
+    folders.write_gray(tmp_path / "pred" / "7.png", [[7000, 7001, 4], [0, 9, 4003]])
     found = read_predictions(tmp_path / "pred", gt).panoptic
     assert categories_of(found) == [CAR, CAR, SKY, None, PERSON, SKY]
     assert isinstance(found.meaning, Encoded)
@@ -122,7 +122,7 @@ def test_grey_pngs_of_category_and_instance(tmp_path, gt):
 
 
 def test_the_divisor_is_an_option(tmp_path, gt):
-    folders.write_grey(tmp_path / "pred" / "7.png", [[7 * 256, 9 * 256 + 255]])
+    folders.write_gray(tmp_path / "pred" / "7.png", [[7 * 256, 9 * 256 + 255]])
     assert categories_of(read_predictions(tmp_path / "pred", gt, divisor=256).panoptic) == [CAR, PERSON]
     assert says(faults_of(tmp_path / "pred", gt, divisor=0)[0], "divisor is 0")
 
@@ -138,24 +138,24 @@ def test_an_alpha_channel_is_left_out(tmp_path, gt):
     assert categories_of(read_predictions(tmp_path / "pred", gt).panoptic) == [CAR, SKY]
 
 
-def test_grey_and_colored_pngs_do_not_mix(tmp_path, gt):
+def test_gray_and_colored_pngs_do_not_mix(tmp_path, gt):
     folders.write_rgb(tmp_path / "pred" / "12.png", [[7]])
-    folders.write_grey(tmp_path / "pred" / "7.png", [[7]])
+    folders.write_gray(tmp_path / "pred" / "7.png", [[7]])
     (fault,) = faults_of(tmp_path / "pred", gt)
-    assert says(fault, "7.png", "is grey")
+    assert says(fault, "7.png", "is gray")
 
 
 def test_where_0_is_a_category_void_is_255(tmp_path):
     gt = ground_truth(folders.write_idd(tmp_path / "idd", {"1/a": [[0, 4000, 255]]}))
-    folders.write_grey(tmp_path / "grey" / "1_a.png", [[0, 4000, 255, 4]])
-    assert categories_of(read_predictions(tmp_path / "grey", gt).panoptic) == [0, 4, None, 4]
+    folders.write_gray(tmp_path / "gray" / "1_a.png", [[0, 4000, 255, 4]])
+    assert categories_of(read_predictions(tmp_path / "gray", gt).panoptic) == [0, 4, None, 4]
     folders.write_rgb(tmp_path / "two" / "1_a.png", [[0, 4 + 256, 255]])
     assert categories_of(read_predictions(tmp_path / "two", gt).panoptic) == [0, 4, None]
 
 
 @pytest.mark.parametrize("name", ["7", "000000000007"])
 def test_pngs_are_matched_by_image_id_and_by_the_gt_s_file(tmp_path, gt, name):
-    folders.write_grey(tmp_path / "pred" / f"{name}.png", [[7]])
+    folders.write_gray(tmp_path / "pred" / f"{name}.png", [[7]])
     assert [m.image_id for m in read_predictions(tmp_path / "pred", gt).panoptic.maps] == [7]
 
 
@@ -173,39 +173,39 @@ def test_cityscapes_names_are_matched_without_their_kind(tmp_path, name):
     gt = ground_truth(
         folders.write_cityscapes(tmp_path / "cs", {"ulm_000000_000019": [[7]], "ulm_000000_000020": [[7]]})
     )
-    folders.write_grey(tmp_path / "pred" / f"{name}.png", [[26001]])
+    folders.write_gray(tmp_path / "pred" / f"{name}.png", [[26001]])
     assert [m.image_id for m in read_predictions(tmp_path / "pred", gt).panoptic.maps] == ["ulm_000000_000019"]
 
 
 def test_idd_names_that_two_drives_share_need_the_drive(tmp_path):
     gt = ground_truth(folders.write_idd(tmp_path / "idd", {"1/a": [[7]], "2/a": [[7]]}))
-    folders.write_grey(tmp_path / "right" / "2" / "a_leftImg8bit.png", [[7]])
-    folders.write_grey(tmp_path / "right" / "1_a.png", [[7]])
+    folders.write_gray(tmp_path / "right" / "2" / "a_leftImg8bit.png", [[7]])
+    folders.write_gray(tmp_path / "right" / "1_a.png", [[7]])
     assert {m.image_id for m in read_predictions(tmp_path / "right", gt).panoptic.maps} == {"1_a", "2_a"}
-    folders.write_grey(tmp_path / "wrong" / "a_leftImg8bit.png", [[7]])
+    folders.write_gray(tmp_path / "wrong" / "a_leftImg8bit.png", [[7]])
     (fault,) = faults_of(tmp_path / "wrong", gt)
     assert says(fault, "a_leftImg8bit.png", "several", "1_a", "2_a")
 
 
 def test_idd_names_that_one_drive_has_do_not(tmp_path):
     gt = ground_truth(folders.write_idd(tmp_path / "idd", {"1/a": [[7]], "2/b": [[7]]}))
-    folders.write_grey(tmp_path / "pred" / "b_gtFine_panopticlevel3Ids.png", [[7]])
+    folders.write_gray(tmp_path / "pred" / "b_gtFine_panopticlevel3Ids.png", [[7]])
     assert [m.image_id for m in read_predictions(tmp_path / "pred", gt).panoptic.maps] == ["2_b"]
 
 
 def test_pngs_of_no_image_and_two_of_one_are_faults(tmp_path, gt):
     for name in ("7", "000000000007"):
-        folders.write_grey(tmp_path / "pred" / f"{name}.png", [[7]])
+        folders.write_gray(tmp_path / "pred" / f"{name}.png", [[7]])
     (twice,) = faults_of(tmp_path / "pred", gt)
     assert says(twice, "7.png", "same image", "000000000007.png")
-    folders.write_grey(tmp_path / "other" / "8.png", [[7]])
+    folders.write_gray(tmp_path / "other" / "8.png", [[7]])
     (unknown,) = faults_of(tmp_path / "other", gt)
     assert says(unknown, "8.png", "none of the PNGs", "7.png")
 
 
 def test_pngs_of_other_images_are_left_out(tmp_path, gt):
     for name in ("7", "8"):
-        folders.write_grey(tmp_path / "pred" / f"{name}.png", [[7]])
+        folders.write_gray(tmp_path / "pred" / f"{name}.png", [[7]])
     found = read_predictions(tmp_path / "pred", gt)
     assert [m.image_id for m in found.panoptic.maps] == [7]
     assert "8.png" in found.warnings[0]
@@ -276,8 +276,8 @@ def test_without_segments_there_is_nothing_to_tell(tmp_path, by_id):
 
 def test_pngs_tell_by_the_first_that_does(tmp_path):
     gt = ground_truth(folders.write_cityscapes(tmp_path / "cs", {f"ulm_0_{i}": [[7]] for i in range(3)}))
-    folders.write_grey(tmp_path / "pred" / "ulm_0_0.png", [[7, 8, 0, 255]])  # says nothing
-    folders.write_grey(tmp_path / "pred" / "ulm_0_1.png", [[2, 13001]])
+    folders.write_gray(tmp_path / "pred" / "ulm_0_0.png", [[7, 8, 0, 255]])  # says nothing
+    folders.write_gray(tmp_path / "pred" / "ulm_0_1.png", [[2, 13001]])
     (tmp_path / "pred" / "ulm_0_2.png").write_bytes(b"never looked at")
     found = read_predictions(tmp_path / "pred", gt).panoptic
     assert categories_of(found) == [20, 21, 7, None]  # 0 is road, and so 255 void
@@ -285,8 +285,8 @@ def test_pngs_tell_by_the_first_that_does(tmp_path):
 
 def test_void_tells_nothing(tmp_path):
     gt = ground_truth(folders.write_cityscapes(tmp_path / "cs", {f"ulm_0_{i}": [[7]] for i in range(2)}))
-    folders.write_grey(tmp_path / "pred" / "ulm_0_0.png", [[0, 7, 8]])
-    folders.write_grey(tmp_path / "pred" / "ulm_0_1.png", [[26001]])
+    folders.write_gray(tmp_path / "pred" / "ulm_0_0.png", [[0, 7, 8]])
+    folders.write_gray(tmp_path / "pred" / "ulm_0_1.png", [[26001]])
     assert categories_of(read_predictions(tmp_path / "pred", gt).panoptic) == [None, 7, 8]
 
 
@@ -323,11 +323,11 @@ def test_categories_by_position_are_read_by_their_names(tmp_path, gt):
     assert "by their names" in found.warnings[0]
 
 
-def test_grey_pngs_by_position_and_by_label(tmp_path, gt):
-    folders.write_grey(tmp_path / "pred" / "7.png", [[0, 1, 2001, 255]])
+def test_gray_pngs_by_position_and_by_label(tmp_path, gt):
+    folders.write_gray(tmp_path / "pred" / "7.png", [[0, 1, 2001, 255]])
     found = read_predictions(tmp_path / "pred", gt, category_ids="position").panoptic
     assert categories_of(found) == [CAR, SKY, PERSON, None]
-    folders.write_grey(tmp_path / "pred" / "7.png", [[6 * 256, 3 * 256, 8 * 256 + 1]])
+    folders.write_gray(tmp_path / "pred" / "7.png", [[6 * 256, 3 * 256, 8 * 256 + 1]])
     found = read_predictions(tmp_path / "pred", gt, divisor=256, category_ids="label").panoptic
     assert categories_of(found) == [CAR, SKY, PERSON]
 
@@ -337,8 +337,8 @@ def test_grey_pngs_by_position_and_by_label(tmp_path, gt):
 
 def test_semantic_maps_hold_category_ids(tmp_path, gt):
     pred(tmp_path / "pred")
-    folders.write_grey(tmp_path / "pred" / "semantic" / "7.png", [[7, 4, 0], [255, 9, 7]], bits=8)
-    folders.write_grey(tmp_path / "pred" / "semantic" / "12.png", [[65535]])
+    folders.write_gray(tmp_path / "pred" / "semantic" / "7.png", [[7, 4, 0], [255, 9, 7]], bits=8)
+    folders.write_gray(tmp_path / "pred" / "semantic" / "12.png", [[65535]])
     semantic = read_predictions(tmp_path / "pred", gt).semantic
     assert categories_of(semantic) == [None]  # 12.png comes first
     assert [m.image_id for m in semantic.maps] == [12, 7]
@@ -347,8 +347,8 @@ def test_semantic_maps_hold_category_ids(tmp_path, gt):
 
 
 def test_pngs_alone_leave_the_semantic_maps_out(tmp_path, gt):
-    folders.write_grey(tmp_path / "pred" / "7.png", [[7000]])
-    folders.write_grey(tmp_path / "pred" / "semantic" / "7.png", [[4]])
+    folders.write_gray(tmp_path / "pred" / "7.png", [[7000]])
+    folders.write_gray(tmp_path / "pred" / "semantic" / "7.png", [[4]])
     found = read_predictions(tmp_path / "pred", gt)
     assert categories_of(found.panoptic) == [CAR]
     assert categories_of(found.semantic) == [SKY]
@@ -356,7 +356,7 @@ def test_pngs_alone_leave_the_semantic_maps_out(tmp_path, gt):
 
 def test_semantic_maps_of_no_image_are_faults(tmp_path, gt):
     pred(tmp_path / "pred")
-    folders.write_grey(tmp_path / "pred" / "semantic" / "8.png", [[7]])
+    folders.write_gray(tmp_path / "pred" / "semantic" / "8.png", [[7]])
     assert says(faults_of(tmp_path / "pred", gt)[0], "8.png", "none of the PNGs")
 
 

@@ -38,7 +38,7 @@ def test_they_score_as_the_pngs_of_their_categories_do(data, name):
     from_masks = evaluate(data.pred_json.parent, data.gt_json).scores["mIoU_semantic"]
     for file, ids in data.pred.ids.items():
         values = np.vectorize({**OF, 0: 0}.get)(ids)
-        folders.write_grey(data.pred_json.parent / "semantic" / file, values)
+        folders.write_gray(data.pred_json.parent / "semantic" / file, values)
     assert from_masks == evaluate(data.pred_json.parent, data.gt_json).scores["mIoU_semantic"]
 
 

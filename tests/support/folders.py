@@ -29,15 +29,15 @@ def write_rgb(path: Path, ids: Labels) -> Path:
     return path
 
 
-def write_grey(path: Path, values: Labels, bits: int = 16) -> Path:
-    """A PNG of grey values, 8 or 16 bits."""
+def write_gray(path: Path, values: Labels, bits: int = 16) -> Path:
+    """A PNG of gray values, 8 or 16 bits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.asarray(values, np.uint8 if bits == 8 else np.uint16)).save(path)
     return path
 
 
 def write_photograph(path: Path, like: Labels) -> Path:
-    """A grey photograph of the size of a label map."""
+    """A gray photograph of the size of a label map."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", np.shape(like)[::-1], (128, 128, 128)).save(path)
     return path
@@ -109,7 +109,7 @@ def write_mapillary(
     write_json(root / (f"config_v{version}.json" if version else "config.json"), config)
     folder = root / split / f"v{version}" if version else root / split
     for image_id, values in images.items():
-        write_grey(folder / "instances" / f"{image_id}.png", values)
+        write_gray(folder / "instances" / f"{image_id}.png", values)
         write_photograph(root / split / "images" / f"{image_id}.jpg", values)
     return root
 
@@ -118,7 +118,7 @@ def write_cityscapes(root: Path, images: Mapping[str, Labels], *, split: str = "
     """Instance files by image id <city>_<sequence>_<frame>, and photographs."""
     for image_id, values in images.items():
         city = image_id.partition("_")[0]
-        write_grey(root / "gtFine" / split / city / f"{image_id}_gtFine_instanceIds.png", values)
+        write_gray(root / "gtFine" / split / city / f"{image_id}_gtFine_instanceIds.png", values)
         write_photograph(root / "leftImg8bit" / split / city / f"{image_id}_leftImg8bit.png", values)
     return root
 
@@ -126,6 +126,6 @@ def write_cityscapes(root: Path, images: Mapping[str, Labels], *, split: str = "
 def write_idd(root: Path, images: Mapping[str, Labels], *, split: str = "val") -> Path:
     """Level-3 instance files by <drive>/<image>, and photographs."""
     for name, values in images.items():
-        write_grey(root / "gtFine" / split / f"{name}_gtFine_instancelevel3Ids.png", values)
+        write_gray(root / "gtFine" / split / f"{name}_gtFine_instancelevel3Ids.png", values)
         write_photograph(root / "leftImg8bit" / split / f"{name}_leftImg8bit.jpg", values)
     return root

@@ -24,9 +24,9 @@ from panoptic_eval.pairs import compiled, reference
 from panoptic_eval.png.container import compressed_rows, header
 
 KINDS = (
-    *((depth, png.GREY) for depth in (1, 2, 4, 8, 16)),
+    *((depth, png.GRAY) for depth in (1, 2, 4, 8, 16)),
     *((depth, png.PALETTE) for depth in (1, 2, 4, 8)),
-    (8, png.GREY_ALPHA),
+    (8, png.GRAY_ALPHA),
     *2 * ((8, png.RGB), (8, png.RGBA)),
 )
 STRATEGIES = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED)

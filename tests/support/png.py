@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Int
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
-CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
+GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6
+CHANNELS = {GRAY: 1, RGB: 3, PALETTE: 1, GRAY_ALPHA: 2, RGBA: 4}
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """y, x, step in y, step in x of each pass."""
 
@@ -26,9 +26,9 @@ def header(height: int, width: int, *, depth: int = 8, color_type: int = RGB, in
 
 def samples(ids: Int[np.ndarray, "h w"], color_type: int, alpha: int | Int[np.ndarray, "h w"] = 255) -> np.ndarray:
     """Ids as the samples of a pixel, h w c."""
-    if color_type in (GREY, PALETTE):
+    if color_type in (GRAY, PALETTE):
         return ids[..., None]
-    if color_type == GREY_ALPHA:
+    if color_type == GRAY_ALPHA:
         return np.stack([ids, np.broadcast_to(alpha, ids.shape)], -1)
     channels = [ids & 255, ids >> 8 & 255, ids >> 16 & 255, np.broadcast_to(alpha, ids.shape)]
     return np.stack(channels[: CHANNELS[color_type]], -1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from folders import write_cityscapes, write_grey
+from folders import write_cityscapes, write_gray
 from PIL import Image
 from street_folders import (
     CAR,
@@ -34,7 +34,7 @@ from panoptic_eval.errors import InputError
 CROP = 64
 SIZE = (120, 200)
 SCENES = {f"scene{i}": scene(i, *SIZE) for i in range(6)}
-GREY = (1, 2, 3)
+GRAY = (1, 2, 3)
 CONFIG = SampleConfig(shortest=120, crop=CROP, sampling="cus", stuff_scales=(1.0, 1.0))
 LEVELS = Levels(canonical_size=32.0)
 CATEGORY = np.full(1 << 11, IGNORE)
@@ -54,7 +54,7 @@ def requests(data, config=CONFIG, count=40):
 
 
 def sample_of(data, request, crop=CROP):
-    return make_sample(*data, request, crop=crop, padding=GREY)
+    return make_sample(*data, request, crop=crop, padding=GRAY)
 
 
 def ids_of_image(data, request):
@@ -231,7 +231,7 @@ def test_smaller_images_are_padded(data, flip):
     assert sample.image.shape == (3, CROP, CROP)
     outside = torch.ones(CROP, CROP, dtype=torch.bool)
     outside[:30, :50] = False
-    assert (torch.tensor(GREY) == sample.image[:, outside].T).all()
+    assert (torch.tensor(GRAY) == sample.image[:, outside].T).all()
     targets = sample.labels.targets
     assert (targets.semantic[outside] == IGNORE).all()
     assert targets.ignore[outside].all()
@@ -291,13 +291,13 @@ def test_photographs_that_do_not_fit_their_labels(tmp_path):
         sample_of(data, request)
     unknown = replace(data[0], maps=(replace(data[0].maps[0], photograph=None),))
     with pytest.raises(InputError, match="does not say where image 'only' is"):
-        make_sample(unknown, data[1], request, crop=CROP, padding=GREY)
+        make_sample(unknown, data[1], request, crop=CROP, padding=GRAY)
 
 
 def test_labels_that_are_not_those_of_the_index(tmp_path):
     data = one_image(tmp_path, SCENES["scene0"])
     png = data[0].maps[0].png
-    write_grey(png, np.full(SIZE, ROAD_ID))
+    write_gray(png, np.full(SIZE, ROAD_ID))
     with pytest.raises(InputError, match=r"only\.png: the image has no pixel of id 0"):
         sample_of(data, request_for(SKY_ID))
     png.write_bytes(b"")

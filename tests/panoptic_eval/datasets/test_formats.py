@@ -18,20 +18,20 @@ def perfect(report):
 
 def test_cityscapes_by_its_own_files(tmp_path):
     gt = folders.write_cityscapes(tmp_path / "gt", {IMAGE: CITYSCAPES})
-    folders.write_grey(tmp_path / "pred" / f"{IMAGE}.png", np.where(CITYSCAPES == 29001, 0, CITYSCAPES))
+    folders.write_gray(tmp_path / "pred" / f"{IMAGE}.png", np.where(CITYSCAPES == 29001, 0, CITYSCAPES))
     assert perfect(evaluate(tmp_path / "pred", gt))
 
 
 def test_cityscapes_by_train_id(tmp_path):
     gt = folders.write_cityscapes(tmp_path / "gt", {IMAGE: CITYSCAPES})
     by_train_id = {7: 0, 23: 10, 26001: 13001, 26002: 13002, 24000: 11000, 0: 255, 29001: 255}
-    folders.write_grey(tmp_path / "pred" / f"{IMAGE}.png", np.vectorize(by_train_id.get)(CITYSCAPES))
+    folders.write_gray(tmp_path / "pred" / f"{IMAGE}.png", np.vectorize(by_train_id.get)(CITYSCAPES))
     assert perfect(evaluate(tmp_path / "pred", gt))
 
 
 def test_idd_by_its_own_files(tmp_path):
     gt = folders.write_idd(tmp_path / "gt", {"119/902541": IDD})
-    folders.write_grey(tmp_path / "pred" / "119" / "902541_gtFine_instancelevel3Ids.png", IDD)
+    folders.write_gray(tmp_path / "pred" / "119" / "902541_gtFine_instancelevel3Ids.png", IDD)
     assert perfect(evaluate(tmp_path / "pred", gt))
 
 
@@ -48,6 +48,6 @@ def test_a_group_of_cars_is_a_crowd(tmp_path, predicted):
     group = np.where(CITYSCAPES == 26001, 26, CITYSCAPES)
     gt = folders.write_cityscapes(tmp_path / "gt", {IMAGE: group})
     pred = np.where(CITYSCAPES == 26001, 26001 if predicted else 0, np.where(CITYSCAPES == 29001, 0, CITYSCAPES))
-    folders.write_grey(tmp_path / "pred" / f"{IMAGE}.png", pred)
+    folders.write_gray(tmp_path / "pred" / f"{IMAGE}.png", pred)
     report = evaluate(tmp_path / "pred", gt)
     assert report.scores["PQ"]["all"] == 1

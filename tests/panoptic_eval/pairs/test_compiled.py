@@ -20,10 +20,10 @@ from panoptic_eval.pairs.counts import IdCounts
 from panoptic_eval.png import container
 
 KINDS = {
-    "bit": (1, png.GREY),
-    "two bits": (2, png.GREY),
-    "grey": (8, png.GREY),
-    "grey16": (16, png.GREY),
+    "bit": (1, png.GRAY),
+    "two bits": (2, png.GRAY),
+    "gray": (8, png.GRAY),
+    "gray16": (16, png.GRAY),
     "palette of 16": (4, png.PALETTE),
     "palette": (8, png.PALETTE),
     "rgb": (8, png.RGB),
@@ -140,7 +140,7 @@ def test_gradients_which_average_and_paeth_predict_pixel_by_pixel():
     y, x = np.mgrid[:60, :90]
     gt, pred = (3 * y + 2 * x) % 256, (y * x // 7) % 65536
     for filters in FILTERS.values():
-        assert_equals_reference(write(gt, "grey", filters=filters), write(pred, "grey16", filters=filters))
+        assert_equals_reference(write(gt, "gray", filters=filters), write(pred, "gray16", filters=filters))
 
 
 def test_more_ids_than_16_bits_can_number():
@@ -206,7 +206,7 @@ def test_chunks_that_have_no_bearing_on_ids():
 UNSUPPORTED = {
     "interlaced": {"interlaced": True},
     "interlaced palette": {"interlaced": True, "color_type": png.PALETTE, "before": png.chunk(b"PLTE", bytes(768))},
-    "interlaced bits": {"interlaced": True, "color_type": png.GREY, "depth": 1},
+    "interlaced bits": {"interlaced": True, "color_type": png.GRAY, "depth": 1},
 }
 
 
@@ -340,7 +340,7 @@ def test_both_paths_make_the_same_of_mutated_files():
 # Memory, threads, and what is installed.
 
 
-@pytest.mark.parametrize("kind", ["grey", "rgb"])
+@pytest.mark.parametrize("kind", ["gray", "rgb"])
 def test_nothing_of_the_size_of_the_image_is_in_memory(kind):
     depth, color_type = KINDS[kind]
     row = bytes(1 + 6000 * png.CHANNELS[color_type])

@@ -13,13 +13,13 @@ from panoptic_eval.pairs.reference import count_pair
 from panoptic_eval.png.container import compressed_rows, png_size
 from panoptic_eval.png.reference import decode
 
-GREY_DEPTHS = [(d, png.GREY) for d in (1, 2, 4, 8, 16)]
+GRAY_DEPTHS = [(d, png.GRAY) for d in (1, 2, 4, 8, 16)]
 PALETTE_DEPTHS = [(d, png.PALETTE) for d in (1, 2, 4, 8)]
 
 
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize(
-    ("depth", "color_type"), [*GREY_DEPTHS, *PALETTE_DEPTHS, (8, png.RGB), (8, png.RGBA), (8, png.GREY_ALPHA)]
+    ("depth", "color_type"), [*GRAY_DEPTHS, *PALETTE_DEPTHS, (8, png.RGB), (8, png.RGBA), (8, png.GRAY_ALPHA)]
 )
 def test_ids_are_read_from_every_kind_of_png(depth, color_type, interlaced):
     top = 2**24 if color_type in (png.RGB, png.RGBA) else 2**depth
@@ -38,7 +38,7 @@ def test_ids_are_read_from_every_kind_of_png(depth, color_type, interlaced):
     assert decode(written).dtype == np.uint32
 
 
-@pytest.mark.parametrize(("depth", "color_type"), [(16, png.GREY_ALPHA), (16, png.RGB), (16, png.RGBA)])
+@pytest.mark.parametrize(("depth", "color_type"), [(16, png.GRAY_ALPHA), (16, png.RGB), (16, png.RGBA)])
 def test_kinds_that_hold_no_ids_are_refused(depth, color_type):
     values = np.zeros((2, 2, png.CHANNELS[color_type]), int)
     with pytest.raises(PngError, match="expected 8-bit RGB"):
@@ -102,7 +102,7 @@ def test_headers_that_no_png_has_are_refused(fields):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (5, 1), (2, 9), (13, 8)])
 def test_rows_that_are_missing_are_not_taken_for_zeros(depth, shape, interlaced):
     ids = np.ones(shape, int)
-    whole = png.write(png.samples(ids, png.GREY), depth=depth, color_type=png.GREY, interlaced=interlaced)
+    whole = png.write(png.samples(ids, png.GRAY), depth=depth, color_type=png.GRAY, interlaced=interlaced)
     assert decode(whole).tolist() == ids.tolist()
     rows = zlib.decompress(compressed_rows(whole))
     for wrong, what in ((rows[:-1], "too early"), (rows + b"\0", "more data")):
