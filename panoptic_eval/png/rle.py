@@ -26,7 +26,7 @@ def compressed(runs: Int[np.ndarray, " n"], size: tuple[int, int]) -> dict[str, 
     """Write run lengths, which go down the columns and begin with one of pixels outside, as COCO's compressed text.
 
     >>> compressed(np.array([2, 1, 1, 2]), (2, 3))
-    {'size': [2, 3], 'counts': b'2110'}
+    {'size': [2, 3], 'counts': b'2111'}
     """
     rest = runs.astype(np.int64)
     rest[3:] -= runs[1:-2]
