@@ -308,9 +308,9 @@ class _Log:
 
     def __init__(self, out: Path, start: int, steps: int, settings: Settings) -> None:
         path = out / METRICS
-        kept = path.read_text().splitlines() if path.is_file() else []
+        lines = path.read_text().splitlines() if path.is_file() else []
         # A run that was killed may have logged steps that it now does again, and half a line.
-        write_atomically(path, "".join(f"{line}\n" for line in kept[:start]))
+        write_atomically(path, "".join(f"{line}\n" for line in lines[:start]))
         self._file = path.open("a")
         self._bar = tqdm(total=steps, initial=start, unit="step", disable=settings.quiet, dynamic_ncols=True)
         self._events = _events(out / "tensorboard", start) if settings.tensorboard else None

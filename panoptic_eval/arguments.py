@@ -75,8 +75,8 @@ def mask(value: Any, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
         raise ValueError(f"has shape {pixels.shape}, dtype {pixels.dtype}; expected a bool array (h, w), here {shape}")
     if pixels.dtype.kind == "b":
         return pixels
-    one = 255 if pixels.dtype == np.uint8 and pixels.max() == 255 else 1
-    inside = pixels == one
+    unit = 255 if pixels.dtype == np.uint8 and pixels.max() == 255 else 1
+    inside = pixels == unit
     if not (inside | (pixels == 0)).all():
         raise ValueError(
             f"holds {pixels.min()} to {pixels.max()} of dtype {pixels.dtype}; expected a bool array (h, w): "

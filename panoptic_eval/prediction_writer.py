@@ -80,8 +80,8 @@ class PredictionWriter:
             write_atomically(self._records, b"".join([head, *_reopened(directory, self._categories)]))
         self._file = self._records.open("r+b")
         _claim(self._file, directory)
-        kept = self._file.read()
-        whole = kept[: kept.rfind(b"\n") + 1]  # the rest is of a line that a kill cut short
+        content = self._file.read()
+        whole = content[: content.rfind(b"\n") + 1]  # the rest is of a line that a kill cut short
         first, *lines = whole.splitlines(keepends=True) or [head]
         self._check(first)
         names: set[str] = set()
@@ -341,13 +341,13 @@ def _segments_info(
     Raises:
         ValueError: labels and segments do not fit each other or the format.
     """
-    found = ids_of(labels.astype(np.uint32))[0]
-    given = arguments.segments(found, segments, catalogue)
-    at = {id_: k for k, id_ in enumerate(found.id.tolist())}
+    present = ids_of(labels.astype(np.uint32))[0]
+    given = arguments.segments(present, segments, catalogue)
+    at = {id_: k for k, id_ in enumerate(present.id.tolist())}
     entries = []
     for id_, category_id, score in zip(given.id, given.category_id, given.score, strict=True):
-        x0, y0, x1, y1 = found.box[at[id_]].tolist()
-        area = int(found.area[at[id_]])
+        x0, y0, x1, y1 = present.box[at[id_]].tolist()
+        area = int(present.area[at[id_]])
         entry = {"id": id_, "category_id": category_id, "area": area, "bbox": [x0, y0, x1 - x0, y1 - y0]}
         entries.append(entry if score is None else {**entry, "score": score})
     return entries

@@ -55,5 +55,5 @@ def anonymous(report: Report) -> Report:
             value = value.replace(f"{folder}/", "").replace(f"{folder}\\", "")
         return re.sub(r"(?<![^\s'\"(=])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\",;:]+[/\\])*(?=[^\s/\\])", "", value)
 
-    kept = {key: without(value) for key, value in report.provenance.items() if key != "command"}
-    return replace(report, provenance=kept, warnings=[without(warning) for warning in report.warnings])
+    provenance = {key: without(value) for key, value in report.provenance.items() if key != "command"}
+    return replace(report, provenance=provenance, warnings=[without(warning) for warning in report.warnings])

@@ -132,11 +132,11 @@ def _means(values: Float[np.ndarray, "*b c"], isthing: Bool[np.ndarray, " c"]) -
 def _matches(tables: Tables, bins: Bins) -> dict[str, ap.Matches]:
     """Match masks and boxes of the panoptic map, and of the detections where there are any."""
     kinds: tuple[Literal["mask", "box"], ...] = ("mask", "box")
-    found = {f"AP_{kind}": ap.match_ranges(tables.panoptic, kind, bins, stated=False) for kind in kinds}
+    matches = {f"AP_{kind}": ap.match_ranges(tables.panoptic, kind, bins, stated=False) for kind in kinds}
     if (table := tables.instances) is not None:
         for kind in kinds if table.has_masks else kinds[1:]:
-            found[f"AP_{kind}_instances"] = ap.match_ranges(table, kind, bins, stated=True)
-    return found
+            matches[f"AP_{kind}_instances"] = ap.match_ranges(table, kind, bins, stated=True)
+    return matches
 
 
 def _instances(table: PairTable, bins: Bins) -> Int[np.ndarray, "b c"]:

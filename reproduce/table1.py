@@ -52,8 +52,8 @@ class Options(Comparison):
 def published_block() -> str:
     """Write the published rows as a Markdown table, with suspicious cells marked and explained."""
     rows = published()
-    found = audit(rows)
-    marks = {(k, column): f"[{n}]" for n, (k, column, _) in enumerate(found, 1)}
+    contradictions = audit(rows)
+    marks = {(k, column): f"[{n}]" for n, (k, column, _) in enumerate(contradictions, 1)}
     cells = [
         {
             "": f"{row['dataset']} {row['network']}",
@@ -63,7 +63,9 @@ def published_block() -> str:
         }
         for k, row in enumerate(rows)
     ]
-    notes = [f"[{n}] {rows[k]['dataset']} {rows[k]['network']}: {why}" for n, (k, _, why) in enumerate(found, 1)]
+    notes = [
+        f"[{n}] {rows[k]['dataset']} {rows[k]['network']}: {why}" for n, (k, _, why) in enumerate(contradictions, 1)
+    ]
     return "\n".join([markdown.table(cells), "", *notes])
 
 

@@ -56,16 +56,16 @@ def faults(results: Path, checkpoints: Path) -> list[str]:
         return [f"{results / PAIRS.name}: holds no pair table; expected one for each checkpoint"]
     tables_alone = {s.label: trained[s.label] for s in compared if s.label not in hashes and s.label in trained}
     hashes |= tables_alone
-    found = differing_hashes(hashes, trained, results / TABLE.name)
+    differing = differing_hashes(hashes, trained, results / TABLE.name)
     for suffix in SUFFIXES:
         pages = [results / f"{name}{suffix}.json" for name in ("table1", "fig5", "claims")]
         records = {path.stem: json.loads(path.read_text()) for path in pages if path.is_file()}
         for name, record in records.items():
             named = record.get("provenance", record)["checkpoints"]
-            found += differing_hashes(hashes, named, results / f"{name}.json")
+            differing += differing_hashes(hashes, named, results / f"{name}.json")
         if records:
-            found += differing_scores(results, suffix, records, compared)
-    return found
+            differing += differing_scores(results, suffix, records, compared)
+    return differing
 
 
 def differing_scores(results: Path, suffix: str, records: Mapping[str, Any], compared: Sequence[System]) -> list[str]:

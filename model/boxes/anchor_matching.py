@@ -132,9 +132,9 @@ def match_anchors(
     if overlap.numel():
         allowed = torch.where((on_ignored < ignore_overlap)[:, None], overlap, 0)
         best, anchor = allowed.max(0)
-        found = (best > 0).nonzero()[:, 0]
+        matched = (best > 0).nonzero()[:, 0]
         # Two instances may share their best anchor; the same one wins on any device.
-        owner = torch.full_like(match, -1).scatter_reduce(0, anchor[found], found, "amax")
+        owner = torch.full_like(match, -1).scatter_reduce(0, anchor[matched], matched, "amax")
         match = torch.where(owner >= 0, owner, match)
     return match
 

@@ -35,20 +35,22 @@ def fuse(
         size: height, width of the map, for example those of the image before it was resized for the network.
         config: thresholds; its areas are pixels of `frame`.
     """
-    found = prediction.detections
-    device = found.boxes.device
+    detections = prediction.detections
+    device = detections.boxes.device
     scale = (size[0] / frame[0], size[1] / frame[1])
     ids = torch.zeros(size, dtype=torch.int32, device=device)
     segments: list[Segment] = []
-    order = found.scores.argsort(descending=True, stable=True)
-    for i in order[found.scores[order] >= config.score].tolist():
-        mask, (top, left) = paste(found.mask_logits[i], scaled(found.boxes[i], scale), size)
+    order = detections.scores.argsort(descending=True, stable=True)
+    for i in order[detections.scores[order] >= config.score].tolist():
+        mask, (top, left) = paste(detections.mask_logits[i], scaled(detections.boxes[i], scale), size)
         window = ids[top : top + mask.shape[0], left : left + mask.shape[1]]
         free = mask & (window == VOID)
         area, left_over = int(mask.sum()), int(free.sum())
         if left_over == 0 or (area - left_over) / area > config.overlap:
             continue
-        segments.append(Segment(len(segments) + 1, int(found.categories[i]), float(found.scores[i]), left_over))
+        segments.append(
+            Segment(len(segments) + 1, int(detections.categories[i]), float(detections.scores[i]), left_over)
+        )
         window[free] = segments[-1].id
 
     semantic = semantic_map(prediction.semantic_logits, frame, size)
@@ -63,7 +65,7 @@ def fuse(
     if config.semantic == "fused":
         categories = torch.tensor([0, *[s.category for s in segments]], dtype=torch.uint8, device=device)
         semantic = torch.where(ids == VOID, semantic, categories[ids.long()])
-    return Fused(PanopticMap(ids.cpu(), tuple(segments)), instances(found, frame, size), semantic)
+    return Fused(PanopticMap(ids.cpu(), tuple(segments)), instances(detections, frame, size), semantic)
 
 
 def instances(found: Detections, frame: tuple[int, int], size: tuple[int, int]) -> Iterator[Instance]:

@@ -121,11 +121,11 @@ class BoxNetwork(nn.Module):
         proposals = self.propose(objectness, deltas, self.anchors(levels)[0], size)
         logits, deltas = self.box_head(self._pool_images(levels, proposals, mask=False))
         counts = [len(p) for p in proposals]
-        found = [
+        detected = [
             detect(*row, size, self.config.roi)
             for row in zip(logits.split(counts), deltas.split(counts), proposals, strict=True)
         ]
-        masks = self.mask_head(self._pool_images(levels, [boxes for boxes, _, _ in found], mask=True)).float()
+        masks = self.mask_head(self._pool_images(levels, [boxes for boxes, _, _ in detected], mask=True)).float()
         category = self.isthing.nonzero()[:, 0]
         return [
             Prediction(
@@ -133,7 +133,7 @@ class BoxNetwork(nn.Module):
                 semantic,
             )
             for (boxes, scores, thing), mask, semantic in zip(
-                found, masks.split([len(boxes) for boxes, _, _ in found]), semantics, strict=True
+                detected, masks.split([len(boxes) for boxes, _, _ in detected]), semantics, strict=True
             )
         ]
 

@@ -131,30 +131,30 @@ def _labels(runs: LabelRuns, index: DataIndex, image: int, window: Window) -> Cu
     category = np.where(known, index.category[row], IGNORE)
     stuff = known & ~index.catalogue.isthing[index.category[row]]
     instance = known & index.is_instance[row]
-    kept = instance & (found.area >= MIN_PIXELS)
+    usable = instance & (found.area >= MIN_PIXELS)
 
     def pixels(value: np.ndarray) -> Tensor:
         return torch.from_numpy(np.repeat(value[which], length).reshape(window.height, window.width))
 
-    numbers = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int16)
-    box, visible = index.box[row[kept]], found.box[kept]
+    numbers = np.where(usable, np.cumsum(usable) - 1, -1).astype(np.int16)
+    box, visible = index.box[row[usable]], found.box[usable]
     touches = visible == [0, 0, window.width, window.height]
     beyond = np.stack([box[:, 0] <= x[0], box[:, 1] <= y[0], box[:, 2] > x[-1], box[:, 3] > y[-1]], -1)
     scale = np.array(window.size[::-1]) / (runs.width, runs.height)
     full = box * np.tile(scale, 2) - np.tile([window.left, window.top], 2)
     targets = Targets(
-        categories=torch.from_numpy(category[kept].astype(np.int64)),
+        categories=torch.from_numpy(category[usable].astype(np.int64)),
         visible=torch.from_numpy(visible.astype(np.float32)),
         open_sides=torch.from_numpy(touches & beyond),
         instances=pixels(numbers),
         semantic=pixels(category.astype(np.uint8)),
-        ignore=pixels(~kept & ~stuff),
+        ignore=pixels(~usable & ~stuff),
     )
     return CutLabels(
         targets=targets,
         full=torch.from_numpy(full.astype(np.float32)),
-        row=torch.from_numpy(row[kept]),
-        dropped=int((instance & ~kept).sum()),
+        row=torch.from_numpy(row[usable]),
+        dropped=int((instance & ~usable).sum()),
     )
 
 

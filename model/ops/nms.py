@@ -46,14 +46,14 @@ def _kept(
     boxes: Float[Tensor, "n 4"], groups: Int[Tensor, " n"] | None, iou_above: float, limit: int | None
 ) -> Int[Tensor, " k"]:
     """Return the indices of kept boxes, the boxes being sorted from best to worst."""
-    kept = torch.zeros(0, dtype=torch.int64, device=boxes.device)
+    selected = torch.zeros(0, dtype=torch.int64, device=boxes.device)
     for start in range(0, len(boxes), BLOCK):
         block = torch.arange(start, min(start + BLOCK, len(boxes)), device=boxes.device)
-        free = block[~_overlaps(boxes, groups, kept, block, iou_above).any(0)]
-        kept = torch.cat([kept, free[_greedy(_overlaps(boxes, groups, free, free, iou_above))]])
-        if limit is not None and len(kept) >= limit:
+        free = block[~_overlaps(boxes, groups, selected, block, iou_above).any(0)]
+        selected = torch.cat([selected, free[_greedy(_overlaps(boxes, groups, free, free, iou_above))]])
+        if limit is not None and len(selected) >= limit:
             break
-    return kept
+    return selected
 
 
 def _overlaps(
@@ -74,9 +74,9 @@ def _greedy(overlaps: Tensor) -> Tensor:
     time that rule is applied, at least the best box that is still wrong is settled; a few rounds do for all.
     """
     better = overlaps.float().triu_(1)  # [i, j]: i is better than j and overlaps it
-    kept = torch.ones(len(better), device=better.device)
+    survives = torch.ones(len(better), device=better.device)
     while True:
-        again = (kept @ better == 0).float()
-        if torch.equal(again, kept):
-            return kept.bool()
-        kept = again
+        again = (survives @ better == 0).float()
+        if torch.equal(again, survives):
+            return survives.bool()
+        survives = again

@@ -123,14 +123,14 @@ def _below(kind: Format, root: Path | None) -> Path:
         for sub in files(base, "*")
         if "".join(c for c in sub.name.lower() if c.isalnum()) in kind.folders and sub.is_dir()
     ]
-    found = next((folder for folder in (*usual, base) if kind.recognized(folder)), None)
-    if found is None:
+    match = next((folder for folder in (*usual, base) if kind.recognized(folder)), None)
+    if match is None:
         places = ", ".join(map(str, (*usual, base)))
         names = ", ".join(kind.folders)
         raise InputError(
             f"{kind.name}: not found; looked for {kind.sign} in {places} (subfolders of the usual names: {names})"
         )
-    return found
+    return match
 
 
 def _recognize(path: Path, pngs: Path | None) -> tuple[Format, Path]:

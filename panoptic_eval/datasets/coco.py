@@ -63,8 +63,8 @@ def read(
         InputError: everything that is wrong with it.
     """
     folders = png_folders(path) if folder is None else [folder]
-    found = next((f for f in folders if f.is_dir()), None)
-    if found is None and path.is_file():
+    pngs = next((f for f in folders if f.is_dir()), None)
+    if pngs is None and path.is_file():
         raise InputError(
             f"{path}: its PNGs were looked for in {' and '.join(map(str, folders))}; expected such a folder, or "
             "--gt-folder to give another"
@@ -72,7 +72,7 @@ def read(
     photographs = _photographs(path)
     return panoptic_json.ground_truth(
         path,
-        found or folders[0],
+        pngs or folders[0],
         source=f"COCO panoptic format, {path}",
         photograph=lambda _, name: _photograph(photographs, name) if photographs and name else None,
         catalogue=catalogue,

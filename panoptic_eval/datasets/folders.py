@@ -29,14 +29,14 @@ def choose_split(folder: Path, split: str | None) -> Path:
     """
     there = [entry.name for entry in files(folder, "*") if entry.is_dir()]
     wanted = spellings(split or "validation")
-    found = [name for name in there if name in wanted]
+    splits = [name for name in there if name in wanted]
     known = [name for name in there if any(name in names for names in SPLITS)]
-    if not found and split is None and len(known) == 1:
-        found = known
-    if not found:
+    if not splits and split is None and len(known) == 1:
+        splits = known
+    if not splits:
         choice = ", ".join(there) or "none"
         raise InputError(f"{folder}: has no split {' or '.join(wanted)}; expected one of the folders there: {choice}")
-    return folder / found[0]
+    return folder / splits[0]
 
 
 def only(paths: Sequence[Path], what: str) -> Path | None:

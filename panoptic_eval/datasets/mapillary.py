@@ -79,7 +79,7 @@ def read(root: Path, *, split: str | None = None, version: str | None = None) ->
 
 def _annotations(root: Path, folder: Path) -> list[_Annotations]:
     """Versions of which a split has annotations."""
-    found = [
+    present = [
         _Annotations(sub.name.removeprefix("v"), sub, root / f"config_{sub.name}.json")
         for sub in files(folder, "v*")
         if (sub / "panoptic").is_dir() or (sub / "instances").is_dir()
@@ -88,8 +88,8 @@ def _annotations(root: Path, folder: Path) -> list[_Annotations]:
         config = root / "config.json"
         content = json_rows.load(config)
         version = content.get("version") if isinstance(content, dict) else None
-        found.append(_Annotations(str(version or "of unknown number"), folder, config))
-    return found
+        present.append(_Annotations(str(version or "of unknown number"), folder, config))
+    return present
 
 
 def _choose(found: list[_Annotations], version: str | None, folder: Path) -> _Annotations:

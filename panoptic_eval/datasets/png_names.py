@@ -70,8 +70,8 @@ class _Search:
         if not parts or ".." in parts or "/" in parts:
             return None
         tries = [parts, parts[1:]] if parts[0] == self.folder.name and len(parts) > 1 else [parts]
-        found = [path for path in map(self._along, tries) if path is not None]
-        return found[0] if found else None
+        paths = [path for path in map(self._along, tries) if path is not None]
+        return paths[0] if paths else None
 
     def _along(self, parts: Sequence[str]) -> Path | None:
         at: Path | None = self.folder

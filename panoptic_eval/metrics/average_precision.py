@@ -285,5 +285,5 @@ def _counted(table: PairTable) -> Int[np.ndarray, " d"]:
 def _enough(
     table: PairTable, p: Int[np.ndarray, " k"], g: Int[np.ndarray, " k"], iou: Float[np.ndarray, " k"]
 ) -> Overlaps:
-    kept = (iou >= IOU_THRESHOLDS[0]) & table.catalogue.isthing[table.gt.category[g]]
-    return Overlaps(p[kept], g[kept], iou[kept])
+    relevant = (iou >= IOU_THRESHOLDS[0]) & table.catalogue.isthing[table.gt.category[g]]
+    return Overlaps(p[relevant], g[relevant], iou[relevant])

@@ -93,8 +93,8 @@ def _edges(labels: Int[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 
 def _write_names(picture: Image.Image, ids: Int[np.ndarray, "h w"], regions: Sequence[Region]) -> None:
     draw = ImageDraw.Draw(picture)
-    found = ids_of(ids.astype(np.uint32))[0]
-    boxes = dict(zip(found.id.tolist(), found.box.tolist(), strict=True))
+    occurring = ids_of(ids.astype(np.uint32))[0]
+    boxes = dict(zip(occurring.id.tolist(), occurring.box.tolist(), strict=True))
     for region in regions:
         x0, y0, x1, y1 = boxes.get(region.id, (0, 0, 0, 0))
         if region.category.isthing and max(x1 - x0, y1 - y0) >= NAMED * max(picture.size):

@@ -51,7 +51,7 @@ def build(
     image = np.repeat(np.arange(len(counts)), [len(c.pairs.pixels) for c in counts])
     # By segment, not by id: sums then have one order, and one last bit, whatever the ids are.
     order = np.lexsort((pairs.pred, pairs.gt, image))
-    kept = order[((pairs.gt[order] >= 0) | (pairs.pred[order] >= 0)) & (pairs.gt[order] != UNLISTED)]
+    used = order[((pairs.gt[order] >= 0) | (pairs.pred[order] >= 0)) & (pairs.gt[order] != UNLISTED)]
     return PairTable(
         catalogue=gt.catalogue,
         image_id=tuple(gt.maps[i].image_id for i in gt_at.tolist()),
@@ -59,7 +59,7 @@ def build(
         digest=tuple(digest),
         gt=gt_segments,
         pred=pred_segments,
-        pairs=pairs.take(kept),
+        pairs=pairs.take(used),
         unseen=unseen,
         origin=origin,
     )

@@ -60,12 +60,12 @@ def _instance_pairs(table: PairTable, first: Int[np.ndarray, " i"], overlaps: Se
     wanted = (image << 33) + id_
     row = np.append(order, -1)[np.searchsorted(key[order], wanted)]
     things = table.catalogue.isthing[table.gt.category]
-    kept = np.flatnonzero((np.append(key, -1)[row] == wanted) & np.append(things, False)[row])
-    pred = first[image[kept]] + mask[kept]
+    shared = np.flatnonzero((np.append(key, -1)[row] == wanted) & np.append(things, False)[row])
+    pred = first[image[shared]] + mask[shared]
     # Indices of a palette may be one id: their pixels add.
-    pair, at = np.unique(pred * (len(table.gt) + 1) + row[kept], return_inverse=True)
+    pair, at = np.unique(pred * (len(table.gt) + 1) + row[shared], return_inverse=True)
     pred, gt = np.divmod(pair, len(table.gt) + 1)
-    return Pairs(gt, pred, np.bincount(at, pixels[kept], len(pair)).astype(np.int64))
+    return Pairs(gt, pred, np.bincount(at, pixels[shared], len(pair)).astype(np.int64))
 
 
 def count_overlaps(png: bytes, counts: IdCounts, masks: Sequence[Rle]) -> Overlaps:

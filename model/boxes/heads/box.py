@@ -56,5 +56,5 @@ def detect(
     scores = probability[row, thing]
     fits = large_enough(boxes)
     boxes, scores, thing = boxes[fits], scores[fits], thing[fits]
-    kept = nms(boxes, scores, thing, iou_above=config.nms_iou, limit=config.detections)
-    return boxes[kept], scores[kept], thing[kept]
+    selected = nms(boxes, scores, thing, iou_above=config.nms_iou, limit=config.detections)
+    return boxes[selected], scores[selected], thing[selected]
