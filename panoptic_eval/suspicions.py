@@ -20,7 +20,17 @@ RARELY, MOSTLY = 0.1, 0.9
 
 def suspicions(table: PairTable) -> tuple[str, ...]:
     """Warnings about the predictions in a table of label maps."""
-    return tuple(text for text in (other_categories(table), semantic_maps(table)) if text)
+    return tuple(text for text in (nothing(table), other_categories(table), semantic_maps(table)) if text)
+
+
+def nothing(table: PairTable) -> str:
+    """Say so if not one segment is predicted, while the ground truth has some; else empty."""
+    if len(table.pred.id) or not len(table.gt.id):
+        return ""
+    return (
+        "no image has a predicted segment: all pixels are void; expected ids of segments, and in colored PNGs without "
+        "a JSON the category in red"
+    )
 
 
 def other_categories(table: PairTable) -> str:

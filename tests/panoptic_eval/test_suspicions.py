@@ -88,3 +88,10 @@ def test_semantic_maps_are_told():
     assert "look like semantic maps" in semantic_maps(cars(1))
     assert semantic_maps(cars(2)) == ""
     assert semantic_maps(concatenate([cars(1), replace(cars(2), image_id=tuple("abcdef"))])) == ""
+
+
+def test_predictions_without_a_segment_are_told():
+    gt = [{"id": 1, "category_id": 5}]
+    void = np.zeros((1, 2), int)
+    assert "no image has a predicted segment" in suspicions(pair_table(CATALOGUE, void + 1, gt, void, []))[0]
+    assert suspicions(pair_table(CATALOGUE, void, [], void, [])) == ()
