@@ -32,7 +32,7 @@ from panoptic_eval.predictions import Detections, Predictions, read_predictions
 from panoptic_eval.run_folder import JOURNAL, RunFolder, opened
 from panoptic_eval.score import Tables
 from panoptic_eval.shapes import Int
-from panoptic_eval.suspicions import suspicions
+from panoptic_eval.suspicions import categories_missed, suspicions
 
 Shard = tuple[int, int]
 """Which part of how many, from 1: the images of a data set in equal runs."""
@@ -88,6 +88,8 @@ def count(
         panoptic, overlaps = walk(predictions.panoptic, "panoptic", predictions.instances)
         semantic = None if predictions.semantic is None else walk(predictions.semantic, "semantic")[0]
     suspected = suspicions(panoptic)
+    if semantic is not None:
+        suspected = (*suspected, *(f"semantic maps: {text}" for text in categories_missed(semantic)))
     if strict and suspected:
         raise InputError(suspected)
     of_reading = read_warnings if shard[0] == 1 else ()  # of the whole run: said once

@@ -209,7 +209,8 @@ def _resolve_encoded(
             for i, id_, c in zip(image[unknown], ids[unknown], code[unknown], strict=True)
         ),
     )
-    if unknown.any() and predicted and encoded.layout == "divided" and (fits := _other_layout(maps.catalogue, ids)):
+    divided = encoded.layout == "divided" and encoded.divisor > 1  # semantic maps have no instances to divide off
+    if unknown.any() and predicted and divided and (fits := _other_layout(maps.catalogue, ids)):
         faults.add(f"most ids of the pixels would be categories with {fits}", likely_cause=True)
     if unknown.any() and predicted and encoded.layout == "channels":
         faults.add(
@@ -242,7 +243,11 @@ def _other_layout(catalogue: Catalogue, ids: Int[np.ndarray, " n"]) -> str:
         (np.where(ids < 1000, ids, ids // 1000), catalogue.ids, "--divisor 1000"),
         (np.where(ids < 1000, ids, ids // 1000), position, "--divisor 1000 --category-ids position"),
     )
-    fit = [option for code, known, option in layouts if len(ids) and np.isin(code, known).mean() >= 0.9]
+    fit = [
+        option
+        for code, known, option in layouts
+        if len(np.unique(code)) > 1 and np.isin(code, known).mean() >= 0.9  # not if all ids are below the divisor
+    ]
     return " or ".join(fit)
 
 

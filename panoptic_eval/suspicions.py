@@ -20,7 +20,12 @@ RARELY, MOSTLY = 0.1, 0.9
 
 def suspicions(table: PairTable) -> tuple[str, ...]:
     """Warnings about the predictions in a table of label maps."""
-    return tuple(text for text in (nothing(table), other_categories(table), semantic_maps(table)) if text)
+    return (*categories_missed(table), *((text,) if (text := semantic_maps(table)) else ()))
+
+
+def categories_missed(table: PairTable) -> tuple[str, ...]:
+    """Warnings about categories in a table of label maps, of panoptic or of semantic ones."""
+    return tuple(text for text in (nothing(table), other_categories(table)) if text)
 
 
 def nothing(table: PairTable) -> str:
@@ -28,8 +33,8 @@ def nothing(table: PairTable) -> str:
     if len(table.pred.id) or not len(table.gt.id):
         return ""
     return (
-        "no image has a predicted segment: all pixels are void; expected ids of segments, and in colored PNGs without "
-        "a JSON the category in red"
+        "no image has a predicted segment: all pixels are void; expected ids of segments or categories, in colored "
+        "PNGs without a JSON the category in red"
     )
 
 

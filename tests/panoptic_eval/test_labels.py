@@ -193,3 +193,17 @@ def test_ids_of_the_other_type_are_pointed_out():
     assert "the integer 7" in other_type(7, {"7"})
     assert other_type(7, {7, "8"}) == ""
     assert other_type("8", {7}) == other_type("x", {7}) == ""
+
+
+@pytest.mark.parametrize("divisor", [1000, 1])
+def test_no_other_divisor_is_named_for_ids_that_it_would_make_one_category(divisor):
+    meaning = encoded(road=0, car=26, bird=3, divisor=divisor)
+    _, faults = meaning_of(side(meaning), np.zeros(3, int), np.array([4, 5, 9]), predicted=True)
+    assert len(faults) == 3
+    assert all("says a category that does not exist" in fault for fault in faults)
+
+
+def test_the_divisor_that_would_fit_is_named():
+    ids = np.array([3 * 256, 26 * 256 + 1])
+    _, faults = meaning_of(side(encoded(road=0, car=26, bird=3)), np.zeros(2, int), ids, predicted=True)
+    assert "--divisor 256" in faults[0]

@@ -10,6 +10,9 @@ from panoptic_eval import InputError, evaluate, ground_truth, read_predictions
 
 NAMES = ("{:06}.jpg", "val/{:06}.png", "C:\\set\\{:06}.jpg")
 
+OTHER = dict(zip(OF.values(), [*list(OF.values())[1:], next(iter(OF.values()))], strict=True))
+"""Each category, and another that stands for it."""
+
 
 @pytest.fixture
 def data(tmp_path):
@@ -71,3 +74,20 @@ def test_images_of_others_are_left_out(data):
     write(data, [*regions(data, NAMES[0]), {"file_name": "000099.jpg", "category_id": SKY}])
     found = read_predictions(data.pred_json.parent, ground_truth(data.gt_json))
     assert [m.image_id for m in found.semantic.maps] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("meant", "told"),
+    [(lambda c: {CAR: SKY, SKY: CAR}.get(c, c), None), (OTHER.get, "none of them in its category"),
+     (lambda _: 0, "no image has a predicted segment")],
+)  # fmt: skip
+def test_semantic_pngs_of_other_categories_are_told_and_refused_when_strict(data, meant, told):
+    for file, ids in data.pred.ids.items():
+        values = np.vectorize({**{id_: meant(c) for id_, c in OF.items()}, 0: 0}.get)(ids)
+        folders.write_gray(data.pred_json.parent / "semantic" / file, values)
+    suspected = [w for w in evaluate(data.pred_json.parent, data.gt_json).warnings if w.startswith("semantic maps: ")]
+    assert len(suspected) == (told is not None)
+    if told:
+        assert told in suspected[0]
+        with pytest.raises(InputError, match="semantic maps: "):
+            evaluate(data.pred_json.parent, data.gt_json, strict=True)
