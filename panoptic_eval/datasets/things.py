@@ -49,7 +49,15 @@ def _as_listed(catalogue: Catalogue, path: Path) -> Catalogue:
 
     names = column(rows, "name", STRING, place, faults, default="").values
     flags = column(rows, "isthing", FLAG, place, faults, default=0).values
+    faults.add(
+        '"isthing" of [a category|categories] is neither 0 nor 1; expected 0 or 1',
+        (f'{place(i)}: "isthing" is {flag}' for i, flag in enumerate(flags) if flag not in (0, 1)),
+    )
     isthing = {name.casefold(): bool(flag) for name, flag in zip(names, flags, strict=True)}
+    faults.add(
+        "[category is|categories are] a thing in one entry and stuff in another; expected one of them",
+        (place(i) for i, name in enumerate(names) if bool(flags[i]) != isthing[name.casefold()]),
+    )
     faults.add(
         f"[category is|categories are] not in {path}; expected name and isthing of each",
         (repr(c.name) for c in catalogue.categories if c.name.casefold() not in isthing),

@@ -386,6 +386,17 @@ def test_things_that_are_no_category_are_named(data, tmp_path):
         ground_truth(data.gt_json, things=[partial])
 
 
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [({"isthing": 2}, "neither 0 nor 1"), ({"name": "Car", "isthing": 0}, "a thing in one entry and stuff in another")],
+)
+def test_a_file_of_things_that_contradicts_itself_is_a_fault(data, tmp_path, odd, said):
+    car = next(category for category in CATEGORIES if category["id"] == CAR)
+    file = folders.write_json(tmp_path / "things.json", [*CATEGORIES, {**car, **odd}])
+    with pytest.raises(InputError, match=said):
+        ground_truth(data.write().gt_json, things=[str(file)])
+
+
 def test_folders_of_either_side_may_be_given(data, clean, tmp_path):
     data.write()
     (tmp_path / "gt").rename(tmp_path / "masks")
