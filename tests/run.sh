@@ -7,7 +7,7 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
-deptry . tests/support
+deptry . tests/support tests/robustness
 deptry panoptic_eval --known-first-party panoptic_eval \
     --optional-dependencies-dev-groups dask,dev,model,notebooks,plots,tensorboard
 python -m pytest -n "${PYTEST_WORKERS:-2}" "$@"
