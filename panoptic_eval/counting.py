@@ -32,7 +32,7 @@ from panoptic_eval.predictions import Detections, Predictions, read_predictions
 from panoptic_eval.run_folder import JOURNAL, RunFolder, opened
 from panoptic_eval.score import Tables
 from panoptic_eval.shapes import Int
-from panoptic_eval.suspicions import categories_missed, suspicions
+from panoptic_eval.suspicions import categories_missed, detections_missed, suspicions
 
 Shard = tuple[int, int]
 """Which part of how many, from 1: the images of a data set in equal runs."""
@@ -90,16 +90,18 @@ def count(
     suspected = suspicions(panoptic)
     if semantic is not None:
         suspected = (*suspected, *(f"semantic maps: {text}" for text in categories_missed(semantic)))
-    if strict and suspected:
-        raise InputError(suspected)
-    of_reading = read_warnings if shard[0] == 1 else ()  # of the whole run: said once
-    warnings = (*of_reading, *panoptic.origin.warnings, *suspected)
-    panoptic = replace(panoptic, origin=replace(panoptic.origin, warnings=warnings))
     instances = None
     if predictions.instances is not None:
         from panoptic_eval.pairs.instances import detections_table
 
         instances = detections_table(panoptic, gt_maps, predictions.instances, overlaps)
+        suspected = (*suspected, *detections_missed(instances))
+    if strict and suspected:
+        raise InputError(suspected)
+    of_reading = read_warnings if shard[0] == 1 else ()  # of the whole run: said once
+    warnings = (*of_reading, *panoptic.origin.warnings, *suspected)
+    panoptic = replace(panoptic, origin=replace(panoptic.origin, warnings=warnings))
+    if instances is not None:
         instances = replace(instances, origin=replace(panoptic.origin, warnings=()))
     return Tables(panoptic, instances, semantic)
 

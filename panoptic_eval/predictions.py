@@ -84,7 +84,9 @@ def read_predictions(
         pred: a directory as above; a panoptic JSON with its PNGs in the folder named like it or beside it (also as
             that folder, or as the directory that holds this one pair); or PNGs alone, matched to images by name:
             gray ones of category * divisor + instance (below the divisor: the category), or colored ones (red is the
-            category, green and blue are the instance). Void is 0, or 255 where 0 is a category.
+            category, green and blue are the instance). Void is 0, or 255 where 0 is a category. With `category_ids`
+            label, as in Mapillary's own files, ids below the divisor are instances of the first category, and
+            categories that are not evaluated are void; category ids alone have divisor 1.
         gt: the ground truth.
         folder: holds the PNGs, if it is none of these.
         divisor: label divisor of gray PNGs without JSON.

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ENOUGH = 5
 """Segments from which on a suspicion is said."""
 RARELY, MOSTLY = 0.1, 0.9
+MOST_CATEGORIES = 1000
+"""Values of pixels below it may be categories without instance."""
 
 
 def suspicions(table: PairTable) -> tuple[str, ...]:
@@ -25,7 +27,12 @@ def suspicions(table: PairTable) -> tuple[str, ...]:
 
 def categories_missed(table: PairTable) -> tuple[str, ...]:
     """Warnings about categories in a table of label maps, of panoptic or of semantic ones."""
-    return tuple(text for text in (nothing(table), other_categories(table)) if text)
+    return tuple(text for text in (nothing(table), one_category(table), other_categories(table)) if text)
+
+
+def detections_missed(table: PairTable) -> tuple[str, ...]:
+    """Warnings about a table of detections: of those on one object, the surest counts."""
+    return tuple(f"detections: {text}" for text in (other_categories(table),) if text)
 
 
 def nothing(table: PairTable) -> str:
@@ -38,16 +45,39 @@ def nothing(table: PairTable) -> str:
     )
 
 
+def one_category(table: PairTable) -> str:
+    """Say so if all predicted segments have one category, in images where gt has several; else empty."""
+    predicted = np.unique(table.pred.category)
+    gt = table.gt.category[np.isin(table.gt.image, table.pred.image) & ~table.gt.crowd]
+    if len(predicted) != 1 or len(gt) < ENOUGH or len(np.unique(gt)) < 2:
+        return ""
+    only = table.catalogue.categories[int(predicted[0])]
+    values = np.unique(table.pred.id)
+    cure = "expected ids of segments or categories, not a mask of 0 and 1"
+    if len(values) > 1 and values[-1] < MOST_CATEGORIES:
+        cure += (
+            "; if the values of PNGs without a JSON are category ids, leave out --category-ids label; if they are one "
+            "less, give it with --divisor 1"
+        )
+    return (
+        f"all {len(table.pred)} predicted segments are of category {only.id} ({only.name}), while the ground truth has "
+        f"{len(np.unique(gt))} categories in these images: {cure}"
+    )
+
+
 def other_categories(table: PairTable) -> str:
     """Say so if segments lie where those of the ground truth do and hardly one has the same category; else empty.
 
     Segments are taken for the same one where their IoU is above 0.5, whatever their categories (void leaves the
-    prediction, crowds are left out).
+    prediction, crowds are left out). Where detections overlap, the surest one on a segment is taken.
     """
     g, p, shared = overlaps(table)
     union = table.gt.area[g] + (table.pred.area - void_overlap(table))[p] - shared
     same_place = (shared > 0.5 * union) & ~table.gt.crowd[g]
     g, p = g[same_place], p[same_place]
+    surest = np.lexsort((-np.nan_to_num(table.pred.score[p], nan=1), g))
+    g, first = np.unique(g[surest], return_index=True)
+    p = p[surest][first]
     here, there = table.pred.category[p], table.gt.category[g]
     agreeing = int((here == there).sum())
     if len(g) < ENOUGH or agreeing > RARELY * len(g) or len(np.unique(there)) < 2:

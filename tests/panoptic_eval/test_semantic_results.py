@@ -4,7 +4,7 @@ import folders
 import numpy as np
 import pytest
 from pycocotools import mask
-from scene import CAR, OF, SKY, scene
+from scene import CAR, OF, PERSON, SKY, scene
 
 from panoptic_eval import InputError, evaluate, ground_truth, read_predictions
 
@@ -79,7 +79,7 @@ def test_images_of_others_are_left_out(data):
 @pytest.mark.parametrize(
     ("meant", "told"),
     [(lambda c: {CAR: SKY, SKY: CAR}.get(c, c), None), (OTHER.get, "none of them in its category"),
-     (lambda _: 0, "no image has a predicted segment")],
+     (lambda _: CAR, "of 0 and 1"), (lambda _: 0, "no image has a predicted segment")],
 )  # fmt: skip
 def test_semantic_pngs_of_other_categories_are_told_and_refused_when_strict(data, meant, told):
     for file, ids in data.pred.ids.items():
@@ -91,3 +91,32 @@ def test_semantic_pngs_of_other_categories_are_told_and_refused_when_strict(data
         assert told in suspected[0]
         with pytest.raises(InputError, match="semantic maps: "):
             evaluate(data.pred_json.parent, data.gt_json, strict=True)
+
+
+def test_category_pngs_taken_for_labels_are_told(data, tmp_path):
+    for file, ids in data.pred.ids.items():
+        folders.write_gray(tmp_path / "labels" / file, np.vectorize({**OF, 0: 0}.get)(ids))
+    warnings = evaluate(
+        read_predictions(tmp_path / "labels", gt := ground_truth(data.gt_json), category_ids="label"), gt
+    ).warnings
+    assert any("leave out --category-ids label; if they are one less, give it with --divisor 1" in w for w in warnings)
+    less = {0: 255, **{id_: category - 1 for id_, category in OF.items()}}
+    for file, ids in data.pred.ids.items():
+        folders.write_gray(tmp_path / "labels" / file, np.vectorize(less.get)(ids))
+    read = read_predictions(tmp_path / "labels", gt, category_ids="label", divisor=1)
+    assert evaluate(read, gt).scores["PQ"] == evaluate(data.pred_json.parent, data.gt_json).scores["PQ"]
+
+
+@pytest.mark.parametrize(("meant", "told"), [(lambda c: c, 0), (lambda c: {CAR: PERSON, PERSON: CAR}[c], 1)])
+def test_detections_of_exchanged_categories_are_told(data, meant, told):
+    rows = []
+    for image_id, ids in enumerate(data.pred.ids.values(), 1):
+        for id_, category in OF.items():
+            if category in (CAR, PERSON):
+                rle = mask.encode(np.asfortranarray(ids == id_, np.uint8))
+                segmentation = {"size": rle["size"], "counts": rle["counts"].decode()}
+                rows.append({"image_id": image_id, "category_id": meant(category), "score": 0.5,
+                             "segmentation": segmentation})  # fmt: skip
+    folders.write_json(data.pred_json.parent / "instances.json", rows)
+    warnings = evaluate(data.pred_json.parent, data.gt_json).warnings
+    assert sum(w.startswith("detections: ") for w in warnings) == told

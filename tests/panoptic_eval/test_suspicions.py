@@ -7,8 +7,9 @@ import pytest
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.pairs.arrays import pair_table
-from panoptic_eval.pairs.table import concatenate
-from panoptic_eval.suspicions import other_categories, semantic_maps, suspicions
+from panoptic_eval.pairs.counts import Pairs
+from panoptic_eval.pairs.table import Segments, concatenate
+from panoptic_eval.suspicions import one_category, other_categories, semantic_maps, suspicions
 
 IDS = (1, 2, 3, 5, 8, 9)
 CATALOGUE = Catalogue(tuple(Category(id_, f"c{id_}", id_ > 3) for id_ in IDS))
@@ -95,3 +96,25 @@ def test_predictions_without_a_segment_are_told():
     void = np.zeros((1, 2), int)
     assert "no image has a predicted segment" in suspicions(pair_table(CATALOGUE, void + 1, gt, void, []))[0]
     assert suspicions(pair_table(CATALOGUE, void, [], void, [])) == ()
+
+
+def test_predictions_of_one_category_are_told():
+    warning = one_category(table(lambda k, id_: 3))
+    assert "are of category 3 (c3)" in warning
+    assert "6 categories" in warning
+    assert "with --divisor 1" in warning
+    assert one_category(table(lambda k, id_: 3 if k else 5)) == ""
+
+
+def test_the_surest_of_the_detections_on_an_object_counts():
+    right, wrong = (table(number) for number in (lambda k, id_: id_, lambda k, id_: IDS[(k + 1) % 6]))
+    both = Segments.concatenate([wrong.pred, right.pred])
+    half = np.repeat([0.5, 0.4], len(wrong.pred))
+    pairs = Pairs(
+        np.concatenate([wrong.pairs.gt, right.pairs.gt]),
+        np.concatenate([wrong.pairs.pred, right.pairs.pred + len(wrong.pred)]),
+        np.concatenate([wrong.pairs.pixels, right.pairs.pixels]),
+    )
+    mixed = replace(wrong, pred=replace(both, score=half), pairs=pairs)
+    assert "none of them" in other_categories(mixed)
+    assert other_categories(replace(mixed, pred=replace(both, score=half[::-1]))) == ""
