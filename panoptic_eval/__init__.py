@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from panoptic_eval.categories import Catalogue, Category
+    from panoptic_eval.coco_instances import coco_ap
     from panoptic_eval.comparison import compare
     from panoptic_eval.counting import count
     from panoptic_eval.datasets import ground_truth
@@ -26,6 +27,7 @@ _MODULES = {
     "Report": "report",
     "Rules": "rules",
     "Tables": "score",
+    "coco_ap": "coco_instances",
     "compare": "comparison",
     "count": "counting",
     "evaluate": "evaluation",
@@ -46,6 +48,7 @@ __all__ = [
     "Rules",
     "Tables",
     "__version__",
+    "coco_ap",
     "compare",
     "count",
     "evaluate",

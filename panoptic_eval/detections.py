@@ -100,8 +100,8 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Det
         image=image,
         category=category,
         score=score,
-        box=_boxes(rows, place, faults),
-        rle=masks(rows, image, gt, place, faults),
+        box=boxes(rows, place, faults),
+        rle=masks(rows, image, lambda k: image_size(gt.maps[k], faults), place, faults),
     )
 
 
@@ -120,7 +120,8 @@ def _repeated(
     return [alike[i] for i in json_rows.repeated(texts)]
 
 
-def _boxes(rows: list[dict[str, Any]], place: Callable[[int], str], faults: Faults) -> Float[np.ndarray, "n 4"]:
+def boxes(rows: list[dict[str, Any]], place: Callable[[int], str], faults: Faults) -> Float[np.ndarray, "n 4"]:
+    """Return every bbox: x, y, width, height in pixels; NaN where a row has none."""
     values = column(rows, "bbox", LIST, place, faults, default=None, optional=True).values
     values = [value or None for value in values]  # pycocotools takes an empty list for no box
     given = [value for value in values if value is not None]
@@ -148,17 +149,25 @@ def _is_box(value: list[Any] | None) -> bool:
 def masks(
     rows: list[dict[str, Any]],
     image: Int[np.ndarray, " n"],
-    gt: LabelMaps,
+    size_of: Callable[[int], Size | None],
     place: Callable[[int], str],
     faults: Faults,
 ) -> tuple[dict[str, Any], ...] | None:
-    """Every segmentation as compressed run lengths of its image's size; None where no row has one."""
+    """Return every segmentation as compressed run lengths of its image's size; None where no row has one.
+
+    Args:
+        rows: annotations or results.
+        image: index of each row's image.
+        size_of: height, width of the image with that index; None where it is unknown, which was told already.
+        place: where row i stands, for messages.
+        faults: gets what is malformed.
+    """
     values = column(rows, "segmentation", SEGMENTATION, place, faults, default=None, optional=True).values
     if rows and not any(values):
         bare = [i for i, row in enumerate(rows) if not row.get("segmentation") and not row.get("bbox")]
         faults.add('[detection has|detections have] neither "segmentation" nor "bbox"; expected one', map(place, bare))
         return None
-    sizes = {k: _size(gt.maps[k], faults) for k in set(image.tolist()) if k >= 0}
+    sizes = {k: size_of(k) for k in set(image.tolist()) if k >= 0}
     rles: list[dict[str, Any]] = []
     at: list[int] = []  # row of each mask
     for i, (value, k) in enumerate(zip(values, image.tolist(), strict=True)):
@@ -200,8 +209,8 @@ def _nowhere(value: dict[str, Any] | list[Any]) -> bool:
     return not value if isinstance(value, list) else value.get("counts") in ("", [])
 
 
-def _size(label_map: LabelMap, faults: Faults) -> Size | None:
-    """Height and width of an image, from the head of its PNG: what a JSON declares does not count."""
+def image_size(label_map: LabelMap, faults: Faults) -> Size | None:
+    """Return height and width of an image, from the head of its PNG: what a JSON declares does not count."""
     try:
         with open_regular(label_map.png) as file:
             return png_size(file.read(33))

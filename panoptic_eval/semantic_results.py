@@ -56,7 +56,13 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Lab
     image = image_ids.match([PureWindowsPath(name).stem for name in names.values], gt.maps, place, matching)
     matching.check()
     of_gt = np.flatnonzero(image >= 0).tolist()
-    masks = detections.masks([rows[i] for i in of_gt], image[of_gt], gt, lambda i: place(of_gt[i]), faults)
+    masks = detections.masks(
+        [rows[i] for i in of_gt],
+        image[of_gt],
+        lambda k: detections.image_size(gt.maps[k], faults),
+        lambda i: place(of_gt[i]),
+        faults,
+    )
     if masks is None or faults:
         return None
     regions: dict[int, list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)

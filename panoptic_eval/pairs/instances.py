@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.detections import Detections, compressed
-from panoptic_eval.errors import InputError, PngError
+from panoptic_eval.detections import Detections
+from panoptic_eval.errors import PngError
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
 from panoptic_eval.pairs.table import PairTable, Segments
@@ -41,7 +38,7 @@ def detections_table(
     rows = np.flatnonzero(image >= 0)
     rows = rows[np.argsort(image[rows], kind="stable")]  # within an image, the order of the file
     rles = None if detections.rle is None else [detections.rle[r] for r in rows.tolist()]
-    pred = _detected(image[rows], detections.category[rows], detections.score[rows], detections.box[rows], rles)
+    pred = detected(image[rows], detections.category[rows], detections.score[rows], detections.box[rows], rles)
     pairs = _instance_pairs(table, np.searchsorted(pred.image, np.arange(len(table))), overlaps)
     return replace(table, pred=pred, pairs=pairs, has_masks=rles is not None)
 
@@ -87,61 +84,14 @@ def count_overlaps(png: bytes, counts: IdCounts, masks: Sequence[Rle]) -> Overla
     return Overlaps(counts.gt.id[segment].astype(np.int64), mask, pixels)
 
 
-def from_coco(gt: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> PairTable:
-    """Return the table of a COCO instance annotation and of COCO results, as `json.load` gives them, for AP alone.
-
-    Images go by ascending id, as pycocotools has them. Ranges of size are to be taken from `stated_area`, as there.
-
-    Raises:
-        InputError: results of an image or category that the annotation does not have.
-    """
-    images = sorted(gt["images"], key=lambda image: image["id"])
-    catalogue = Catalogue(tuple(Category(c["id"], c["name"], True) for c in gt["categories"]))
-    at = {image["id"]: k for k, image in enumerate(images)}
-    unknown = sorted({str(r["image_id"]) for r in results if r["image_id"] not in at})
-    if unknown:
-        raise InputError([f"results: image {i} is none of the annotation's images" for i in unknown])
-    sides: dict[str, Segments] = {}
-    rles: dict[str, list[list[Rle]]] = {}
-    for side, entries in (("gt", gt["annotations"]), ("pred", results)):
-        ordered = sorted(entries, key=lambda e: at[e["image_id"]])  # stable: within an image, the order of the file
-        image = np.array([at[e["image_id"]] for e in ordered], np.int64)
-        category = catalogue.index([e["category_id"] for e in ordered])
-        if (category < 0).any():
-            wrong = sorted({int(e["category_id"]) for e, c in zip(ordered, category, strict=True) if c < 0})
-            raise InputError(f"{side}: category ids {wrong} are none of the annotation's categories")
-        masks: list[Rle] | None = (
-            [
-                compressed(e["segmentation"], (images[k]["height"], images[k]["width"]))
-                for e, k in zip(ordered, image.tolist(), strict=True)
-            ]
-            if all(e.get("segmentation") for e in ordered)
-            else None
-        )
-        box = np.array([e.get("bbox") or [np.nan] * 4 for e in ordered], float).reshape(-1, 4)
-        segments = _detected(image, category, np.array([e.get("score", np.nan) for e in ordered], float), box, masks)
-        if side == "gt":
-            crowd = np.array([bool(e.get("iscrowd", 0)) for e in ordered], bool)
-            stated = np.array([e["area"] for e in ordered], float)
-            segments = replace(segments, crowd=crowd, stated_area=stated)
-        sides[side] = segments
-        split = np.searchsorted(image, np.arange(len(images) + 1)).tolist()
-        rles[side] = [masks[a:b] if masks else [] for a, b in pairwise(split)]
-    none = np.empty(0, np.int64)
-    size = np.array([(i["height"], i["width"]) for i in images], np.int64).reshape(-1, 2)
-    digest = ("",) * len(images)
-    table = PairTable(catalogue, tuple(at), size, digest, sides["gt"], sides["pred"], Pairs(none, none, none))
-    return _with_pairs(table, zip(rles["gt"], rles["pred"], strict=True))
-
-
-def _detected(
+def detected(
     image: Int[np.ndarray, " n"],
     category: Int[np.ndarray, " n"],
     score: Float[np.ndarray, " n"],
     box: Float[np.ndarray, "n 4"],
     rles: Sequence[Rle] | None,
 ) -> Segments:
-    """Segments of COCO results: boxes that are missing come from the masks, areas from the masks where there are any.
+    """Make segments of COCO results: missing boxes come from the masks, areas too where there are masks.
 
     `stated_area` is the box's where the file gives one: pycocotools then ranges even masks by it.
     """
@@ -166,7 +116,7 @@ def _detected(
     )
 
 
-def _with_pairs(table: PairTable, masks: Iterable[tuple[Sequence[Rle], Sequence[Rle]]]) -> PairTable:
+def with_pairs(table: PairTable, masks: Iterable[tuple[Sequence[Rle], Sequence[Rle]]]) -> PairTable:
     """Return the table with the shared pixels of all gt and predicted masks, given image by image."""
     first_gt, first_pred = (np.searchsorted(s.image, np.arange(len(table))) for s in (table.gt, table.pred))
     pairs = [Pairs(*(np.empty(0, np.int64) for _ in range(3)))]

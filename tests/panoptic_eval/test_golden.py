@@ -6,15 +6,14 @@ import golden
 import numpy as np
 import pytest
 
-from panoptic_eval import evaluate
+from panoptic_eval import coco_ap, evaluate
 from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.coco_instances import instance_precision, instance_table
 from panoptic_eval.counting import count
-from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics.metric import summed
 from panoptic_eval.metrics.panoptic_quality import panoptic_quality, pq_counts
 from panoptic_eval.metrics.parsing_covering import parsing_covering, pc_counts
 from panoptic_eval.pairs.arrays import pair_table
-from panoptic_eval.pairs.instances import from_coco
 from panoptic_eval.pairs.table import concatenate
 from panoptic_eval.rules import Rules
 from panoptic_eval.score import Tables, score
@@ -115,39 +114,21 @@ BOXES = [
 ]
 
 
-def box_ap(table, ranges):
-    pred = table.pred
-    return ap.average_precision(
-        ap.match(
-            table,
-            ap.box_overlaps(table),
-            gt_outside=ap.outside(table.gt.stated_area, ranges),
-            pred_outside=ap.outside(pred.box[:, 2] * pred.box[:, 3], ranges),
-        )
-    )
-
-
 @pytest.mark.parametrize(("name", "gt", "results", "key"), BOXES, ids=[b[0] for b in BOXES])
 def test_boxes_of_coco_results(name, gt, results, key):
     numbers = golden.expected(name)
     stats = (numbers["expected"] if "expected" in numbers else numbers["cases"][0]["expected"])[key]
-    gt_data, result_data = (json.loads((golden.folder(name) / f).read_text()) for f in (gt, results))
-    found = box_ap(from_coco(gt_data, result_data), list(ap.COCO_RANGES.values()))
-    ours = [
-        found.mean(0),
-        found.mean(0, threshold=0.5),
-        found.mean(0, threshold=0.75),
-        *(found.mean(k) for k in (1, 2, 3)),
-    ]
-    assert all(close(a, b) for a, b in zip(ours, stats[:6], strict=True))
+    folder = golden.folder(name)
+    ours = coco_ap(folder / gt, folder / results, kind="box")
+    assert all(close(a, b) for a, b in zip(ours.values(), stats[:6], strict=True))
 
 
 def test_own_ranges_of_area():
     name, gt, results, _ = BOXES[0]
     numbers = golden.expected(name)["expected"]["custom_area_ranges"]
-    gt_data, result_data = (json.loads((golden.folder(name) / f).read_text()) for f in (gt, results))
-    found = box_ap(from_coco(gt_data, result_data), [tuple(r) for r in numbers["areaRng"]])
-    assert [found.mean(k) for k in range(len(numbers["ap"]))] == pytest.approx(numbers["ap"], **exactly)
+    table = instance_table(golden.folder(name) / gt, golden.folder(name) / results, kind="box")
+    precision = instance_precision(table, [tuple(r) for r in numbers["areaRng"]], kind="box")
+    assert [precision.mean(k) for k in range(len(numbers["ap"]))] == pytest.approx(numbers["ap"], **exactly)
 
 
 def cases(name):

@@ -15,7 +15,7 @@ from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.pairs import count_pair
-from panoptic_eval.pairs.instances import count_overlaps, from_coco
+from panoptic_eval.pairs.instances import count_overlaps
 from panoptic_eval.predictions import read_predictions
 
 
@@ -68,23 +68,6 @@ def test_detections_beside_the_label_maps_score_as_in_pycocotools(scene, boxes, 
             expected = values.mean() if values.size else np.nan
             assert report.scores[name][key] == pytest.approx(expected, abs=1e-12, nan_ok=True)
     assert all("AP_mask_instances" in row for row in report.size_percentiles)
-
-
-def test_coco_instances_alone(scene):
-    _, categories, images, _, _, results = scene
-    gt, _ = random_maps.coco(categories, images)
-    table = from_coco(gt, results)
-    ranges = list(ap.COCO_RANGES.values())
-    ours = ap.average_precision(
-        ap.match(
-            table,
-            ap.mask_overlaps(table),
-            gt_outside=ap.outside(table.gt.stated_area, ranges),
-            pred_outside=ap.outside(table.pred.area, ranges),
-        )
-    )
-    order = np.argsort([c["id"] for c in gt["categories"]])
-    np.testing.assert_array_equal(ours.precision[:, order], pycocotools(gt, results, "segm", ranges))
 
 
 def test_boxes_without_masks_give_box_ap_alone(scene, tmp_path):
