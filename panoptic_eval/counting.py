@@ -30,7 +30,7 @@ from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable
 from panoptic_eval.png.ids import Ids
 from panoptic_eval.predictions import Detections, Predictions, read_predictions
 from panoptic_eval.run_folder import JOURNAL, RunFolder, opened
-from panoptic_eval.score import Tables
+from panoptic_eval.score import Tables, input_warnings
 from panoptic_eval.shapes import Int
 from panoptic_eval.suspicions import categories_missed, detections_missed, suspicions
 
@@ -73,8 +73,11 @@ def count(
         if executor is None:
             executor = ThreadPoolExecutor(workers or os.cpu_count() or 1)
             stack.callback(executor.shutdown, cancel_futures=True)
-        journal = None if out is None else stack.enter_context(Journal(stack.enter_context(opened(out)).path / JOURNAL))
-
+        journal = None
+        if out is not None:
+            folder = stack.enter_context(opened(out))
+            folder.check_shard(shard)
+            journal = stack.enter_context(Journal(folder.path / JOURNAL))
         walk = partial(
             _count_side,
             gt_maps,
@@ -96,8 +99,8 @@ def count(
 
         instances = detections_table(panoptic, gt_maps, predictions.instances, overlaps)
         suspected = (*suspected, *detections_missed(instances))
-    if strict and suspected:
-        raise InputError(suspected)
+    if strict and (told := (*suspected, *input_warnings(panoptic))):
+        raise InputError(told)
     of_reading = read_warnings if shard[0] == 1 else ()  # of the whole run: said once
     warnings = (*of_reading, *panoptic.origin.warnings, *suspected)
     panoptic = replace(panoptic, origin=replace(panoptic.origin, warnings=warnings))

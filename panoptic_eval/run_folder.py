@@ -74,6 +74,26 @@ class RunFolder:
             with suppress(OSError):  # it holds something
                 self.path.rmdir()
 
+    def check_shard(self, shard: tuple[int, int]) -> None:
+        """Say so if the results in the folder are of another part of a run: these would be lost.
+
+        Args:
+            shard: which part of how many is to be written, from 1.
+
+        Raises:
+            InputError: the folder holds another shard, or a whole run in the place of a shard or the other way round.
+        """
+        try:
+            there = stored.load(self.path / stored.NAME)["panoptic"].origin.shard
+        except InputError:
+            return  # there are none, or none that can be lost
+        if there != shard:
+            here, asked = ("a whole run" if of == 1 else f"shard {part}/{of}" for part, of in (there, shard))
+            raise InputError(
+                f"{self.path}: holds the tables of {here}, which those of {asked} would replace; "
+                "expected another folder for each shard, or this one to be removed"
+            )
+
     def replace(self, write: Callable[[Path], None]) -> None:
         """Replace the results by what `write` puts into an empty folder; those that it leaves out are removed.
 

@@ -188,7 +188,7 @@ def score(
         categories=_categories(table, found),
         size_percentiles=_size_rows(found, edges, rules),
         undefined=_undefined(by_name),
-        warnings=[*warnings, *_warnings(table, edges)],
+        warnings=[*warnings, *input_warnings(table), *_warnings(edges)],
         protocol={
             **asdict(rules),
             "quirks": list(PANOPTICAPI_QUIRKS) if rules.quirks else [],
@@ -261,7 +261,8 @@ def _undefined(by_name: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     }
 
 
-def _warnings(table: PairTable, edges: Float[np.ndarray, " e"]) -> list[str]:
+def input_warnings(table: PairTable) -> list[str]:
+    """Tell what is odd about the segments of label maps: no scores, several segments of one stuff category."""
     warnings = []
     thing_scores = table.pred.score[table.catalogue.isthing[table.pred.category]]
     if np.isnan(thing_scores).any():
@@ -275,8 +276,10 @@ def _warnings(table: PairTable, edges: Float[np.ndarray, " e"]) -> list[str]:
             f"{len(split)} images have several segments of one stuff category (first: {table.image_id[split[0]]!r}); "
             "PQ† takes them as one"
         )
-    if (edges[1:] == edges[:-1]).any():  # not where gt has no thing: all are NaN
-        warnings.append(
-            f"some edges of the size bins are equal: {edges.tolist()} pixels; the bins between them hold one size"
-        )
     return warnings
+
+
+def _warnings(edges: Float[np.ndarray, " e"]) -> list[str]:
+    if (edges[1:] == edges[:-1]).any():  # not where gt has no thing: all are NaN
+        return [f"some edges of the size bins are equal: {edges.tolist()} pixels; the bins between them hold one size"]
+    return []

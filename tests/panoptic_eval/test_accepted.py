@@ -482,3 +482,20 @@ def test_predictions_of_shifted_categories_are_told_and_refused_when_strict(data
 
 def test_entries_are_as_drawn():
     assert [e["category_id"] for e in entries(np.array([[11, 12, 21, 22, 0]]))] == [SKY, ROAD, PERSON, CAR]
+
+
+def test_strict_stops_at_what_the_segments_lack(data, tmp_path):
+    for segment in data.pred.segments():
+        segment.pop("score", None)
+    data.write()
+    with pytest.raises(InputError, match="predicted thing segments have no score"):
+        evaluate(*paths(data), strict=True, out=tmp_path / "out")
+    assert not (tmp_path / "out" / "tables.npz").exists()
+
+
+def test_flags_of_a_ground_truth_may_be_true_and_false(data, clean):
+    for category in data.gt.json["categories"]:
+        category["isthing"] = bool(category["isthing"])
+    for segment in data.gt.segments():
+        segment["iscrowd"] = bool(segment.get("iscrowd", 0))
+    assert scores(*paths(data.write()), strict=False) == clean

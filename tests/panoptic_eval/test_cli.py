@@ -106,6 +106,8 @@ FLAGS = [
 
 @pytest.mark.parametrize(("flags", "message"), FLAGS)
 def test_a_flag_without_meaning_is_refused_before_anything_is_counted(flags, message, folders, tmp_path, monkeypatch):
+    if "--dask" in flags:
+        pytest.importorskip("distributed", reason="the extra dask is not installed")
     gt, pred = folders
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:
@@ -281,6 +283,23 @@ def test_a_stored_run_is_drawn_without_torch(folders, tmp_path, capsys):
     assert done.stdout.splitlines()[-1] == "False"
     assert "2 pictures" in done.stdout
     assert len(list((tmp_path / "p").iterdir())) == 2
+
+
+def test_a_shard_does_not_replace_another_or_a_whole_run(folders, tmp_path, capsys):
+    pred, gt = folders
+    of = ("--pred", str(pred), "--gt", str(gt), "--quiet", "--out", str(tmp_path / "out"))
+    for _ in range(2):
+        run(capsys, *of, "--shard", "1/3")
+    before = (tmp_path / "out" / "tables.npz").read_bytes()
+    for other in (("--shard", "2/3"), ()):
+        with pytest.raises(SystemExit, match=r"holds the tables of shard 1/3, which those of .* would replace"):
+            main([*of, *other])
+    assert (tmp_path / "out" / "tables.npz").read_bytes() == before
+    whole = (*of[:-1], str(tmp_path / "whole"))
+    for _ in range(2):
+        run(capsys, *whole)
+    with pytest.raises(SystemExit, match="holds the tables of a whole run"):
+        main([*whole, "--shard", "1/3"])
 
 
 def test_shards_are_merged_into_the_same_report(folders, tmp_path, capsys):
