@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from model.config import Config, ConfigError, from_json, to_json
 from model.families import PanopticNetwork, build_network
 from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.files import write_atomically
+from panoptic_eval.files import leftovers, write_atomically
 
 WEIGHTS, CONFIG, CATEGORIES = "model.safetensors", "config.json", "categories.json"
 MOMENTUM, STATE = "momentum.safetensors", "state.json"
@@ -146,9 +146,17 @@ def save_state(
     if final.exists():
         shutil.rmtree(final)
     partial.rename(final)
-    for old in _states(out)[:-KEPT]:
-        shutil.rmtree(old)
+    _remove_old(out)
     return final
+
+
+def remove_leftovers(out: Path) -> None:
+    """Remove what a training run that was killed left half-written or half-removed."""
+    for file in leftovers(out, (WEIGHTS, CONFIG, CATEGORIES)):
+        file.unlink()
+    for partial in (out / "checkpoints").glob(".*.partial"):
+        shutil.rmtree(partial)
+    _remove_old(out)
 
 
 def latest_state(out: Path) -> Path | None:
@@ -189,6 +197,12 @@ def load_state(
     load_weights(network, directory / WEIGHTS)
     _load_momentum(network, optimizer, directory / MOMENTUM)
     return state
+
+
+def _remove_old(out: Path) -> None:
+    """Remove all training states but the last two."""
+    for old in _states(out)[:-KEPT]:
+        shutil.rmtree(old)
 
 
 def _states(out: Path) -> list[Path]:

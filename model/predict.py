@@ -30,7 +30,7 @@ from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import NAMES, ground_truth, recognize
 from panoptic_eval.datasets.folders import files
 from panoptic_eval.errors import InputError, PngError
-from panoptic_eval.files import write_atomically
+from panoptic_eval.files import leftovers, write_atomically
 from panoptic_eval.labels import ImageId, LabelMaps
 from panoptic_eval.photographs import shown_size
 from panoptic_eval.png.container import HEAD, png_size
@@ -43,6 +43,8 @@ MADE_BY = "made_by.json"
 """Which checkpoint a directory of predictions is from, so that a second one does not go on with it."""
 PARTS = "parts"
 """What each rank has written, until all are done."""
+JOINED = ".parts.joined"
+"""Parts that are to be removed: half of a part must not be taken for one."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,7 @@ def predict(
     order = [p.image_id for p in photographs]
     if ranks.first:
         _claim(out, {"checkpoint": made_by, "semantic": semantic})
+        _remove_leftovers(out)
         _join(out, catalogue, order)  # of a run that was killed, perhaps with another number of ranks
     _wait(ranks)
     done = _finished(out)
@@ -366,7 +369,16 @@ def _join(out: Path, catalogue: Catalogue, order: Sequence[ImageId]) -> None:
     }
     write_atomically(out / "instances.json", json.dumps([one for id_ in chosen for one in rows[id_].instances]))
     write_atomically(out / "panoptic.json", json.dumps(panoptic))
-    shutil.rmtree(out / PARTS)
+    (out / PARTS).rename(out / JOINED)
+    shutil.rmtree(out / JOINED)
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what a run that was killed left half-written or half-removed."""
+    for file in leftovers(out, (MADE_BY, "panoptic.json", "instances.json")):
+        file.unlink()
+    if (out / JOINED).exists():
+        shutil.rmtree(out / JOINED)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from model.checkpoint import (
     State,
     latest_state,
     load_state,
+    remove_leftovers,
     save_network,
     save_state,
     transfer,
@@ -46,7 +47,7 @@ from model.weights import WeightsError, load_body_weights
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import NAMES, ground_truth
 from panoptic_eval.errors import InputError
-from panoptic_eval.files import write_atomically
+from panoptic_eval.files import leftovers, write_atomically
 
 METRICS = "metrics.jsonl"
 ADVICE = "use --accumulate (parts of a batch one after the other), more ranks, or a smaller sample.crop"
@@ -158,6 +159,8 @@ def train(
     schedule, accumulate = network.config.schedule, settings.accumulate
     optimizer = build_optimizer(network, schedule)
     start = _resume(network, optimizer, catalogue, out, State(0, settings.seed, data))
+    if ranks.first:
+        remove_leftovers(out)
     parallel: nn.Module = network
     if ranks.count > 1:
         parallel = DistributedDataParallel(network, gradient_as_bucket_view=True)
@@ -308,6 +311,8 @@ class _Log:
 
     def __init__(self, out: Path, start: int, steps: int, settings: Settings) -> None:
         path = out / METRICS
+        for file in leftovers(out, [METRICS]):
+            file.unlink()
         lines = path.read_text().splitlines() if path.is_file() else []
         # A run that was killed may have logged steps that it now does again, and half a line.
         write_atomically(path, "".join(f"{line}\n" for line in lines[:start]))

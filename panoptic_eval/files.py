@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +26,12 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
+    """List the temporary files that killed processes left in a folder when they were to write files of these names."""
+    temporary = re.compile(rf"\.({'|'.join(map(re.escape, names))})\.[a-z0-9_]{{8}}")
+    return [path for path in folder.glob(".*") if temporary.fullmatch(path.name) and path.is_file()]
 
 
 def read_regular(path: Path, limit: int) -> bytes:

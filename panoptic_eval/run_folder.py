@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from panoptic_eval.errors import InputError
+from panoptic_eval.files import leftovers
 from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.journal import SIGN as JOURNAL_SIGN
 
@@ -27,8 +27,8 @@ RESULTS = (stored.NAME, "per_category.csv", "per_image.csv", "size_percentiles.c
 JOURNAL = "pairs.journal"
 LOCK = ".panoptic-eval.lock"
 STAGED = ".panoptic-eval.staged."
-LEFTOVER = re.compile(rf"\.({'|'.join(map(re.escape, RESULTS))})\.[a-z0-9_]{{8}}")
-"""Names of temporary files that `write_atomically` makes of results."""
+WHOLE = ".panoptic-eval.whole"
+"""Folder of staged results that are all there: what is still in it, after a kill, is put in place by the next run."""
 _CLAIMED: set[str] = set()
 """Folders that runs of this process have: the system's lock tells processes apart, not threads."""
 
@@ -58,6 +58,7 @@ class RunFolder:
         try:
             self._check_files()
             with self._named():
+                self._put_in_place()
                 self._remove_leftovers()
         except BaseException:
             self.__exit__()
@@ -97,7 +98,8 @@ class RunFolder:
     def replace(self, write: Callable[[Path], None]) -> None:
         """Replace the results by what `write` puts into an empty folder; those that it leaves out are removed.
 
-        A kill at any moment leaves the old tables or the new ones, and a report only beside its own tables.
+        A kill at any moment leaves the old tables or the new ones, and a report only beside its own tables. A kill
+        while they are put in place can leave CSV files of both; the next run in the folder then finishes that first.
 
         Raises:
             InputError: the disk is full, or the folder cannot be written to any more.
@@ -106,19 +108,29 @@ class RunFolder:
             staged = Path(tempfile.mkdtemp(dir=self.path, prefix=STAGED))
             try:
                 write(staged)
-                names = [name for name in RESULTS if (staged / name).exists()]
-                if stored.NAME in names and _same(staged / stored.NAME, self.path / stored.NAME):
-                    names.remove(stored.NAME)
-                    gone = set(RESULTS) - {stored.NAME, *names}
+                gone = {name for name in RESULTS if not (staged / name).exists()}
+                if _same(staged / stored.NAME, self.path / stored.NAME):
+                    (staged / stored.NAME).unlink()
                 else:
-                    gone = {REPORT, *RESULTS} - (set(names) - {REPORT})
+                    gone.add(REPORT)
                 for name in (name for name in reversed(RESULTS) if name in gone):
                     (self.path / name).unlink(missing_ok=True)
-                for name in names:
-                    (staged / name).replace(self.path / name)
+                staged.replace(self.path / WHOLE)
+                self._put_in_place()
                 (self.path / JOURNAL).unlink(missing_ok=True)
             finally:
                 shutil.rmtree(staged, ignore_errors=True)
+
+    def _put_in_place(self) -> None:
+        """Move results that are staged as a whole to where they belong, however many of them were moved before."""
+        whole = self.path / WHOLE
+        if whole.is_symlink() or not whole.is_dir():
+            return
+        for name in RESULTS:
+            if (whole / name).is_file():
+                (whole / name).replace(self.path / name)
+        with suppress(OSError):  # it holds something of somebody else
+            whole.rmdir()
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -158,15 +170,14 @@ class RunFolder:
 
     def _remove_leftovers(self) -> None:
         """Remove temporary files of runs that were killed."""
-        for path in self.path.iterdir():
-            if path.name.startswith(STAGED) and path.is_dir() and not path.is_symlink():
-                for file in path.iterdir():
-                    if file.name in RESULTS or LEFTOVER.fullmatch(file.name):
-                        file.unlink()
+        for staged in self.path.glob(f"{STAGED}*"):
+            if staged.is_dir() and not staged.is_symlink():
+                for file in [*leftovers(staged, RESULTS), *(staged / name for name in RESULTS)]:
+                    file.unlink(missing_ok=True)
                 with suppress(OSError):  # it holds something of somebody else
-                    path.rmdir()
-            elif LEFTOVER.fullmatch(path.name) and path.is_file():
-                path.unlink()
+                    staged.rmdir()
+        for file in leftovers(self.path, RESULTS):
+            file.unlink()
 
 
 def _carries(path: Path, sign: bytes, at_end: bool) -> bool | None:
@@ -185,8 +196,8 @@ def _carries(path: Path, sign: bytes, at_end: bool) -> bool | None:
 
 
 def _same(a: Path, b: Path) -> bool:
-    """Return whether two files hold the same bytes; not if the second is missing."""
-    return b.exists() and a.stat().st_size == b.stat().st_size and a.read_bytes() == b.read_bytes()
+    """Return whether two files hold the same bytes; not if one is missing."""
+    return a.exists() and b.exists() and a.stat().st_size == b.stat().st_size and a.read_bytes() == b.read_bytes()
 
 
 def _locked(path: Path) -> int | None:

@@ -15,6 +15,7 @@ from model.checkpoint import (
     latest_state,
     load_network,
     load_state,
+    remove_leftovers,
     save_network,
     save_state,
     transfer,
@@ -201,6 +202,19 @@ def test_the_last_two_states_stay_and_any_of_them_is_a_network(trained, tmp_path
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["10", "200"]
     assert KEPT == 2
     load_network(latest_state(tmp_path))
+
+
+def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
+    checkpoints = tmp_path / "checkpoints"
+    ours = [tmp_path / ".config.json.abcd_123", checkpoints / ".30.partial" / "state.json", checkpoints / "5" / "x"]
+    theirs = [tmp_path / ".config.json.swp", tmp_path / "notes", *(checkpoints / step / "x" for step in ("10", "20"))]
+    for path in (*ours, *theirs):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    remove_leftovers(tmp_path)
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in theirs)
+    assert [p.name for p in sorted(checkpoints.iterdir())] == ["10", "20"]
 
 
 @pytest.mark.parametrize(

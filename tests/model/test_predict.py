@@ -160,6 +160,24 @@ def test_killed_while_parts_are_joined_it_completes_them(checkpoint, images, tmp
     assert contents(tmp_path / "out") == contents(tmp_path / "calm")
 
 
+def test_killed_while_parts_are_removed_nothing_is_lost(checkpoint, images, tmp_path, monkeypatch):
+    run(checkpoint, images, tmp_path / "calm")
+    assert json.loads((tmp_path / "calm" / "instances.json").read_text())
+
+    def half(folder):
+        (path,) = folder.glob("*/instances.json")
+        path.unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", half)
+        with pytest.raises(SystemExit):
+            run(checkpoint, images, tmp_path / "out")
+    (tmp_path / "out" / ".panoptic.json.abcd_123").write_text("half")
+    run(checkpoint, images, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "calm")
+
+
 def test_more_images_later_are_added(checkpoint, images, tmp_path):
     assert len(run(checkpoint, images, tmp_path / "out", "--limit", "1")["images"]) == 1
     run(checkpoint, images, tmp_path / "out")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from panoptic_eval.files import read_regular, write_atomically
+from panoptic_eval.files import leftovers, read_regular, write_atomically
 
 
 def test_what_is_written_is_read_up_to_the_limit(tmp_path):
@@ -20,6 +20,21 @@ def test_what_is_written_is_read_up_to_the_limit(tmp_path):
 def test_text_that_no_file_holds_is_escaped(tmp_path):
     write_atomically(tmp_path / "file", "a\udcffé")
     assert (tmp_path / "file").read_bytes() == rb"a\udcff" + "é".encode()
+
+
+def test_leftovers_are_the_temporary_files_of_these_names_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "replace", lambda *_: os._exit(1))  # as a kill
+    for name in ("a.json", "b.json"):
+        if (child := os.fork()) == 0:
+            write_atomically(tmp_path / name, "half")
+        os.waitpid(child, 0)
+    for name in ("a.json", ".a.json", ".a.json.swp", ".axjson.abcdefgh"):
+        (tmp_path / name).write_text("mine")
+    assert len([*tmp_path.iterdir()]) == 6
+    (left,) = leftovers(tmp_path, ["a.json"])
+    assert left.read_text() == "half"
+    assert left.name.startswith(".a.json.")
+    assert leftovers(tmp_path / "nowhere", ["a.json"]) == []
 
 
 def test_a_file_whose_size_is_not_known_is_read_to_its_end():

@@ -78,7 +78,8 @@ def scores(out):
 
 def test_rescored_in_place_and_killed_at_any_moment_the_tables_stay(data, tmp_path):
     gt, pred, _ = data
-    evaluate(pred, gt, out=tmp_path / "old")
+    for name in ("old", "calm"):
+        evaluate(pred, gt, out=tmp_path / name)
     evaluate(pred, gt, out=tmp_path / "new", rules=HALVES)
     tables = load(tmp_path / "old")
     old, new = scores(tmp_path / "old"), scores(tmp_path / "new")
@@ -89,6 +90,11 @@ def test_rescored_in_place_and_killed_at_any_moment_the_tables_stay(data, tmp_pa
         assert_equal(load(out).instances, tables.instances)
         assert (out / "tables.npz").stat().st_mtime_ns == stored.st_mtime_ns  # what was loaded is not written again
         assert scores(out) in (old, new)
+        with RunFolder(out):
+            pass
+        run = "calm" if scores(out) == old else "new"
+        for name in RESULTS[1:-1]:
+            assert (out / name).read_bytes() == (tmp_path / run / name).read_bytes()
         store(rescore(load(out)), load(out), out)
         assert {p.name for p in out.iterdir()} == set(RESULTS)
         assert scores(out) == old
