@@ -179,7 +179,7 @@ class DeepLabConfig:
     hardest: float = 0.25
     """Share of an image's pixels in the loss: those of the highest loss (from the Seamless code)."""
     padding: Literal["counted", "left_out"] = "counted"
-    """Whether padding counts as pixels without loss, or not at all (the latter from the Seamless code)."""
+    """Treatment of padding: counted as pixels without loss, or left out (as in the Seamless code)."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class MiniDLConfig:
     hardest: float = 0.25
     """Share of an image's pixels in the loss: those of the highest loss."""
     padding: Literal["counted", "left_out"] = "counted"
-    """Whether padding counts as pixels without loss, or not at all (the latter from the Seamless code)."""
+    """Treatment of padding: counted as pixels without loss, or left out (as in the Seamless code)."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class FusionConfig:
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """What a training sample is cut from, and how (Sec. 2.1); also the resolution of inference."""
+    """Scale and crop of training samples (Sec. 2.1); also the resolution of inference."""
 
     shortest: int = 1920
     """s_0: shortest side of a rescaled image, pixels (from the Seamless code)."""
@@ -229,10 +229,10 @@ class SampleConfig:
     sampling: Literal["cus", "isus"] = "isus"
     """Class-uniform sampling, or instance scale-uniform sampling."""
     isus: Literal["instance_first", "level_first"] = "instance_first"
-    """How ISUS pairs an instance with a pyramid level; the text leaves it open. instance_first: any instance of the
-    category, then any level, which the range of scale factors may keep it from. level_first: a level, then one of the
-    instances that a factor in the range brings there (any, if there is none); an instance that is on the level already
-    gets a standard factor (stuff_scales)."""
+    """Order in which ISUS draws an instance and a pyramid level; the text leaves it open. instance_first: any
+    instance of the category, then any level, which the range of scale factors may keep it from. level_first: a level,
+    then one of the instances that a factor in the range brings there (any, if there is none); an instance that is on
+    the level already gets a standard factor (stuff_scales)."""
     stuff_scales: tuple[float, float] = (0.8, 1.25)
     """r_st: range of random scale factors of class-uniform sampling (from the Seamless code)."""
     thing_scales: tuple[float, float] = (0.25, 4.0)
@@ -283,7 +283,7 @@ class BoxConfig:
     says). clipped (ours): the anchor or proposal is first clipped to the crop where the instance goes on, so that large
     anchors find large cut objects."""
     clip_proposals: bool = True
-    """Whether proposals are clipped to the crop while training (from the Seamless code); at inference, always."""
+    """Clipping of proposals to the crop while training (from the Seamless code); at inference they always are."""
 
     @property
     def levels(self) -> Levels:

@@ -26,7 +26,7 @@ class Network(Protocol):
     body: nn.Module
     """Part that weights of ImageNet can fill."""
     isthing: Tensor
-    """Whether each category of the catalogue is a thing; a buffer, like `mean` and `std`."""
+    """True for each category of the catalogue that is a thing; a buffer, like `mean` and `std`."""
     mean: Tensor
     std: Tensor
 

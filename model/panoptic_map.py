@@ -54,7 +54,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Fused:
-    """What a network's prediction becomes at the size of the image."""
+    """Panoptic map, instances and categories of a network's prediction, at the size of the image."""
 
     panoptic: PanopticMap
     instances: Iterator[Instance]

@@ -42,7 +42,7 @@ ADVICE = "use a device with more memory, or a checkpoint whose config.json has a
 MADE_BY = "made_by.json"
 """Which checkpoint a directory of predictions is from, so that a second one does not go on with it."""
 PARTS = "parts"
-"""What each rank has written, until all are done."""
+"""Folder of what each rank has written, until all are done."""
 JOINED = ".parts.joined"
 """Parts that are to be removed: half of a part must not be taken for one."""
 
@@ -383,7 +383,7 @@ def _remove_leftovers(out: Path) -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """What the JSONs of a directory of predictions say about one image."""
+    """Entries of one image in the JSONs of a directory of predictions."""
 
     image: dict[str, Any]
     annotation: dict[str, Any]

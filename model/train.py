@@ -63,7 +63,7 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run is carried out."""
+    """Seed, precision, saving and progress of a training run."""
 
     seed: int = 0
     """Random seed of weights, samples and all else."""
@@ -115,7 +115,7 @@ class Options(Settings):
 
 
 Supply = Callable[[Iterable[range]], Iterable[Batch]]
-"""What makes samples: a batch of each range of sample numbers, in their order."""
+"""Maker of samples: a batch of each range of sample numbers, in their order."""
 
 
 @dataclass(frozen=True)

@@ -48,20 +48,20 @@ def load_body_weights(body: nn.Module, path: Path) -> LoadReport:
             is the body's.
     """
     stored = _read(path)
-    own = body.state_dict()
-    matched = tuple(name for name in own if name in stored)
+    expected = body.state_dict()
+    matched = tuple(name for name in expected if name in stored)
     # Batches seen are a counter that old files lack and nothing reads.
-    missing = tuple(name for name in own if name not in stored and not name.endswith("num_batches_tracked"))
+    missing = tuple(name for name in expected if name not in stored and not name.endswith("num_batches_tracked"))
     if not matched:
         names = ", ".join(list(stored)[:3])
         raise WeightsError(f"{path}: no tensor has a name of this body's; it holds {names}, …")
     for name in matched:
-        if stored[name].shape != own[name].shape:
-            raise WeightsError(f"{path}: {name} is {_shape(stored[name])}, this body's is {_shape(own[name])}")
+        if stored[name].shape != expected[name].shape:
+            raise WeightsError(f"{path}: {name} is {_shape(stored[name])}, this body's is {_shape(expected[name])}")
         if not stored[name].isfinite().all():
             raise WeightsError(f"{path}: {name} holds values that are not finite")
     body.load_state_dict({name: stored[name] for name in matched}, strict=False)
-    return LoadReport(path, matched, missing, tuple(name for name in stored if name not in own))
+    return LoadReport(path, matched, missing, tuple(name for name in stored if name not in expected))
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -56,9 +56,9 @@ class Inputs:
     things: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="")] = ()
     """Names or ids of the categories that are things, or a JSON of categories, if the ground truth does not say so."""
     category_ids: CategoryIds = "auto"
-    """How predictions number categories. id: as the data set. position: 0, 1, 2, … in the order of the ground truth's
-    categories. label: one less than the id, as Mapillary's own files. trainId: of Cityscapes. auto: by the names that
-    the predictions' JSON gives, else id (of Cityscapes: the one that fits)."""
+    """Numbering of categories in predictions. id: as the data set. position: 0, 1, 2, … in the order of the ground
+    truth's categories. label: one less than the id, as Mapillary's own files. trainId: of Cityscapes. auto: by the
+    names that the predictions' JSON gives, else id (of Cityscapes: the one that fits)."""
     divisor: int = 1000
     """For PNG predictions without a JSON: each pixel holds category * DIVISOR + instance."""
     strict: Flag = False

@@ -124,7 +124,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Counted:
-    """What one job gave: counts or a fault; neither where the files and masks are known."""
+    """Result of one job: counts or a fault; neither where the files and masks are known."""
 
     counts: IdCounts | None
     digest: str
@@ -134,7 +134,7 @@ class Counted:
     overlaps: Overlaps | None = None
     """Pixels that the ids of gt share with the masks; None without masks."""
     fast: bool = True
-    """Whether the fast path takes such files; the reference counts the others."""
+    """True if the fast path takes such files; the reference counts the others."""
     fault: Fault | None = None
 
 
@@ -216,18 +216,18 @@ def _count_side(
     progress: bool,
 ) -> tuple[PairTable, list[Overlaps | None]]:
     """Return the table of one side's label maps; and of each image, what the detections share with gt's ids."""
-    at = {m.image_id: k for k, m in enumerate(pred.maps)}
+    index = {m.image_id: k for k, m in enumerate(pred.maps)}
     first, last = (len(gt.maps) * k // shard[1] for k in (shard[0] - 1, shard[0]))
     gt_at = np.arange(first, last)
-    pred_at = np.array([at.get(m.image_id, -1) for m in gt.maps[first:last]], np.int64)
+    pred_at = np.array([index.get(m.image_id, -1) for m in gt.maps[first:last]], np.int64)
     without = [gt.maps[k].image_id for k in gt_at[pred_at < 0].tolist()]
     if without and missing == "error":
-        found = Faults()
-        found.add(
+        faults = Faults()
+        faults.add(
             f"[image has|images have] no {what} prediction; predict [it|them], or choose --missing empty or skip",
             map(repr, without),
         )
-        found.check()
+        faults.check()
     if missing == "skip":
         gt_at, pred_at = gt_at[pred_at >= 0], pred_at[pred_at >= 0]
     jobs = []
@@ -246,11 +246,11 @@ def _count_side(
     origin = Origin(gt.source, pred.source, missing, len(without), slow, shard, path=pairs.path())
     counts = [c.counts for c in done if c.counts is not None]
     digest = [c.digest for c in done]
-    found = Faults()
-    table = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin, faults=found)
-    found.check(strict=strict)
+    oddities = Faults()
+    table = build(gt, pred, gt_at, pred_at, counts, digest=digest, origin=origin, faults=oddities)
+    oddities.check(strict=strict)
     files = tuple(Files(j.gt.png, j.pred.png if j.pred else None, j.gt.photograph) for j in jobs)
-    table = replace(table, origin=replace(origin, warnings=found.warnings), files=files)
+    table = replace(table, origin=replace(origin, warnings=oddities.warnings), files=files)
     overlaps: list[Overlaps | None] = []
     for g, c in zip(gt_at.tolist(), done, strict=True):
         named = palette.renamed_overlaps(gt, g, c.counts, c.overlaps)

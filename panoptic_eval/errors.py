@@ -17,7 +17,7 @@ class Fault:
     """One kind of fault or oddity, with every place where it was found."""
 
     kind: str
-    """What is wrong and what is expected or done. [image has|images have] gives the form for one and for several."""
+    """Fault, and what is expected or done. [image has|images have] gives the form for one and for several."""
     places: tuple[str, ...] = ()
     """File, image and id of each example, with the value found there; empty where `kind` names them itself."""
 

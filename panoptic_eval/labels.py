@@ -19,7 +19,7 @@ ImageId = int | str
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Where one image's ids are."""
+    """Files of one image: the PNG of its ids, the photograph."""
 
     image_id: ImageId
     png: Path
@@ -132,12 +132,12 @@ def resolve(
 
 
 def _rows(listed: Listed, image: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """Looks each (image, id) up in the JSON's entries, both as one integer that sorts like the two."""
+    """Look each (image, id) up in the JSON's entries, both as one integer that sorts like the two."""
     key, wanted = (listed.image << 33) + listed.id, (image << 33) + ids
     order = np.argsort(key)
-    at = np.searchsorted(key[order], wanted)
-    found = np.append(key[order], -1)[at] == wanted
-    return np.where(found, np.append(order, -1)[at], np.where(ids == 0, VOID, UNLISTED))
+    position = np.searchsorted(key[order], wanted)
+    is_listed = np.append(key[order], -1)[position] == wanted
+    return np.where(is_listed, np.append(order, -1)[position], np.where(ids == 0, VOID, UNLISTED))
 
 
 def _report(

@@ -25,7 +25,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a stored photograph into the shown one, by its orientation; 1 and all other values leave it as it is."""
+"""Transposition from the stored photograph to the shown one, by orientation; all other values, 1 too, need none."""
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations that swap height and width."""
 EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")

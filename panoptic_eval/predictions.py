@@ -44,7 +44,7 @@ JSONS = ("panoptic.json", "predictions.json")
 DETECTIONS = ("instances.json", "coco_instances_results.json", "*.segm.json")
 """Ours, detectron2's and mmdetection's; the first that is there is read."""
 SEMANTIC = "sem_seg_predictions.json"
-"""What detectron2 writes; semantic/*.png goes before it."""
+"""Name that detectron2 gives its semantic results; semantic/*.png goes before it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the parts of a prediction are."""
+    """Places of the parts of a prediction."""
 
     home: Path
     """Holds instances.json and semantic/, if there are any."""

@@ -33,7 +33,7 @@ class Report:
     provenance: Mapping[str, Any]
     """Versions, sources, command, time."""
     account: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """What each cause takes from PQ: all, things, stuff. The causes add up to 1 - PQ. Empty under --protocol
+    """Loss of PQ to each cause: all, things, stuff. The causes add up to 1 - PQ. Empty under --protocol
     panopticapi, whose stated areas allow no such account."""
     intervals: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     """95 % interval of each of `scores` and `account` over resampled images; empty if none were drawn."""

@@ -41,7 +41,7 @@ class Rules:
 
     @property
     def quirks(self) -> bool:
-        """Whether panopticapi's quirks are repeated."""
+        """Return whether panopticapi's quirks are repeated."""
         return self.protocol == "panopticapi"
 
     def check(self) -> None:

@@ -170,11 +170,11 @@ def score(
     """
     table = tables.panoptic
     weights = draw(np.random.default_rng(seed), len(table), resamples) if resamples and len(table) > 1 else None
-    found = scores(tables, rules, weights=weights)
+    run_scores = scores(tables, rules, weights=weights)
     edges = size_edges(table, rules)
     by_name: dict[str, dict[str, float]] = {}
     intervals: dict[str, dict[str, tuple[float, float]]] = {}
-    for (name, part), values in found.parts.items():
+    for (name, part), values in run_scores.parts.items():
         if isinstance(part, str):
             by_name.setdefault(name, {})[part] = float(values[0])
             if weights is not None:
@@ -185,8 +185,8 @@ def score(
         images=len(table),
         scores=by_name,
         account={metric.name: account[metric.name] for metric in metrics.CAUSES if metric.name in account},
-        categories=_categories(table, found),
-        size_percentiles=_size_rows(found, edges, rules),
+        categories=_categories(table, run_scores),
+        size_percentiles=_size_rows(run_scores, edges, rules),
         undefined=_undefined(by_name),
         warnings=[*warnings, *input_warnings(table), *_warnings(edges)],
         protocol={
@@ -197,14 +197,14 @@ def score(
         },
         provenance=provenance or {},
         intervals=intervals,
-        per_image=_images(table, found),
+        per_image=_images(table, run_scores),
     )
 
 
-def _categories(table: PairTable, found: Scores) -> list[dict[str, Any]]:
+def _categories(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
     """Make a row for each category: who it is, its scores, and the counts that PQ is made of."""
-    total = summed(found.counts)
-    columns = {name: values[0] for name, values in found.categories.items()}
+    total = summed(run_scores.counts)
+    columns = {name: values[0] for name, values in run_scores.categories.items()}
     columns |= {"TP": total.tp[0], "FP": total.fp[0], "FN": total.fn[0], "iou_sum": total.iou[0]}
     return [
         {"id": c.id, "name": c.name, "isthing": c.isthing, **{k: v[i].item() for k, v in columns.items()}}
@@ -212,35 +212,35 @@ def _categories(table: PairTable, found: Scores) -> list[dict[str, Any]]:
     ]
 
 
-def _images(table: PairTable, found: Scores) -> list[dict[str, Any]]:
+def _images(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
     """Make a row for each image: its size, its scores, and the counts that PQ is made of."""
     columns: dict[str, Any] = {"image_id": table.image_id, "height": table.size[:, 0], "width": table.size[:, 1]}
-    for name, values in found.images.items():
+    for name, values in run_scores.images.items():
         means = _means(values, table.catalogue.isthing)
         columns |= {name if group == "all" else f"{name}_{group}": means[group] for group in GROUPS}
     columns |= {
-        "cost": found.costs,
-        "TP": found.counts.tp.sum(1),
-        "FP": found.counts.fp.sum(1),
-        "FN": found.counts.fn.sum(1),
+        "cost": run_scores.costs,
+        "TP": run_scores.counts.tp.sum(1),
+        "FP": run_scores.counts.fp.sum(1),
+        "FN": run_scores.counts.fn.sum(1),
     }
     rows = zip(*(v if isinstance(v, tuple) else v.tolist() for v in columns.values()), strict=True)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _size_rows(found: Scores, edges: Float[np.ndarray, " e"], rules: Rules) -> list[dict[str, Any]]:
+def _size_rows(run_scores: Scores, edges: Float[np.ndarray, " e"], rules: Rules) -> list[dict[str, Any]]:
     """Make a row for each size bin: its edges, how many gt instances it holds, and AP within it."""
     percent: Sequence[float] = [float("nan")] * len(edges) if rules.area_edges else rules.percentiles
-    names = [name for name, part in found.parts if part == 0]
+    names = [name for name, part in run_scores.parts if part == 0]
     return [
         {
             "from_percent": percent[k],
             "to_percent": percent[k + 1],
             "from_area": float(edges[k]),
             "to_area": float(edges[k + 1]),
-            "instances": int(found.instances[k].sum()),
-            "categories": int((found.instances[k] > 0).sum()),
-            **{name: float(found.parts[name, k][0]) for name in names},
+            "instances": int(run_scores.instances[k].sum()),
+            "categories": int((run_scores.instances[k] > 0).sum()),
+            **{name: float(run_scores.parts[name, k][0]) for name in names},
         }
         for k in range(len(edges) - 1)
     ]

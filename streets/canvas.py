@@ -82,7 +82,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where an object stands and which way it faces. Its own coordinates: s ahead, t to its right, y up, meters."""
+    """Position of an object, and the way it faces. Its own coordinates: s ahead, t to its right, y up, meters."""
 
     x: float
     z: float

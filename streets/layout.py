@@ -23,7 +23,7 @@ PARKING = 2.3
 
 @dataclass(frozen=True)
 class Scheme:
-    """What the layouts of a version have in common."""
+    """Measures that the layouts of a version have in common."""
 
     near: tuple[float, float, float]
     """Probabilities of 0, 1 and 2 large vehicles close by."""
@@ -53,7 +53,7 @@ class Street:
     lanes: tuple[tuple[float, bool], ...]
     """x of the middle of each lane, and whether its traffic comes towards the camera."""
     parking: tuple[bool, bool]
-    """Whether cars park along the left and the right curb."""
+    """True where cars park along the left, and the right curb."""
     across: tuple[float, float] | None
     """z where the other road begins and ends."""
     zebra: float | None

@@ -87,7 +87,7 @@ TEXTURE[SKY] = 0.002
 
 @dataclass(frozen=True)
 class Version:
-    """What the scenes of a version have in common."""
+    """Labels, sizes and camera that the scenes of a version have in common."""
 
     labels: tuple[Label, ...]
     """Labels that occur; a label's id is its index."""
@@ -102,7 +102,7 @@ class Version:
     curb: int
     """Label of the curb."""
     zebra_gaps: bool
-    """Whether the road between the stripes of a crosswalk belongs to the crosswalk."""
+    """True if the road between the stripes of a crosswalk belongs to the crosswalk."""
 
     def focal_at(self, width: int) -> tuple[float, float]:
         """Return the bounds of the focal length as fractions of another width."""

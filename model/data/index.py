@@ -76,7 +76,7 @@ def build_index(gt: LabelMaps, *, workers: int | None = None, progress: bool = F
         InputError: everything that is wrong with its files.
     """
     with ThreadPoolExecutor(workers or os.cpu_count()) as executor:
-        found = list(
+        results = list(
             tqdm(
                 executor.map(lambda k: _count(gt, k), range(len(gt.maps))),
                 total=len(gt.maps),
@@ -85,10 +85,10 @@ def build_index(gt: LabelMaps, *, workers: int | None = None, progress: bool = F
                 disable=not progress,
             )
         )
-    faults = [fault for fault in found if isinstance(fault, str)]
+    faults = [fault for fault in results if isinstance(fault, str)]
     if faults:
         raise InputError(faults)
-    counts = [one for one in found if not isinstance(one, str)]
+    counts = [result for result in results if not isinstance(result, str)]
     image = np.repeat(np.arange(len(counts)), [len(ids.id) for _, ids in counts])
     id_ = np.concatenate([np.zeros(0, np.uint32), *(ids.id for _, ids in counts)])
     area = np.concatenate([np.zeros(0, np.int64), *(ids.area for _, ids in counts)])

@@ -17,7 +17,7 @@ import numpy as np
 PATH = Path(__file__).with_name("core.so")
 """The library, made by `hatch_build.py`; of this name on every system."""
 REFUSED, NO_MEMORY = 1, 2
-"""What a function returns if it does not return 0: the file is damaged or of a kind for the reference; no memory."""
+"""Return values of a failure: the file is damaged or of a kind for the reference; no memory."""
 
 
 class Memory(ctypes.Structure):

@@ -34,12 +34,12 @@ def choose(folder: Path, split: str | None = None) -> Path:
     elif split is not None:
         names = tuple(f"panoptic_{name}" for name in spellings(split))
         jsons = [path for path in jsons if path.stem.startswith(names)]
-    found = only(jsons, f"ground truths in {folder}")
-    if found is None:
+    gt_json = only(jsons, f"ground truths in {folder}")
+    if gt_json is None:
         raise InputError(
             f"{folder}: has no panoptic JSON of the split {split}; expected annotations/panoptic_{split}….json"
         )
-    return found
+    return gt_json
 
 
 def _jsons(folder: Path) -> list[Path]:

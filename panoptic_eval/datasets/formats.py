@@ -30,7 +30,7 @@ class Format:
     sign: str
     """Files that it is recognized by, for people."""
     recognized: Callable[[Path], bool]
-    """Whether a folder is such a data set."""
+    """Predicate of a folder: true if it is such a data set."""
     read: Callable[[Path, str | None, str | None], LabelMaps]
     """Ground truth of a folder, a split and a version; the last two may be None. Raises InputError."""
     versions: tuple[str, ...] = ()

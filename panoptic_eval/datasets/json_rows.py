@@ -29,13 +29,13 @@ EXACT = 1 << 53
 
 @dataclass(frozen=True)
 class Kind:
-    """What the values of a column must be."""
+    """Type that the values of a column must have."""
 
     types: tuple[type, ...]
     name: str
     """As a message says it."""
     whole: bool = False
-    """Whether a float that is a whole number is taken for the integer, as Python's == takes it."""
+    """True if a float that is a whole number is taken for the integer, as Python's == takes it."""
 
 
 INTEGER = Kind((int,), "an integer", whole=True)

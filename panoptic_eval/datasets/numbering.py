@@ -22,7 +22,7 @@ class Numbering:
     catalogue: Catalogue
     """The ground truth's categories in its order, with the numbers that predictions use."""
     note: str = ""
-    """What to add to a source, for people."""
+    """Addition to the name of a source, for people."""
 
 
 def numberings(catalogue: Catalogue) -> dict[str, Catalogue]:

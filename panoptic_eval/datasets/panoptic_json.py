@@ -42,7 +42,7 @@ class ImageEntry:
 
 @dataclass(frozen=True)
 class PanopticJson:
-    """What such a JSON says, checked by itself only: m annotations (one an image) of n segments, in file order."""
+    """Content of a COCO panoptic JSON, checked by itself: m annotations (one an image) of n segments, in file order."""
 
     path: Path
     image_id: tuple[ImageId, ...]
@@ -144,9 +144,9 @@ def read(
         faults.warn(
             "[segment is|segments are] written twice, the same in every field; taken once", list(map(segment, again))
         )
-        kept = np.delete(np.arange(len(segments)), again)
-        segments, annotation, segment_ids = [segments[i] for i in kept], annotation[kept], segment_ids[kept]
-        id_column = json_rows.Column([id_column.values[i] for i in kept], id_column.sound[kept])
+        first = np.delete(np.arange(len(segments)), again)
+        segments, annotation, segment_ids = [segments[i] for i in first], annotation[first], segment_ids[first]
+        id_column = json_rows.Column([id_column.values[i] for i in first], id_column.sound[first])
     _check_ids(segment_ids, id_column.sound, annotation, segment, faults)
     key = next((k for k in category_keys if any(k in s for s in segments)), category_keys[0])
     category = column(segments, key, INTEGER, segment, faults, default=0)

@@ -44,7 +44,7 @@ NEAR = 0.1
 
 @dataclass(frozen=True)
 class AccountCounts:
-    """What each cause takes from each category, in units of 1 / D; counts of different images add."""
+    """Losses of each category to each cause, in units of 1 / D; counts of different images add."""
 
     too_small: Float[np.ndarray, "*b c"]
     """Matches: share of the union that the prediction leaves out, summed."""
@@ -151,7 +151,7 @@ CAUSES = tuple(
     Metric(name, f"lost: {title}", account_counts, partial(_share, name), "has a segment in gt or in the predictions")
     for name, title in TITLES.items()
 )
-"""What each cause takes from PQ: their sum is 1 - PQ, of each category and of every mean."""
+"""Shares of PQ lost to each cause: their sum is 1 - PQ, of each category and of every mean."""
 
 
 def image_costs(counts: AccountCounts) -> Float[np.ndarray, " i"]:

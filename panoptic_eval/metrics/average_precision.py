@@ -138,9 +138,9 @@ class Matches:
     first: Int[np.ndarray, " c1"]
     """Category c has the detections from first[c] to first[c + 1]."""
     matched: Bool[np.ndarray, "a t d"]
-    """Whether a detection matches an instance, in each range and at each threshold of IoU."""
+    """True where a detection matches an instance, in each range and at each threshold of IoU."""
     skipped: Bool[np.ndarray, "a t d"]
-    """Whether it does not count."""
+    """True where a detection does not count."""
     instances: Int[np.ndarray, "a i c"]
     """Gt instances that count, of each range, image and category."""
 

@@ -29,7 +29,7 @@ class Metric:
     undefined: str
     """Why a score may be undefined, after "no category": "has a segment in gt"."""
     fraction: bool = True
-    """Whether the score is 0 to 1, and shown in percent."""
+    """True if the score is 0 to 1, and shown in percent."""
 
 
 def summed(counts: Any, weights: Float[np.ndarray, "w i"] | None = None) -> Any:

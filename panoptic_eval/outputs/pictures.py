@@ -38,7 +38,7 @@ LIMIT = 1 << 30
 
 @dataclass(frozen=True)
 class Region:
-    """What is drawn of one segment."""
+    """Segment to draw: its id, category and score."""
 
     id: int
     """Its value in the label image."""

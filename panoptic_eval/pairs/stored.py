@@ -160,10 +160,10 @@ def _unpack(data: bytes, folder: str) -> dict[str, PairTable]:
     for name, about in header["tables"].items():
         if name not in TABLES:
             raise ValueError(f"it holds a table named {name!r}")
-        own = {key.removeprefix(f"{name}."): arrays.pop(key) for key in list(arrays) if key.startswith(f"{name}.")}
-        tables[name] = _table(about, own, catalogue, folder)
-        if own:
-            raise ValueError(f"it holds arrays that no table has: {', '.join(own)}")
+        columns = {key.removeprefix(f"{name}."): arrays.pop(key) for key in list(arrays) if key.startswith(f"{name}.")}
+        tables[name] = _table(about, columns, catalogue, folder)
+        if columns:
+            raise ValueError(f"it holds arrays that no table has: {', '.join(columns)}")
         if fault := contradiction(tables[name], overlapping=name == "instances"):
             raise ValueError(f"it contradicts itself: {name}: {fault}")
     if arrays or "panoptic" not in tables:

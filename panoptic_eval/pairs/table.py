@@ -55,7 +55,7 @@ class Segments:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the counts of a table come from, and what was decided while counting."""
+    """Sources of a table's counts, and what was decided while counting."""
 
     gt: str
     """Source of the ground truth, for people."""
@@ -71,7 +71,7 @@ class Origin:
     """Part of how many, from 1."""
     warnings: tuple[str, ...] = ()
     path: str = ""
-    """How images were counted: "fast" or "reference"; both where shards differ."""
+    """Way that images were counted: "fast" or "reference"; both where shards differ."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class PairTable:
     size: Int[np.ndarray, "i 2"]
     """Height, width of each image, pixels."""
     digest: tuple[str, ...]
-    """What each image's two files contained (SHA-256); empty where the table is not of files."""
+    """SHA-256 of each image's two files; empty where the table is not of files."""
     gt: Segments
     pred: Segments
     pairs: Pairs
@@ -106,7 +106,7 @@ class PairTable:
     unseen: Int[np.ndarray, "u 2"] = field(default_factory=lambda: np.empty((0, 2), np.int64))
     """Image and category index of gt segments that the JSON lists and that have no pixel, crowds left out."""
     has_masks: bool = True
-    """Whether predictions have masks; mask AP does not exist for boxes alone."""
+    """True if predictions have masks; mask AP does not exist for boxes alone."""
     origin: Origin = Origin("arrays", "arrays")
     files: tuple[Files, ...] = ()
     """Paths of each image's files; empty where the table is not of files."""

@@ -58,7 +58,7 @@ class LabelPng:
 
     @property
     def supported(self) -> bool:
-        """Whether the core reads such files: gray, palette, or of 8 bits a sample; not interlaced, not too wide."""
+        """Return whether the core reads the file: gray, palette, or 8 bits a sample; not interlaced, not too wide."""
         usual = self.color_type in (GRAY, PALETTE) or self.bit_depth == 8
         return usual and not self.interlaced and self.row_bytes <= MAX_ROW_BYTES
 
@@ -152,12 +152,12 @@ class Inflate:
 
     @property
     def eof(self) -> bool:
-        """Whether the stream has ended, with the right checksum."""
+        """Return whether the stream has ended, with the right checksum."""
         return bool(self._stream.eof)
 
     @property
     def unused(self) -> bool:
-        """Whether something follows the end of the stream."""
+        """Return whether something follows the end of the stream."""
         return bool(self._stream.unused_data or self._feed)
 
 

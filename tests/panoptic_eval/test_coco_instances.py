@@ -67,6 +67,18 @@ def test_polygons_and_no_results():
     assert coco_ap(gt, [])["AP"] == 0
 
 
+def test_a_box_that_the_file_gives_ranges_even_a_mask():
+    gt, results = polygon()
+    del gt["images"][0]  # pycocotools takes no names beside numbers
+    gt["annotations"][0].update(area=2000, segmentation=[[0, 0, 45, 0, 45, 39, 0, 39]], bbox=[0, 0, 45, 39])
+    results[0].update(segmentation=[[0, 0, 45, 0, 45, 39, 0, 39]], bbox=[0, 0, 45, 39])
+    elsewhere = [[0, 0, 40, 0, 40, 20, 0, 20]]  # 800 pixels: small, were it not for the box
+    results.insert(0, {**results[0], "score": 0.9, "segmentation": elsewhere, "bbox": [0, 0, 40, 39]})
+    ours = coco_ap(gt, results)
+    assert list(ours.values()) == pytest.approx(reference(gt, results, "segm"), abs=1e-12, nan_ok=True)
+    assert ours["APm"] == pytest.approx(0.5)
+
+
 WRONG = {
     "image": (lambda gt, r: r.update(image_id=8), "results[0]: image_id 8"),
     "category": (lambda gt, r: r.update(category_id=7), "results[0]: category_id 7"),
