@@ -145,11 +145,11 @@ def pooling(device: torch.device, rounds: int) -> str:
         torch.autograd.grad(out.sum(), levels)
 
     ops = compiled_ops(device)
-    contenders = {"RoIAlign, ours": partial(pooled, roi_align._gathered)}
-    contenders["NMS, ours"] = lambda: nms._kept(boxes[scores.argsort(descending=True)], None, 0.5, None)
+    contenders = {"RoIAlign, ours": partial(pooled, roi_align.gathered)}
+    contenders["NMS, ours"] = lambda: nms.suppress(boxes[scores.argsort(descending=True)], None, 0.5, None)
     title = f"### 1024 regions of 14x14 bins and 64 channels; NMS of 1024 boxes; {device.type}\n\n"
     if ops is not None:
-        contenders["RoIAlign, torchvision"] = partial(pooled, roi_align._compiled)
+        contenders["RoIAlign, torchvision"] = partial(pooled, roi_align.roi_align)
         contenders["NMS, torchvision"] = lambda: ops.nms(boxes, scores, 0.5)
     seconds = interleaved(contenders, rounds, device)
     if ops is None:

@@ -39,13 +39,13 @@ def nms(
         ranks = torch.arange(len(boxes), 0, -1, dtype=torch.float32, device=boxes.device)
         same = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device) if groups is None else groups
         return order[ops.batched_nms(boxes, ranks, same, iou_above)[:limit]]
-    return order[_kept(boxes, groups, iou_above, limit)[:limit]]
+    return order[suppress(boxes, groups, iou_above, limit)[:limit]]
 
 
-def _kept(
+def suppress(
     boxes: Float[Tensor, "n 4"], groups: Int[Tensor, " n"] | None, iou_above: float, limit: int | None
 ) -> Int[Tensor, " k"]:
-    """Return the indices of kept boxes, the boxes being sorted from best to worst."""
+    """Return the indices of the boxes that `nms` keeps, without torchvision; boxes are sorted from best to worst."""
     selected = torch.zeros(0, dtype=torch.int64, device=boxes.device)
     for start in range(0, len(boxes), BLOCK):
         block = torch.arange(start, min(start + BLOCK, len(boxes)), device=boxes.device)

@@ -40,23 +40,9 @@ def roi_align(
         samples: along each side of a bin.
     """
     ops = compiled_ops(boxes.device)
-    pool = _gathered if ops is None else _compiled
-    return pool(levels, strides, boxes.detach().float(), image, level, bins=bins, samples=samples)
-
-
-def _compiled(
-    levels: Sequence[Tensor],
-    strides: Sequence[int],
-    boxes: Tensor,
-    image: Tensor,
-    level: Tensor,
-    *,
-    bins: int,
-    samples: int,
-) -> Tensor:
-    """Pool with torchvision's operator, level by level."""
-    ops = compiled_ops(boxes.device)
-    assert ops is not None
+    boxes = boxes.detach().float()
+    if ops is None:
+        return gathered(levels, strides, boxes, image, level, bins=bins, samples=samples)
     regions = torch.cat([image[:, None].float(), boxes], 1)
     pooled, rows = [], []
     for i, (features, stride) in enumerate(zip(levels, strides, strict=True)):
@@ -66,7 +52,7 @@ def _compiled(
     return torch.cat(pooled)[torch.cat(rows).argsort()]
 
 
-def _gathered(
+def gathered(
     levels: Sequence[Tensor],
     strides: Sequence[int],
     boxes: Tensor,
@@ -76,7 +62,7 @@ def _gathered(
     bins: int,
     samples: int,
 ) -> Tensor:
-    """Compute each output as a weighted sum of rows of one table, the cells of all levels: a sparse product."""
+    """Compute `roi_align` without torchvision: a sparse product of weights and one table, the cells of all levels."""
     batch, channels = levels[0].shape[:2]
     table = torch.cat([features.permute(0, 2, 3, 1).reshape(-1, channels) for features in levels])
     sizes = torch.tensor([features.shape[-2:] for features in levels], device=boxes.device)

@@ -82,7 +82,7 @@ def test_the_order_of_work_in_backward_does_not_matter(monkeypatch):
     for elements in (1, 1 << 20):
         monkeypatch.setattr(module, "ELEMENTS", elements)
         levels = pyramid()
-        module._gathered(levels, STRIDES, *some_regions(), bins=3, samples=2).square().sum().backward()
+        module.gathered(levels, STRIDES, *some_regions(), bins=3, samples=2).square().sum().backward()
         grads.append([x.grad for x in levels])
     for a, b in zip(*grads, strict=True):
         torch.testing.assert_close(a, b)
@@ -109,4 +109,4 @@ def test_agrees_with_torchvision():
     pytest.importorskip("torchvision", reason="torchvision is not installed")
     levels = pyramid()
     compiled = module._compiled(levels, STRIDES, *some_regions(), bins=3, samples=2)
-    torch.testing.assert_close(module._gathered(levels, STRIDES, *some_regions(), bins=3, samples=2), compiled)
+    torch.testing.assert_close(module.gathered(levels, STRIDES, *some_regions(), bins=3, samples=2), compiled)
