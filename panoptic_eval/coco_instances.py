@@ -228,7 +228,7 @@ def _members(
     category = catalogue.index(json_rows.integers(category_ids.values))
     for key, ids, wrong in (("image_id", image_ids, image < 0), ("category_id", category_ids, category < 0)):
         faults.add(
-            f'"{key}" of [an entry|entries] is none of the annotation\'s; expected one that it lists',
+            f'[entry has|entries have] a "{key}" that is none of the annotation\'s; expected one that it lists',
             (f"{place(i)}: {key} {short(ids.values[i])}" for i in np.flatnonzero(wrong & ids.sound).tolist()),
         )
     return image, category

@@ -62,7 +62,7 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Det
     """
     content = json_rows.load(path)
     if type(content) is dict:
-        keys = ", ".join(content)
+        keys = ", ".join(content) or "no keys"
         raise InputError(f"{path}: is an object with {keys}; expected COCO results, a list of detections")
     rows = json_rows.objects(content, str(path), faults)
 
@@ -82,13 +82,19 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Det
     category_ids = column(rows, "category_id", INTEGER, place, faults, default=0)
     category_id = integers(category_ids.values)
     category = catalogue.index(category_id)
-    stuff = ~catalogue.isthing[category] & (category >= 0)
+    other = category_ids.sound & ((category < 0) | ~catalogue.isthing[category])
+    places = [f"{place(i)}: category_id {category_id[i]}" for i in np.flatnonzero(other).tolist()]
     things = some(catalogue.ids[catalogue.isthing].tolist())
-    for what, wrong in (("is in no category", category < 0), ("is stuff", stuff)):
-        faults.add(
-            f"category_id of [a detection|detections] {what}; expected a thing category, one of {things}",
-            (f"{place(i)}: category_id {category_id[i]}" for i in np.flatnonzero(wrong & category_ids.sound).tolist()),
+    expected = f"expected a thing category, one of {things}"
+    if places and other.all():
+        faults.add(f"no detection has the category of a thing; {expected}", places)
+    else:
+        faults.warn(
+            f"[detection has|detections have] no category of things; left out, as by pycocotools; {expected}", places
         )
+    kept = np.flatnonzero(~other)
+    number, image, category = number[kept], image[kept], category[kept]
+    rows = [rows[i] for i in kept.tolist()]
 
     score = np.array(column(rows, "score", NUMBER, place, faults, default=0).values, np.float64)
     faults.warn(
@@ -131,7 +137,7 @@ def boxes(rows: list[dict[str, Any]], place: Callable[[int], str], faults: Fault
     else:
         box, right = np.empty((len(rows), 4)), np.array([_is_box(value) for value in values])
     faults.add(
-        '"bbox" of [a detection|detections] is malformed; expected finite x, y, width, height, no side below 0',
+        '[detection has|detections have] a malformed "bbox"; expected finite x, y, width, height, no side below 0',
         (f'{place(i)}: "bbox" is {short(values[i])}' for i in np.flatnonzero(~right).tolist() if values[i] is not None),
     )
     return box
@@ -190,7 +196,7 @@ def masks(
                 at.append(i)
             except ValueError as error:
                 faults.add(
-                    '"segmentation" of [a detection|detections] is malformed; expected COCO\'s',
+                    '[detection has|detections have] a malformed "segmentation"; expected COCO\'s',
                     f'{place(i)}: "segmentation" {error}',
                 )
 
@@ -199,7 +205,7 @@ def masks(
         if sum_ != height * width:
             what = "are malformed" if sum_ < 0 else f"add up to {sum_} pixels"
             faults.add(
-                "run lengths of [a mask|masks] do not fit its image; expected height * width in all",
+                "[mask has|masks have] run lengths that do not fit the image; expected height * width in all",
                 f"{place(i)}: run lengths {what}; expected {height} * {width} = {height * width}",
             )
     return tuple(rles)

@@ -343,7 +343,7 @@ def _matched(pngs: Sequence[Path], folder: Path, gt: LabelMaps, faults: Faults) 
             twice.append(f"{png}: is of the same image as {taken[image]}")
         else:
             taken[image] = png
-    faults.add("name of [a PNG|PNGs] fits several images; expected the id of one", several)
+    faults.add("[PNG has|PNGs have] a name that fits several images; expected the id of one", several)
     faults.add("[PNG is|PNGs are] of an image that has one already; expected one an image", twice)
     if strays and not taken:
         faults.add(
@@ -353,7 +353,7 @@ def _matched(pngs: Sequence[Path], folder: Path, gt: LabelMaps, faults: Faults) 
             likely_cause=True,
         )
     else:
-        faults.warn("name of [a PNG|PNGs] fits no image of the ground truth; left out", strays)
+        faults.warn("[PNG has|PNGs have] a name that fits no image of the ground truth; left out", strays)
     return tuple(LabelMap(gt.maps[k].image_id, png, photograph=gt.maps[k].photograph) for k, png in taken.items())
 
 

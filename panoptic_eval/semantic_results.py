@@ -48,7 +48,7 @@ def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Lab
         return None
     if (category < 0).any():  # such as 0 for all things: mIoU of the others would look like that of all
         faults.warn(
-            "category_id of [a region is|regions is] in no category of the ground truth; the file is not read",
+            "[region has|regions have] a category_id that is in no category of the ground truth; the file is not read",
             (f"{place(i)}: category_id {category_ids.values[i]}" for i in np.flatnonzero(category < 0).tolist()),
         )
         return None

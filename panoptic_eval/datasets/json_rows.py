@@ -98,7 +98,7 @@ def load(path: Path) -> Any:
         if constants:
             return value
         place = f"{path}: line {error.lineno}, column {error.colno}"
-        raise InputError(f"{place}: not JSON ({error.msg}); the file is truncated or damaged") from error
+        raise InputError(f"{place}: not valid JSON: {error.msg}") from error
 
 
 def _contents(path: Path) -> bytes:

@@ -197,7 +197,7 @@ def _crowd_and_area(
     """
     values = column(segments, "iscrowd", FLAG, place, faults, default=0, optional=True, matters=matter).values
     crowd = integers(values)
-    kind = '"iscrowd" of [a segment|segments] is neither 0 nor 1; expected 0 or 1'
+    kind = '[segment has|segments have] an "iscrowd" that is neither 0 nor 1; expected 0 or 1'
     places = (f'{place(i)}: "iscrowd" is {crowd[i]}' for i in np.flatnonzero((crowd | 1) != 1).tolist())
     if matter:
         faults.add(kind, places)
@@ -206,7 +206,7 @@ def _crowd_and_area(
     values = column(segments, "area", NUMBER, place, faults, default=np.nan, optional=True, matters=matter).values
     area = np.array(values, np.float64)
     faults.warn(
-        '"area" of [a segment|segments] is negative; ignored, the PNG counts',
+        '[segment has|segments have] a negative "area"; ignored, the PNG counts',
         (f'{place(i)}: "area" is {values[i]}' for i in np.flatnonzero(area < 0).tolist()),
     )
     known = np.where(area >= 0, area, -1)
@@ -343,7 +343,7 @@ def _categories(value: Any, path: Path, faults: Faults, isthing: IsThing, matter
     flags = column(entries, "isthing", FLAG, place, said, default=0, optional=optional)
     if not optional:
         said.add(
-            '"isthing" of [a category|categories] is neither 0 nor 1; expected 0 or 1',
+            '[category has|categories have] an "isthing" that is neither 0 nor 1; expected 0 or 1',
             (f'{place(i)}: "isthing" is {flags.values[i]}' for i in rows if flags.values[i] not in (0, 1)),
         )
     colors = column(entries, "color", LIST, place, said, default=None, optional=True).values

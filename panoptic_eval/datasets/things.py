@@ -50,7 +50,7 @@ def _as_listed(catalogue: Catalogue, path: Path) -> Catalogue:
     names = column(rows, "name", STRING, place, faults, default="").values
     flags = column(rows, "isthing", FLAG, place, faults, default=0).values
     faults.add(
-        '"isthing" of [a category|categories] is neither 0 nor 1; expected 0 or 1',
+        '[category has|categories have] an "isthing" that is neither 0 nor 1; expected 0 or 1',
         (f'{place(i)}: "isthing" is {flag}' for i, flag in enumerate(flags) if flag not in (0, 1)),
     )
     isthing = {name.casefold(): bool(flag) for name, flag in zip(names, flags, strict=True)}

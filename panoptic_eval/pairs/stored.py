@@ -76,6 +76,11 @@ def load(path: Path) -> dict[str, PairTable]:
     """
     try:
         data = read_regular(path, LIMIT)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path.parent}: holds no finished run, {NAME} is not there; expected the folder that --out named in "
+            "panoptic-eval --pred PATH --gt NAME --out FOLDER"
+        ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}); expected the {NAME} that --out wrote") from error
     if data[-64 - len(MARK) : -64] != MARK:

@@ -85,8 +85,6 @@ def test_the_png_says_the_size_whatever_a_json_declares(tmp_path, gt):
 
 FAULTS = {
     "no image": ({"image_id": ...}, ("image_id",)),
-    "unknown category": ({"category_id": 1}, ("category_id 1", "no category", f"{CAR}, {PERSON}")),
-    "stuff": ({"category_id": SKY}, (f"category_id {SKY}", "stuff", f"{CAR}, {PERSON}")),
     "no category": ({"category_id": ...}, ("category_id",)),
     "no score": ({"score": ...}, ("score", "finite")),
     "score is no number": ({"score": float("nan")}, ("score", "NaN", "finite")),
@@ -136,6 +134,19 @@ def test_detections_of_other_images_are_left_out(tmp_path, gt):
     path = folders.write_json(tmp_path / "instances.json", [result(image_id=8)] * 3)
     detections.read(path, gt, gt.catalogue, faults)
     assert "none of the images" in lines(faults)[0]
+
+
+def test_detections_of_stuff_and_of_no_category_are_left_out(tmp_path, gt):
+    faults = Faults()
+    rows = [result(category_id=SKY), result(score=0.25), result(category_id=1)]
+    found = detections.read(folders.write_json(tmp_path / "instances.json", rows), gt, gt.catalogue, faults)
+    assert not faults
+    assert found.score.tolist() == [0.25]
+    assert len(found.rle) == 1
+    assert "2 detections have no category of things; left out" in faults.warnings[0]
+    assert f"detection 0 (image 7): category_id {SKY}" in faults.warnings[0]
+    assert f"{CAR}, {PERSON}" in faults.warnings[0]
+    assert "no detection has the category of a thing" in read(tmp_path, gt, *rows[::2])[1][0]
 
 
 def test_image_ids_may_be_of_the_other_type(tmp_path, gt):

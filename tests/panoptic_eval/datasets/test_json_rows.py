@@ -117,5 +117,5 @@ def test_a_file_costs_what_it_weighs(tmp_path, monkeypatch):
 )
 def test_what_no_program_could_store_is_no_json(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(InputError, match=r"x\.json: line 1, column \d+: not JSON"):
+    with pytest.raises(InputError, match=r"x\.json: line 1, column \d+: not valid JSON: "):
         load(tmp_path / "x.json")

@@ -145,7 +145,9 @@ def test_a_file_of_another_program_is_none(path, tmp_path):
 def test_what_is_no_file_is_said(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    for name in ("folder", "loop", "nowhere"):
+    with pytest.raises(InputError, match="holds no finished run"):
+        stored.load(tmp_path / "tables.npz")
+    for name in ("folder", "loop"):
         with pytest.raises(InputError, match=f"{name}: cannot be read"):
             stored.load(tmp_path / name)
 
