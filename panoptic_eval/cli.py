@@ -199,10 +199,7 @@ class Rescore:
         """Score the tables."""
         from panoptic_eval.evaluation import load
 
-        self.counting.check()
-        self.outputs.check()
-        with _claimed(self.outputs.out) as folder:
-            return _finish(load(self.folder), self.counting, self.outputs, folder)
+        return _score_stored(lambda: load(self.folder), self.counting, self.outputs)
 
 
 @dataclass(frozen=True)
@@ -218,10 +215,7 @@ class Merge:
         """Join and score."""
         from panoptic_eval.evaluation import load, merge
 
-        self.counting.check()
-        self.outputs.check()
-        with _claimed(self.outputs.out) as folder:
-            return _finish(merge([load(shard) for shard in self.shards]), self.counting, self.outputs, folder)
+        return _score_stored(lambda: merge([load(shard) for shard in self.shards]), self.counting, self.outputs)
 
 
 @dataclass(frozen=True)
@@ -398,6 +392,14 @@ def _claimed(out: Path | None) -> AbstractContextManager[RunFolder | None]:
     from panoptic_eval.run_folder import RunFolder
 
     return nullcontext() if out is None else RunFolder(out)
+
+
+def _score_stored(read: Callable[[], Tables], scoring: Scoring, outputs: Outputs) -> str:
+    """Check the options, read stored tables, score them, and return what to print."""
+    scoring.check()
+    outputs.check()
+    with _claimed(outputs.out) as folder:
+        return _finish(read(), scoring, outputs, folder)
 
 
 def _finish(tables: Tables, rules: Rules, outputs: Outputs, folder: RunFolder | None) -> str:

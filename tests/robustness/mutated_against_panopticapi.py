@@ -7,14 +7,12 @@ Where panopticapi takes what has two meanings (docs/accepted.md lists it) the ca
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
 import random
 import sys
-import tempfile
-from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,9 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
 
 from mutated_jsons import mutated  # noqa: E402
+from outcomes import main, of_scene  # noqa: E402
 from panopticapi.evaluation import pq_compute_single_core  # noqa: E402
-from scene import Scene, scene  # noqa: E402
+from scene import Scene  # noqa: E402
 
 from panoptic_eval import InputError, evaluate  # noqa: E402
 from panoptic_eval.rules import Rules  # noqa: E402
@@ -76,18 +75,8 @@ def outcome(data: Scene, rng: random.Random) -> str:
     return f"PQ is {found}, panopticapi says {expected}; warnings: {report.warnings}; {texts}"
 
 
-def outcomes(folder: Path, count: int, seed: int) -> Counter[str]:
-    """How often each outcome came."""
-    rng = random.Random(seed)
-    data = scene(folder).write()
-    return Counter(outcome(data, rng) for _ in range(count))
+outcomes = partial(of_scene, outcome)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        for what, times in outcomes(Path(temporary), options.count, options.seed).most_common():
-            print(f"{times:6} {what}")
+    main(__doc__, outcomes)

@@ -7,20 +7,19 @@ tries as many mutations as are asked for and prints how many were scored and ref
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import random
 import sys
-import tempfile
 import traceback
-from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from scene import CAR, Scene, scene
+from outcomes import main, of_scene
+from scene import CAR, Scene
 
 from panoptic_eval import InputError, evaluate
 
@@ -87,18 +86,8 @@ def outcome(data: Scene, rng: random.Random) -> str:
     return "scored"
 
 
-def outcomes(folder: Path, count: int, seed: int) -> Counter[str]:
-    """How often each outcome came."""
-    rng = random.Random(seed)
-    data = scene(folder).write()
-    return Counter(outcome(data, rng) for _ in range(count))
+outcomes = partial(of_scene, outcome)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        for what, times in outcomes(Path(temporary), options.count, options.seed).most_common():
-            print(f"{times:6} {what}")
+    main(__doc__, outcomes)

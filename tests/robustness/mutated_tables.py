@@ -5,12 +5,10 @@
 tries as many mutations as are asked for and prints how many were scored and refused, and each that did neither.
 """
 
-import argparse
 import hashlib
 import io
 import json
 import sys
-import tempfile
 import traceback
 import zipfile
 from collections import Counter
@@ -21,6 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 import random_maps
+from outcomes import main
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import rescore
@@ -122,10 +121,4 @@ def outcome(path):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        for what, times in outcomes(Path(temporary), options.count, options.seed).most_common():
-            print(f"{times:6} {what}")
+    main(__doc__, outcomes)
