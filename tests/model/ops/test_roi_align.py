@@ -108,5 +108,6 @@ def test_half_precision_features_keep_their_type():
 def test_agrees_with_torchvision():
     pytest.importorskip("torchvision", reason="torchvision is not installed")
     levels = pyramid()
+    assert module.compiled_ops(torch.device("cpu")) is not None
     compiled = module.roi_align(levels, STRIDES, *some_regions(), bins=3, samples=2)
     torch.testing.assert_close(module.gathered(levels, STRIDES, *some_regions(), bins=3, samples=2), compiled)
