@@ -16,6 +16,7 @@ import numpy as np
 
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets.json_rows import repeated
+from panoptic_eval.labels import ImageId
 from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import Bool, Integer
 
@@ -118,6 +119,20 @@ def integer(entry: Mapping[str, Any], key: str) -> int:
     return taken
 
 
+def image_id(value: Any) -> ImageId:
+    """Take the id of an image that tables and JSON can hold: a string that is not empty, or an integer of 64 bits.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(value, str) and value:
+        return value
+    try:
+        return integer({"image_id": value}, "image_id")
+    except ValueError as error:
+        raise ValueError(f"the image {error} of 64 bits, or a string that is not empty") from error
+
+
 def number(entry: Mapping[str, Any], key: str) -> float | None:
     """Take a finite number; None where the key is missing or None.
 
@@ -151,6 +166,8 @@ def category(entry: Mapping[str, Any], allowed: Sequence[int], what: str) -> int
 def segments(found: Ids, value: Any, catalogue: Catalogue) -> GivenSegments:
     """Take the segments of a label map: `id` and `category_id` of each, and `score` and `iscrowd` where they have them.
 
+    The same segment again, equal in all of these, is taken once.
+
     Args:
         found: what the label map holds.
         value: a list of dictionaries.
@@ -176,14 +193,17 @@ def segments(found: Ids, value: Any, catalogue: Catalogue) -> GivenSegments:
 
     ids = column(integer, "id")
     result = GivenSegments(ids, column(category, known, "category"), column(number, "score"), column(_crowd))
+    rows = list(zip(*vars(result).values(), strict=True))
     if None not in ids:
+        again = repeated(ids)
         drawn, listed = set(found.id.tolist()) - {0}, set(ids)
-        faults += [f"segment id {ids[i]} is given twice" for i in repeated(ids)]
+        faults += [f"segment id {ids[i]} is given twice, with other values" for i in again if rows[i] != rows[again[i]]]
         faults += [f"segment {id_} has no pixel" for id_ in sorted(listed - drawn)]
         faults += [f"pixels of id {id_} have no segment" for id_ in sorted(drawn - listed)]
     if faults:
         raise ValueError("; ".join(faults))
-    return result
+    once = [row for i, row in enumerate(rows) if i not in again]
+    return GivenSegments(*map(list, zip(*once, strict=True))) if once else result
 
 
 def _crowd(entry: Mapping[str, Any]) -> bool:

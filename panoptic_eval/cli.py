@@ -53,7 +53,7 @@ class Inputs:
     """Folder of the ground truth's PNGs, if they are not in the folder named like its JSON."""
     pred_folder: OptionalPath = None
     """Folder of the predictions' PNGs, if they are not in the folder named like their JSON."""
-    things: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="")] = ()
+    things: Annotated[tuple[str, ...] | None, arg(metavar="NAME ...", help_behavior_hint="")] = None
     """Names or ids of the categories that are things, or a JSON of categories, if the ground truth does not say so."""
     category_ids: CategoryIds = "auto"
     """Numbering of categories in predictions. id: as the data set. position: 0, 1, 2, … in the order of the ground
@@ -150,6 +150,8 @@ class Score:
         shard, out = self.running.shard, self.outputs.out
         if shard is not None and (out is None or self.outputs.json):
             raise InputError("--shard needs --out, which holds its tables for merge, and has no report for --json")
+        if self.inputs.things == ():
+            raise InputError("--things names none; expected names or ids of categories, or a JSON of categories")
         if reason := slow_because():
             print(f"panoptic-eval: {reason}", file=sys.stderr)
         with ExitStack() as stack:
@@ -160,7 +162,7 @@ class Score:
                 split=self.inputs.split,
                 version=self.inputs.gt_version,
                 folder=self.inputs.gt_folder,
-                things=self.inputs.things,
+                things=self.inputs.things or (),
             )
             predictions = read_predictions(
                 self.inputs.pred,

@@ -44,7 +44,7 @@ class Listed:
     crowd: Bool[np.ndarray, " n"]
     score: Float[np.ndarray, " n"]
     """Finite, larger is surer; NaN where none is given."""
-    area: Int[np.ndarray, " n"]
+    area: Float[np.ndarray, " n"]
     """As stated, for comparison with what the PNG holds; -1 where not stated."""
 
     def take(self, rows: Int[np.ndarray, " m"]) -> Listed:
@@ -228,7 +228,7 @@ def _resolve_encoded(
         category=category[solid],
         crowd=maps.catalogue.isthing[category[solid]] & bare[solid] & encoded.crowd_groups,
         score=np.full(len(solid), np.nan),
-        area=np.full(len(solid), -1),
+        area=np.full(len(solid), -1.0),
     )
     return listed, row
 

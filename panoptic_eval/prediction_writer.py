@@ -269,10 +269,7 @@ def _image_id(value: Any) -> ImageId:
         if not value or length > MAX_NAME:
             raise ValueError(f"image id {short(value)} makes a file name of {length} bytes; expected up to {MAX_NAME}")
         return value
-    try:
-        return arguments.integer({"image_id": value}, "image_id")
-    except ValueError as error:
-        raise ValueError(f"the image {error} of 64 bits, or a string") from error
+    return arguments.image_id(value)
 
 
 def _record(content: Mapping[str, Any]) -> bytes:

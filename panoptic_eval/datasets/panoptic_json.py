@@ -61,7 +61,7 @@ class PanopticJson:
     crowd: Bool[np.ndarray, " n"]
     score: Float[np.ndarray, " n"]
     """NaN where none is given."""
-    area: Int[np.ndarray, " n"]
+    area: Float[np.ndarray, " n"]
     """-1 where none is given."""
     images: dict[ImageId, ImageEntry]
     """Empty where the file has none."""
@@ -186,7 +186,7 @@ def read(
 
 def _crowd_and_area(
     segments: Sequence[dict[str, Any]], place: Callable[[int], str], faults: Faults, *, matter: bool
-) -> tuple[Bool[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+) -> tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Return whether segments are crowds, and their stated areas, pixels; -1 where none is given.
 
     Args:
@@ -209,8 +209,7 @@ def _crowd_and_area(
         '[segment has|segments have] a negative "area"; ignored, the PNG counts',
         (f'{place(i)}: "area" is {values[i]}' for i in np.flatnonzero(area < 0).tolist()),
     )
-    known = np.where(area >= 0, area, -1)
-    return crowd == 1, np.rint(np.minimum(known, 2**53)).astype(np.int64)
+    return crowd == 1, np.where(area >= 0, area, -1.0)
 
 
 def _list(content: Mapping[str, Any], key: str) -> Any:

@@ -35,14 +35,19 @@ def pair_table(
         gt, pred: segment ids, 0 to 2**32 - 1; 0 is void. Tensors on the CPU, lists, and (1, h, w) are taken, too.
         gt_segments: as in COCO panoptic JSON: `id`, `category_id`, and `iscrowd` if it is one.
         pred_segments: `id`, `category_id`, and `score` if there is one.
-        image_id: unique among the tables that are to be joined.
+        image_id: unique among the tables that are to be joined; an integer of 64 bits, or a string that is not empty.
 
     Raises:
         InputError: a label map that is no array of integers (h, w), or holds negative ids; an entry without `id` or
             `category_id`, or with one that is no integer; an unknown category; a score that is not finite; an id
-            without entry, an entry without pixel, an id given twice. The message names image, side and key.
+            without entry, an entry without pixel, two entries of one id that differ; no image id. The message names
+            image, side and key.
         PngError: label maps of different sizes.
     """
+    try:
+        image_id = arguments.image_id(image_id)
+    except ValueError as error:
+        raise InputError(str(error)) from error
     given = {"gt": (gt, gt_segments), "pred": (pred, pred_segments)}
     labels = {}
     for side, (map_, _) in given.items():
@@ -60,7 +65,7 @@ def pair_table(
             category=catalogue.index(segments.category_id),
             crowd=np.array(segments.crowd, bool),
             score=np.array([np.nan if score is None else score for score in segments.score], float),
-            area=np.full(n, -1),
+            area=np.full(n, -1.0),
         )
         maps.append(LabelMaps("arrays", catalogue, (LabelMap(image_id, Path(f"{side} array")),), listed))
     one = np.zeros(1, np.int64)

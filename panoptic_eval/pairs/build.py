@@ -89,7 +89,7 @@ def _segments(
     solid = np.flatnonzero(row >= 0)
     solid = solid[np.lexsort((row[solid], image[solid]))]
     rows = row[solid]
-    stated = np.where(listed.area[rows] < 0, np.nan, listed.area[rows].astype(float))
+    stated = np.where(listed.area[rows] < 0, np.nan, listed.area[rows])
     box = _join([i.box for i in ids], 4)[solid].astype(float)
     box[:, 2:] -= box[:, :2]
     segments = Segments(
@@ -122,7 +122,7 @@ def _compare_areas(side: str, segments: Segments, maps: LabelMaps, at: Int[np.nd
         f"{side} [segment has|segments have] another area than the JSON states; the PNG counts",
         (
             f"{maps.maps[at[segments.image[k]]].png}: segment {segments.id[k]} has {segments.area[k]} pixels, "
-            f"stated are {segments.stated_area[k]:.0f}"
+            f"stated are {segments.stated_area[k]:.15g}"
             for k in stale.tolist()
         ),
     )

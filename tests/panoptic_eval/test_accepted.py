@@ -10,7 +10,7 @@ import pytest
 from meanings import lines
 from scene import CAR, CATEGORIES, PERSON, ROAD, SKY, entries, scene
 
-from panoptic_eval import InputError, Rules, evaluate, ground_truth, read_predictions
+from panoptic_eval import InputError, Rules, evaluate, ground_truth, load, read_predictions
 
 
 @pytest.fixture
@@ -501,3 +501,11 @@ def test_flags_of_a_ground_truth_may_be_true_and_false(data, clean):
     for segment in data.gt.segments():
         segment["iscrowd"] = bool(segment.get("iscrowd", 0))
     assert scores(*paths(data.write()), strict=False) == clean
+
+
+@pytest.mark.parametrize(("area", "shown"), [(1e300, "1e+300"), (7.5, "7.5"), (123456789, "123456789")])
+def test_a_stale_area_is_shown_as_it_was_given(data, tmp_path, area, shown):
+    data.gt.segments()[0]["area"] = area
+    report = evaluate(*paths(data.write()), out=tmp_path / "out")
+    assert any(f"stated are {shown}" in warning for warning in report.warnings)
+    assert area in load(tmp_path / "out").panoptic.gt.stated_area

@@ -118,7 +118,7 @@ ENTRIES = {
     "score as an array": (changed(score=np.ones(3)), r'has "score" array'),
     "crowd as text": (changed(iscrowd="no"), "has \"iscrowd\" 'no'"),
     "crowd of 2": (changed(iscrowd=2), 'has "iscrowd" 2; expected 0 or 1'),
-    "an id twice": ([*SEGMENTS, SEGMENTS[0]], "segment id 3 is given twice"),
+    "an id twice": ([*SEGMENTS, {**SEGMENTS[0], "score": 0.5}], "segment id 3 is given twice, with other values"),
     "an id without pixel": ([*SEGMENTS, {"id": 9, "category_id": CAR}], "segment 9 has no pixel"),
     "pixels without entry": (SEGMENTS[1:], "pixels of id 3 have no segment"),
     "a dictionary": ({"id": 3}, "segments are dict; expected a list of dictionaries"),
@@ -142,6 +142,7 @@ def test_entries_that_are_not_sound_are_refused(tmp_path, name):
     "segments",
     [
         pytest.param(tuple(SEGMENTS), id="a tuple"),
+        pytest.param([*SEGMENTS, dict(SEGMENTS[0])], id="the same again"),
         pytest.param([{k: float(v) for k, v in s.items()} for s in SEGMENTS], id="floats"),
         pytest.param([{k: np.uint8(v) for k, v in s.items()} for s in SEGMENTS], id="NumPy's"),
         pytest.param(
@@ -277,3 +278,10 @@ def test_semantic_maps_without_a_certain_meaning_are_refused(tmp_path, semantic,
 def test_label_maps_of_two_sizes_are_said():
     with pytest.raises(ValueError, match="pred: has 2 x 2 pixels; expected 3 x 2"):
         counted(MAP[:, :2])
+
+
+@pytest.mark.parametrize("image_id", [None, "", True, 1.5, 2**70, b"a"])
+def test_image_ids_that_tables_cannot_hold_are_refused(image_id):
+    with pytest.raises(InputError, match=r'the image has "image_id" .*; expected an integer of 64 bits, or a string'):
+        pair_table(CATALOGUE, MAP, SEGMENTS, MAP, SEGMENTS, image_id=image_id)
+    assert pair_table(CATALOGUE, MAP, SEGMENTS, MAP, SEGMENTS, image_id=np.int32(7)).image_id == (7,)

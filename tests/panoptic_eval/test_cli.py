@@ -99,6 +99,7 @@ FLAGS = [
     (("--shard", "3/2", "--out", "o"), "--shard 3/2: expected"),
     (("--shard", "1/" + "9" * 5000, "--out", "o"), "--shard 1/999"),
     (("--dask", "nonsense"), "--dask nonsense"),
+    (("--things",), "--things names none; expected"),
     (("--resamples", "100000000000"), "--resamples 100000000000: expected 0 to 100000"),
     (("--seed", "-1"), "--seed -1: expected 0 to"),
 ]

@@ -248,7 +248,7 @@ def test_a_closed_directory_is_done_and_can_be_added_to(tmp_path):
 FAULTS = {
     "an id without entry": ({"segments": SEGMENTS[1:]}, "id 3 have no segment"),
     "an entry without pixels": ({"segments": [*SEGMENTS, {"id": 9, "category_id": CAR}]}, "segment 9 has no pixel"),
-    "an id twice": ({"segments": [*SEGMENTS, SEGMENTS[0]]}, "3 is given twice"),
+    "an id twice": ({"segments": [*SEGMENTS, {**SEGMENTS[0], "score": 0.5}]}, "3 is given twice"),
     "an entry of void": ({"segments": [*SEGMENTS, {"id": 0, "category_id": CAR}]}, "segment 0 has no pixel"),
     "an id too large": ({"labels": MAP + 1}, "1 to 16777216; expected 0 to 16777215"),
     "a negative id": ({"labels": MAP - 1}, "-1 to 16777214; expected 0 to"),
