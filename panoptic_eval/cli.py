@@ -356,7 +356,8 @@ def _with_command(arguments: list[str]) -> list[str]:
     if given := [name for name in ("--pred", "--gt") if name in split]:
         raise InputError(f"--pairs takes the place of --pred and --gt; {' and '.join(given)} cannot be given with it")
     at = split.index("--pairs")
-    return ["rescore", *split[at + 1 : at + 2], *split[:at], *split[at + 2 :]]
+    rest = [part for part in (*split[:at], *split[at + 2 :]) if part != "--quiet"]  # rescoring shows no progress bar
+    return ["rescore", *split[at + 1 : at + 2], *rest]
 
 
 def _fail(message: str) -> NoReturn:

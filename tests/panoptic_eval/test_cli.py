@@ -321,6 +321,7 @@ def test_stored_tables_are_scored_again(folders, tmp_path, capsys):
     gt, pred = folders
     first = run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--out", tmp_path / "out")
     assert run(capsys, "--pairs", tmp_path / "out") == first
+    assert run(capsys, "--pairs", tmp_path / "out", "--quiet") == first
     other = run(capsys, "--pairs", tmp_path / "out", "--percentiles", 0, 50, 100)
     assert other.count("\n") == first.count("\n") - 3
 
