@@ -84,11 +84,13 @@ def scores(
         raise InputError([fault])
     if bins is None:
         bins = sizes.bins(size_edges(table, rules))
-    whole = [] if rules.quirks else metrics.CAUSES  # an account of areas that are stated may have negative parts
-    measured = [(metric, table) for metric in (*metrics.METRICS, *whole)]
+    causes = () if rules.quirks else metrics.CAUSES  # an account of areas that are stated may have negative parts
+    measured = [(metric, table) for metric in (*metrics.METRICS, *causes)]
     if tables.semantic is not None:
         measured += [(metric, tables.semantic) for metric in metrics.SEMANTIC_METRICS]
-    counts = {(metric.count, id(of)): metric.count(of, rules) for metric, of in measured}
+    wanted = [(metric.count, of) for metric, of in measured] + [(pq.pq_counts, table), (account_counts, table)]
+    once = {(count, id(of)): (count, of) for count, of in wanted}  # metrics that share a function share its counts
+    counts = {key: count(of, rules) for key, (count, of) in once.items()}
     repeats = None if weights is None else weights.astype(float)
     sums = {key: summed(value, repeats) for key, value in counts.items()}
     categories = {metric.name: metric.score(sums[metric.count, id(of)]) for metric, of in measured}
@@ -103,10 +105,10 @@ def scores(
         parts,
         categories,
         images={
-            metric.name: metric.score(counts[metric.count, id(of)]) for metric, of in measured if metric not in whole
+            metric.name: metric.score(counts[metric.count, id(of)]) for metric, of in measured if metric not in causes
         },
-        costs=image_costs(account_counts(table, rules)),
-        counts=pq.pq_counts(table, rules),
+        costs=image_costs(counts[account_counts, id(table)]),
+        counts=counts[pq.pq_counts, id(table)],
         instances=_instances(table, bins),
     )
 

@@ -65,3 +65,17 @@ def test_means_leave_out_what_is_undefined():
     nan = np.nan
     np.testing.assert_array_equal(mean(np.array([[1, nan, 3], [nan, nan, nan]])), [2, nan])
     assert np.isnan(mean(np.empty((1, 0)))[0])
+
+
+def test_metrics_that_share_a_count_are_counted_once(monkeypatch, tables):
+    calls = []
+
+    def count(table, rules):
+        calls.append(table)
+        return pq_counts(table, rules)
+
+    shared = [Metric(name, name, count, lambda c: c.tp, "lacks one", False) for name in ("first", "second")]
+    monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, *shared))
+    report = score(tables)
+    assert report.scores["first"] == report.scores["second"]
+    assert len(calls) == 1
