@@ -181,12 +181,11 @@ def score(
             by_name.setdefault(name, {})[part] = float(values[0])
             if weights is not None:
                 intervals.setdefault(name, {})[part] = interval(values)
-    causes = {metric.name for metric in metrics.CAUSES}
-    account = {name: by_name.pop(name) for name in causes & by_name.keys()}
+    account = {metric.name: by_name.pop(metric.name) for metric in metrics.CAUSES if metric.name in by_name}
     return Report(
         images=len(table),
         scores=by_name,
-        account={metric.name: account[metric.name] for metric in metrics.CAUSES if metric.name in account},
+        account=account,
         categories=_categories(table, run_scores),
         size_percentiles=_size_rows(run_scores, edges, rules),
         undefined=_undefined(by_name),

@@ -14,17 +14,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from panoptic_eval.metrics.metric import Metric, divide
+from panoptic_eval.metrics.panoptic_quality import Matching, match
 from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.rules import DEFAULT, Rules
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+from panoptic_eval.shapes import Float, Int
 
 TITLES = {
     "too_small": "too small",
@@ -36,6 +34,7 @@ TITLES = {
     "missed": "missed",
     "spurious": "spurious",
 }
+"""Names of the causes in all outputs, and for people."""
 CATEGORY, MERGED, SPLIT, PLACE, MISSED, SPURIOUS = range(2, 8)
 """Causes that an unmatched segment may have: indices into the titles."""
 NEAR = 0.1
@@ -44,7 +43,7 @@ NEAR = 0.1
 
 @dataclass(frozen=True)
 class AccountCounts:
-    """Losses of each category to each cause, in units of 1 / D; counts of different images add."""
+    """Losses of each category to each cause, in the order of the titles, in units of 1 / D; counts of images add."""
 
     too_small: Float[np.ndarray, "*b c"]
     """Matches: share of the union that the prediction leaves out, summed."""
@@ -65,86 +64,73 @@ class AccountCounts:
     weight: Float[np.ndarray, "*b c"]
     """D = TP + FP/2 + FN/2."""
 
+    def lost(self) -> dict[str, Float[np.ndarray, "*b c"]]:
+        """Return the loss to each cause, by its name in outputs."""
+        *losses, _ = vars(self).values()
+        return dict(zip(TITLES, losses, strict=True))
+
 
 def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
     """Count what each cause takes from each image and category, shape (images, categories).
 
     Areas are always those of the PNGs: with panopticapi's stated areas a part could be negative.
     """
-    gt, pred = table.gt, table.pred
-    g, p, shared, iou = _candidates(table)
-    match = (gt.category[g] == pred.category[p]) & (iou > 0.5)
-    g, p, shared = g[match], p[match], shared[match]
-    area = (pred.area - void_overlap(table))[p]
-    union = gt.area[g] + area - shared
-    image, category = gt.image[g], gt.category[g]
-    counts = {
-        "too_small": histogram(table, image, category, weights=(gt.area[g] - shared) / union),
-        "too_large": histogram(table, image, category, weights=(area - shared) / union),
-    }
-    gt_cause, pred_cause = causes(table)
-    for cause, name in list(enumerate(TITLES))[CATEGORY:]:
+    gt, pred, matching = table.gt, table.pred, match(table)
+    image, category, area = (values[matching.gt] for values in (gt.image, gt.category, gt.area))
+    too_small = histogram(table, image, category, weights=(area - matching.shared) / matching.union)
+    too_large = histogram(table, image, category, weights=(matching.union - area) / matching.union)
+    gt_cause, pred_cause = causes(table, matching)
+    unmatched = []
+    for cause in range(CATEGORY, len(TITLES)):
         sides = ((gt, gt_cause == cause), (pred, pred_cause == cause))
         of_gt, of_pred = (histogram(table, side.image[k], side.category[k]) for side, k in sides)
-        counts[name] = (of_gt + of_pred) / 2
-    unmatched = sum(list(counts.values())[CATEGORY:])
-    return AccountCounts(**counts, weight=histogram(table, image, category) + unmatched)
+        unmatched.append((of_gt + of_pred) / 2)
+    return AccountCounts(too_small, too_large, *unmatched, weight=histogram(table, image, category) + sum(unmatched))
 
 
-def causes(table: PairTable) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p"]]:
+def causes(table: PairTable, matching: Matching) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p"]]:
     """Find why each segment has no match: index of the cause for gt and for predictions; -1 for one that costs nothing.
 
     Of several causes that fit, the first in the order of the titles counts. Segments that are matched, crowds, and
     predictions that PQ excuses cost nothing here.
+
+    Args:
+        table: of label maps.
+        matching: of that table, with areas of the PNGs.
     """
-    gt, pred = table.gt, table.pred
-    g, p, shared, iou = _candidates(table)
+    gt, pred, lost, wrong = table.gt, table.pred, matching.missed, matching.spurious
+    g, p, shared = overlaps(table)
+    solid = ~gt.crowd[g]
+    g, p, shared = g[solid], p[solid], shared[solid]
     same = gt.category[g] == pred.category[p]
     area = pred.area - void_overlap(table)
-    found, matched = np.zeros(len(gt), bool), np.zeros(len(pred), bool)
-    found[g[same & (iou > 0.5)]] = matched[p[same & (iou > 0.5)]] = True
-    lost, wrong = ~gt.crowd & ~found, ~matched & ~_excused(table)
+    iou = shared / (gt.area[g] + area[p] - shared)
 
     def count(side: Int[np.ndarray, " k"], pairs: np.ndarray, size: int) -> Int[np.ndarray, " n"]:
         return np.bincount(side[pairs], minlength=size)
 
+    confused = ~same & (iou > 0.5)
     swallowed = same & (shared > gt.area[g] / 2)
-    merging = count(p, swallowed, len(pred)) >= 2
+    merged = swallowed & (count(p, swallowed, len(pred)) >= 2)[p]
     inside = same & (shared > area[p] / 2)
     covered = np.bincount(g[inside], shared[inside], len(gt))
     in_pieces = lost & (count(g, inside, len(gt)) >= 2) & (covered > gt.area / 2)
+    near = same & (iou >= NEAR) & lost[g] & wrong[p]
     fits = [
-        (CATEGORY, ~same & (iou > 0.5), True, True),
-        (MERGED, swallowed & merging[p], True, True),
-        (SPLIT, inside, in_pieces[g], found[g] | in_pieces[g]),
-        (PLACE, same & (iou >= NEAR) & lost[g] & wrong[p], True, True),
+        (CATEGORY, confused, confused),
+        (MERGED, merged, merged),
+        (SPLIT, inside & in_pieces[g], inside & (~lost[g] | in_pieces[g])),
+        (PLACE, near, near),
     ]
     gt_cause, pred_cause = np.where(lost, MISSED, -1), np.where(wrong, SPURIOUS, -1)
-    for cause, pairs, of_gt, of_pred in fits[::-1]:  # from the last to the first, which overwrites the others
-        gt_cause[g[pairs & of_gt & lost[g]]] = cause
-        pred_cause[p[pairs & of_pred & wrong[p]]] = cause
+    for cause, of_gt, of_pred in fits[::-1]:  # from the last to the first, which overwrites the others
+        gt_cause[g[of_gt & lost[g]]] = cause
+        pred_cause[p[of_pred & wrong[p]]] = cause
     return gt_cause, pred_cause
 
 
-def _candidates(table: PairTable) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """List pairs that could match if their categories were the same: gt, pred, shared pixels, IoU as in PQ."""
-    g, p, shared = overlaps(table)
-    solid = ~table.gt.crowd[g]
-    g, p, shared = g[solid], p[solid], shared[solid]
-    area = (table.pred.area - void_overlap(table))[p]
-    return g, p, shared, shared / (table.gt.area[g] + area - shared)
-
-
-def _excused(table: PairTable) -> np.ndarray:
-    """Tell which predictions lie for more than half of their area in void and crowds of their category."""
-    g, p, shared = overlaps(table)
-    crowd = table.gt.crowd[g] & (table.gt.category[g] == table.pred.category[p])
-    ignored = void_overlap(table) + np.bincount(p[crowd], shared[crowd], len(table.pred))
-    return ignored / table.pred.area > 0.5
-
-
 def _share(name: str, counts: AccountCounts) -> Float[np.ndarray, "*b c"]:
-    return divide(getattr(counts, name), counts.weight)
+    return divide(counts.lost()[name], counts.weight)
 
 
 CAUSES = tuple(
@@ -161,5 +147,5 @@ def image_costs(counts: AccountCounts) -> Float[np.ndarray, " i"]:
         counts: of each image and category.
     """
     total = counts.weight.sum(0)
-    lost = sum(getattr(counts, name) for name in TITLES)
-    return np.where(total > 0, divide(lost, np.maximum(total, 0.5)), 0).sum(1) / max((total > 0).sum(), 1)
+    lost = sum(counts.lost().values())
+    return (lost / np.maximum(total, 0.5)).sum(1) / max((total > 0).sum(), 1)

@@ -51,42 +51,68 @@ def recognition_quality(counts: PQCounts) -> Float[np.ndarray, "*b c"]:
     return divide(counts.tp, counts.tp + counts.fp / 2 + counts.fn / 2)
 
 
-def pq_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
-    """Count matches, unmatched segments and summed IoU of each image and category, shape (images, categories).
+@dataclass(frozen=True)
+class Matching:
+    """Pairs of segments that match, and segments that are an error as they have no match."""
+
+    gt: Int[np.ndarray, " k"]
+    """Index into the table's gt."""
+    pred: Int[np.ndarray, " k"]
+    """Index into the table's pred."""
+    shared: Int[np.ndarray, " k"]
+    """Pixels of the intersection."""
+    union: Float[np.ndarray, " k"]
+    """Pixels of the union, without those that gt leaves void."""
+    missed: Bool[np.ndarray, " g"]
+    """True for false negatives."""
+    spurious: Bool[np.ndarray, " p"]
+    """True for false positives."""
+
+
+def match(table: PairTable, rules: Rules = DEFAULT) -> Matching:
+    """Match segments of one image and category.
 
     Args:
         table: of label maps.
-        rules: with panopticapi's quirks, of several crowds of one category in an image only the last counts, gt areas
-            are those of the JSON, where it states them, and gt segments without pixels are false negatives.
+        rules: with panopticapi's quirks, of several crowds of one category in an image only the last counts, and gt
+            areas are those of the JSON, where it states them.
     """
     gt, pred = table.gt, table.pred
-    crowd = gt.crowd
     area = np.where(rules.quirks & ~np.isnan(gt.stated_area), gt.stated_area, gt.area)
     g, p, shared = overlaps(table)
     same = gt.category[g] == pred.category[p]
     g, p, shared = g[same], p[same], shared[same]
     void = void_overlap(table)
 
-    candidate = ~crowd[g]
-    union = np.where(candidate, area[g] + (pred.area - void)[p] - shared, np.inf)
-    iou = shared / union
-    match = iou > 0.5  # more than half of the union: at most one partner on either side
-    tp = histogram(table, gt.image[g[match]], gt.category[g[match]])
-    iou_sum = histogram(table, gt.image[g[match]], gt.category[g[match]], weights=iou[match])
+    union = np.where(gt.crowd[g], np.inf, area[g] + (pred.area - void)[p] - shared)
+    matched = shared / union > 0.5  # more than half of the union: at most one partner on either side
 
-    missed = ~crowd
-    missed[g[match]] = False
-    fn = histogram(table, gt.image[missed], gt.category[missed])
-    if rules.quirks:
-        fn = fn + histogram(table, table.unseen[:, 0], table.unseen[:, 1])
-
-    counts_as_crowd = crowd & _last_of_category(table) if rules.quirks else crowd
+    counts_as_crowd = gt.crowd & _last_of_category(table) if rules.quirks else gt.crowd
     in_crowd = counts_as_crowd[g]
     ignored = void + np.bincount(p[in_crowd], weights=shared[in_crowd], minlength=len(pred))
-    false = ignored / pred.area <= 0.5
-    false[p[match]] = False
-    fp = histogram(table, pred.image[false], pred.category[false])
-    return PQCounts(iou_sum, tp.astype(np.int64), fp.astype(np.int64), fn.astype(np.int64))
+    missed, spurious = ~gt.crowd, ignored / pred.area <= 0.5
+    missed[g[matched]] = spurious[p[matched]] = False
+    return Matching(g[matched], p[matched], shared[matched], union[matched], missed, spurious)
+
+
+def pq_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
+    """Count matches, unmatched segments and summed IoU of each image and category, shape (images, categories).
+
+    Args:
+        table: of label maps.
+        rules: as for `match`; with panopticapi's quirks gt segments without pixels are false negatives, too.
+    """
+    gt, pred, matching = table.gt, table.pred, match(table, rules)
+    image, category = gt.image[matching.gt], gt.category[matching.gt]
+    fn = histogram(table, gt.image[matching.missed], gt.category[matching.missed])
+    if rules.quirks:
+        fn = fn + histogram(table, table.unseen[:, 0], table.unseen[:, 1])
+    return PQCounts(
+        iou=histogram(table, image, category, weights=matching.shared / matching.union),
+        tp=histogram(table, image, category).astype(np.int64),
+        fp=histogram(table, pred.image[matching.spurious], pred.category[matching.spurious]).astype(np.int64),
+        fn=fn.astype(np.int64),
+    )
 
 
 def impossible_areas(table: PairTable) -> Fault | None:
@@ -151,12 +177,11 @@ def pq_dagger(counts: StuffRegionCounts) -> Float[np.ndarray, "*b c"]:
 
 def split_stuff(table: PairTable) -> Int[np.ndarray, " i"]:
     """Find the images where a side has several segments of one stuff category, which PQ† takes as one."""
-    found = []
+    split = np.zeros(len(table), bool)
     for side in (table.gt, table.pred):
         stuff = ~table.catalogue.isthing[side.category] & ~side.crowd
-        many = histogram(table, side.image[stuff], side.category[stuff]) > 1
-        found.append(np.flatnonzero(many.any(1)))
-    return np.union1d(*found)
+        split |= (histogram(table, side.image[stuff], side.category[stuff]) > 1).any(1)
+    return np.flatnonzero(split)
 
 
 def _last_of_category(table: PairTable) -> Bool[np.ndarray, " n"]:
