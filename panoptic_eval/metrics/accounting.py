@@ -27,7 +27,7 @@ from panoptic_eval.shapes import Float, Int
 TITLES = {
     "too_small": "too small",
     "too_large": "too large",
-    "category": "category",
+    "class": "class",
     "merged": "merged",
     "split": "split",
     "place": "place",
@@ -35,7 +35,7 @@ TITLES = {
     "spurious": "spurious",
 }
 """Names of the causes in all outputs, and for people."""
-CATEGORY, MERGED, SPLIT, PLACE, MISSED, SPURIOUS = range(2, 8)
+CLASS, MERGED, SPLIT, PLACE, MISSED, SPURIOUS = range(2, 8)
 """Causes that an unmatched segment may have: indices into the titles."""
 NEAR = 0.1
 """Least IoU of two unmatched segments of one category for their place to be the cause."""
@@ -49,7 +49,7 @@ class AccountCounts:
     """Matches: share of the union that the prediction leaves out, summed."""
     too_large: Float[np.ndarray, "*b c"]
     """Matches: share of the union that the prediction adds, summed."""
-    category: Float[np.ndarray, "*b c"]
+    class_: Float[np.ndarray, "*b c"]
     """Half of the unmatched segments that have an IoU above 0.5 with one of another category."""
     merged: Float[np.ndarray, "*b c"]
     """Half of those where one prediction covers more than half of two or more segments of its category."""
@@ -81,7 +81,7 @@ def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
     too_large = histogram(table, image, category, weights=(matching.union - area) / matching.union)
     gt_cause, pred_cause = causes(table, matching)
     unmatched = []
-    for cause in range(CATEGORY, len(TITLES)):
+    for cause in range(CLASS, len(TITLES)):
         sides = ((gt, gt_cause == cause), (pred, pred_cause == cause))
         of_gt, of_pred = (histogram(table, side.image[k], side.category[k]) for side, k in sides)
         unmatched.append((of_gt + of_pred) / 2)
@@ -117,7 +117,7 @@ def causes(table: PairTable, matching: Matching) -> tuple[Int[np.ndarray, " g"],
     in_pieces = lost & (count(g, inside, len(gt)) >= 2) & (covered > gt.area / 2)
     near = same & (iou >= NEAR) & lost[g] & wrong[p]
     fits = [
-        (CATEGORY, confused, confused),
+        (CLASS, confused, confused),
         (MERGED, merged, merged),
         (SPLIT, inside & in_pieces[g], inside & (~lost[g] | in_pieces[g])),
         (PLACE, near, near),

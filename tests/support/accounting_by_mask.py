@@ -54,7 +54,7 @@ def causes(pair):
 
     def why_lost(g):
         if any(not same(g, p) and iou(g, p) > 0.5 for p in preds):
-            return "category"
+            return "class"
         if any(swallows(p, g) and merges(p) for p in preds):
             return "merged"
         if in_pieces(g):
@@ -63,7 +63,7 @@ def causes(pair):
 
     def why_wrong(p):
         if any(not same(g, p) and iou(g, p) > 0.5 for g in solid):
-            return "category"
+            return "class"
         if merges(p):
             return "merged"
         if any(lies_in(p, g) and (g in found or in_pieces(g)) for g in solid):

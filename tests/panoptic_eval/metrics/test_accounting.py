@@ -37,7 +37,7 @@ def random_table(seed, images=6):
         ("cccc", "....", ["missed"], []),
         ("ss..", "sscc", [None], [None, None]),  # on void: excused
         ("ssss", "sscc", ["place"], ["spurious", "place"]),  # s: exactly one half, which is no match
-        ("cccc", "bbbb", ["category"], ["category"]),
+        ("cccc", "bbbb", ["class"], ["class"]),
         ("ccdd", "aaaa", ["merged", "merged"], ["merged"]),
         ("cccc", "aabb", ["split"], ["split", "split"]),
         ("cccccc", "aaaabb", [None], [None, "split"]),  # a fragment beside a match
