@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from panoptic_eval.errors import InputError
+from panoptic_eval.errors import Fault, InputError
 from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.metric import mean
 from panoptic_eval.pairs.table import Segments, take
@@ -80,11 +80,10 @@ def compare(
     def label(part: str | int) -> str:
         return part if isinstance(part, str) else "size bin {}: {:g}–{:g} px".format(part + 1, *bins[part])
 
-    categories = enumerate(a.panoptic.catalogue.categories)
-    pq = [mean(found.images["PQ"]) for found in (first, second)]
+    pq_a, pq_b = (mean(run.images["PQ"]).tolist() for run in (first, second))
     images = [
         {"image_id": image_id, "a": x, "b": y, "difference": y - x}
-        for image_id, x, y in zip(a.panoptic.image_id, *(values.tolist() for values in pq), strict=True)
+        for image_id, x, y in zip(a.panoptic.image_id, pq_a, pq_b, strict=True)
         if not np.isnan(y - x)
     ]
     return Comparison(
@@ -95,7 +94,7 @@ def compare(
         ],
         categories=[
             difference(name, category.name, values[:, k], second.categories[name][:, k], category_id=category.id)
-            for k, category in categories
+            for k, category in enumerate(a.panoptic.catalogue.categories)
             for name, values in first.categories.items()
             if name in second.categories
         ],
@@ -133,7 +132,8 @@ def _in_the_order_of(a: Tables, b: Tables) -> Tables:
     ids = [set(t.panoptic.image_id) for t in (a, b)]
     if ids[0] != ids[1]:
         odd = sorted(map(repr, ids[0] ^ ids[1]))
-        raise InputError(f"{len(odd)} images are in one run only (first: {odd[0]}); expected the same images in both")
+        kind = "[image is|images are] in one run only; expected the same images in both"
+        raise InputError([Fault(kind, tuple(odd))])
     at = {image_id: k for k, image_id in enumerate(b.panoptic.image_id)}
     order = np.array([at[i] for i in a.panoptic.image_id])
     b = Tables(*(None if table is None else take(table, order) for table in vars(b).values()))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from panoptic_eval import metrics
-from panoptic_eval.errors import InputError
+from panoptic_eval.errors import Faults, InputError
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import panoptic_quality as pq
 from panoptic_eval.metrics import sizes
@@ -262,22 +262,20 @@ def _undefined(by_name: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     }
 
 
-def input_warnings(table: PairTable) -> list[str]:
+def input_warnings(table: PairTable) -> tuple[str, ...]:
     """Tell what is odd about the segments of label maps: no scores, several segments of one stuff category."""
-    warnings = []
-    thing_scores = table.pred.score[table.catalogue.isthing[table.pred.category]]
-    if np.isnan(thing_scores).any():
-        warnings.append(
-            f"{int(np.isnan(thing_scores).sum())} of {len(thing_scores)} predicted thing segments have no score and "
-            "count with 1: AP then depends on the order of the segments in the JSON"
-        )
-    split = pq.split_stuff(table)
-    if len(split):
-        warnings.append(
-            f"{len(split)} images have several segments of one stuff category (first: {table.image_id[split[0]]!r}); "
-            "PQ† takes them as one"
-        )
-    return warnings
+    oddities, pred = Faults(), table.pred
+    unscored = np.flatnonzero(np.isnan(pred.score) & table.catalogue.isthing[pred.category])
+    oddities.warn(
+        "predicted thing [segment has|segments have] no score and [counts|count] with 1: AP then depends on the order "
+        "of the segments in the JSON",
+        [f"image {table.image_id[pred.image[k]]!r}, segment {pred.id[k]}" for k in unscored.tolist()],
+    )
+    oddities.warn(
+        "[image has|images have] several segments of one stuff category; PQ† takes them as one",
+        [f"image {table.image_id[k]!r}" for k in pq.split_stuff(table).tolist()],
+    )
+    return oddities.warnings
 
 
 def _warnings(edges: Float[np.ndarray, " e"]) -> list[str]:
