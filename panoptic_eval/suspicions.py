@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
 from panoptic_eval.pairs.table import PairTable
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Int
+from panoptic_eval.shapes import Bool, Int
 
 ENOUGH = 5
 """Segments from which on a suspicion is said."""

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -21,9 +20,7 @@ from panoptic_eval.pairs.palette import decode_listed
 from panoptic_eval.pairs.table import PairTable, Segments
 from panoptic_eval.photographs import read
 from panoptic_eval.png.ids import ids_of
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int, UInt8
+from panoptic_eval.shapes import Bool, Float, Int, UInt8
 
 OPACITY = 0.5
 SHADES = (0.7, 1.0, 1.3, 0.85, 1.15)
