@@ -38,6 +38,9 @@ def test_report_json_has_the_documented_shape(scored):
     assert all(set(data["scores"][name]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"} for name in aps)
     names = ["PQ", "SQ", "RQ", "PQ_dagger", "PC", "mIoU", *TITLES, "AP_mask", "AP_box"]
     assert list(data["categories"][0]) == ["id", "name", "isthing", *names, "TP", "FP", "FN", "iou_sum"]
+    causes = ["too_small", "too_large", "class", "merged", "split", "place", "missed", "spurious"]
+    assert list(data["account"]) == causes
+    assert all(set(data["account"][name]) == {"all", "things", "stuff"} for name in causes)
     assert [c["id"] for c in data["categories"]] == [CAR, BUS, SKY, ROAD]
     bins = data["size_percentiles"]
     edges = ["from_percent", "to_percent", "from_area", "to_area"]
