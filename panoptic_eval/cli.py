@@ -41,7 +41,8 @@ class Inputs:
     """Predictions and the ground truth they are scored against."""
 
     pred: Annotated[Path, arg(metavar="PATH")]
-    """Folder with panoptic.json and panoptic/*.png. Other layouts are recognized: see docs."""
+    """Folder with panoptic.json and panoptic/*.png. Also recognized: NAME.json beside a folder NAME/, detectron2's
+    predictions.json beside its PNGs, and PNGs without a JSON."""
     gt: Annotated[str, arg(metavar="NAME|PATH", help=f"Name of a data set ({DATA_SETS}), or path of a ground truth.")]
     root: OptionalPath = None
     """Folder of the data sets, for a name in --gt. Default: $PANOPTIC_DATA."""
@@ -56,9 +57,9 @@ class Inputs:
     things: Annotated[tuple[str, ...] | None, arg(metavar="NAME ...", help_behavior_hint="")] = None
     """Names or ids of the categories that are things, or a JSON of categories, if the ground truth does not say so."""
     category_ids: CategoryIds = "auto"
-    """Numbering of categories in predictions. id: as the data set. position: 0, 1, 2, … in the order of the ground
-    truth's categories. label: one less than the id, as Mapillary's own files. trainId: of Cityscapes. auto: by the
-    names that the predictions' JSON gives, else id (of Cityscapes: the one that fits)."""
+    """Numbering of categories in predictions. id: that of the data set. position: 0, 1, 2, … in the order of the ground
+    truth's categories. label: one less than the id, as Mapillary's own files. trainId: that of Cityscapes' training
+    scripts. auto: by the names that the predictions' JSON gives, else id (for Cityscapes: id or trainId, as fits)."""
     divisor: int = 1000
     """For PNG predictions without a JSON: each pixel holds category * DIVISOR + instance."""
     strict: Flag = False
@@ -149,7 +150,7 @@ class Score:
             group.check()
         shard, out = self.running.shard, self.outputs.out
         if shard is not None and (out is None or self.outputs.json):
-            raise InputError("--shard needs --out, which holds its tables for merge, and has no report for --json")
+            raise InputError("--shard needs --out, where its tables wait for merge; --json cannot be given with it")
         if self.inputs.things == ():
             raise InputError("--things names none; expected names or ids of categories, or a JSON of categories")
         if reason := slow_because():
@@ -193,7 +194,7 @@ class Rescore:
     """Score a finished run again from its saved tables, without reading images: for example with other percentiles."""
 
     folder: Annotated[Path, Positional, arg(metavar="RUN")]
-    """Folder that --out named."""
+    """Folder of the run: the one that was given to --out."""
     counting: Scoring = field(default_factory=Scoring)
     outputs: Outputs = field(default_factory=Outputs)
 
@@ -209,7 +210,7 @@ class Merge:
     """Join the tables of all shards of a run, and score them."""
 
     shards: Annotated[tuple[Path, ...], Positional, arg(metavar="SHARD", help_behavior_hint="")]
-    """Folders that --out named, in any order."""
+    """Folders of the shards, in any order: those that were given to --out."""
     counting: Scoring = field(default_factory=Scoring)
     outputs: Outputs = field(default_factory=Outputs)
 
@@ -226,9 +227,9 @@ class Compare:
     of a paired bootstrap over images, and the images that got worse and better."""
 
     a: Annotated[Path, Positional, arg(metavar="A")]
-    """Folder that --out named in the first run."""
+    """Folder of the first run: the one that was given to --out."""
     b: Annotated[Path, Positional, arg(metavar="B")]
-    """Folder that --out named in the second run."""
+    """Folder of the second run: the one that was given to --out."""
     counting: Scoring = field(default_factory=Scoring)
     resamples: int = 2000
     """Sets of images drawn with replacement."""
@@ -268,16 +269,18 @@ class Compare:
 
 @dataclass(frozen=True)
 class Draw:
-    """Draw the predictions of a finished run over their photographs, beside the ground truth, worst images first."""
+    """Draw the predictions of a finished run over their photographs, beside the ground truth. The images that cost most
+    of 1 - PQ come first."""
 
     folder: Annotated[Path, Positional, arg(metavar="RUN")]
-    """Folder that --out named. The PNGs must still be where they were; photographs may be missing."""
+    """Folder of the run: the one that was given to --out. The PNGs must still be where they were. Photographs may be
+    missing."""
     out: Annotated[Path, arg(metavar="PATH")]
     """Folder that receives one PNG for each image."""
     images: int = 20
-    """Largest number of images to draw: those that cost most of 1 - PQ."""
+    """Largest number of images to draw."""
     longest: int = 1600
-    """Longer side of a photograph in a picture at most, pixels."""
+    """Limit of the longer side of a photograph, pixels. Larger photographs are scaled down."""
     quiet: Flag = False
     """Show no progress bar."""
 
@@ -295,8 +298,8 @@ class Draw:
         worst = np.argsort(-scores(tables).costs, kind="stable")[: self.images]
         drawn = pictures.write(tables.panoptic, worst.tolist(), self.out, longest=self.longest)
         paths = list(tqdm(drawn, total=len(worst), unit="image", disable=self.quiet, leave=False))
-        what = "photograph, ground truth, prediction; the first costs most of 1 - PQ"
-        return f"{_number(len(paths), 'picture')} in {self.out}: {what}"
+        panels = "photograph, ground truth, prediction; the first image costs most of 1 - PQ"
+        return f"{_number(len(paths), 'picture')} in {self.out}: {panels}"
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

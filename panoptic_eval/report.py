@@ -33,10 +33,10 @@ class Report:
     provenance: Mapping[str, Any]
     """Versions, sources, command, time."""
     account: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Loss of PQ to each cause: all, things, stuff. The causes add up to 1 - PQ. Empty under --protocol
-    panopticapi, whose stated areas allow no such account."""
+    """Losses of PQ by cause: all, things, stuff. They add up to 1 - PQ. Empty under --protocol panopticapi, whose
+    stated areas allow no such account."""
     intervals: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
-    """95 % interval of each of `scores` and `account` over resampled images; empty if none were drawn."""
+    """95 % intervals of all `scores` and of `account`, over resampled images; empty if none were drawn."""
     per_image: Sequence[Row] = ()
     """One row for each image."""
 
@@ -48,7 +48,7 @@ def anonymous(report: Report) -> Report:
     folders = sorted({str(f) for p in paths if p.is_absolute() for f in p.parents if f.name}, key=len, reverse=True)
 
     def without(value: Any) -> Any:
-        """Text with the last names of its paths: of the sources, whatever is in their names, then of all others."""
+        """Shorten paths in a text to their last names: those of the sources as a whole, then all that look like one."""
         if not isinstance(value, str):
             return value
         for folder in folders:

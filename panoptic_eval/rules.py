@@ -35,7 +35,7 @@ class Rules:
     miou_over: Literal["either", "gt"] = "either"
     """Categories that count in mIoU: those with pixels on either side (Cityscapes), or those with gt pixels."""
     percentiles: tuple[float, ...] = PERCENTILES
-    """Edges of the size bins, in percent of the thing instances of gt."""
+    """Edges of the size bins: percentiles of the areas of all things in gt."""
     area_edges: tuple[float, ...] = ()
     """Edges of the size bins in pixels of area; if there are any, they take the place of the percentiles."""
 

@@ -48,7 +48,7 @@ class Scores:
     images: Mapping[str, Float[np.ndarray, "i c"]]
     """Scores of each image and category, of the metrics that one image has."""
     costs: Float[np.ndarray, " i"]
-    """Share of each image in 1 - PQ; they add up to it."""
+    """Share of each image in 1 - PQ, with the areas of the PNGs; they add up to it."""
     counts: pq.PQCounts
     """Matches of each image and category."""
     instances: Int[np.ndarray, "b c"]

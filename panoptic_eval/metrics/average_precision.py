@@ -36,9 +36,9 @@ TITLES = {
     "AP_mask_instances": "mask AP of instances.json",
     "AP_box_instances": "box AP of instances.json",
 }
-"""Names for people."""
+"""Names of AP in tables for people."""
 CHUNK = 4
-"""Blocks of resamples a job."""
+"""Blocks of resamples in one job of a thread."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class AveragePrecision:
     """Gt instances that count."""
 
     def mean(self, range_: int, *, threshold: float | None = None) -> float:
-        """AP over categories and thresholds, 0 to 1, or at one threshold of IoU; NaN where no category is defined."""
+        """Average over categories and thresholds of IoU, or at one threshold; NaN where no category is defined."""
         values = self.precision[range_, self.instances[range_] > 0]
         if threshold is not None:
             values = values[:, np.isclose(IOU_THRESHOLDS, threshold)]
@@ -110,7 +110,7 @@ def _box_overlaps(
     first: Int[np.ndarray, " d"],
     last: Int[np.ndarray, " d"],
 ) -> Overlaps:
-    """Overlaps of detections with the instances order[first] to order[last] of each."""
+    """Find overlaps of detections, each with the instances from order[first] to order[last]."""
     gt, pred = table.gt, table.pred
     count = last - first
     p = np.repeat(detection, count)
@@ -276,7 +276,7 @@ def match(
 
 
 def _counted(table: PairTable) -> Int[np.ndarray, " d"]:
-    """Rows of the detections that count, by category, image and falling score."""
+    """List the rows of the detections that count, by category, image and falling score."""
     pred = table.pred
     thing = np.flatnonzero(table.catalogue.isthing[pred.category])
     return thing[best_detections(pred.image[thing], pred.category[thing], pred.score[thing])]

@@ -76,7 +76,7 @@ def accumulate(
     instances: Int[np.ndarray, "a c"],
     recalls: Float[np.ndarray, " r"],
 ) -> Float[np.ndarray, "a c t r"]:
-    """Highest precision at each recall or beyond; NaN for a category without instances.
+    """Find the highest precision at each recall or beyond; NaN for a category without instances.
 
     Args:
         first: category c has the detections from first[c] to first[c + 1], best first.
@@ -111,7 +111,7 @@ def accumulate(
 def _precision(
     matched: Bool[np.ndarray, " d"], skipped: Bool[np.ndarray, " d"], instances: int, recalls: Float[np.ndarray, " r"]
 ) -> Float[np.ndarray, " r"]:
-    """Highest precision at each recall or beyond, of one category, range and threshold."""
+    """Find the highest precision at each recall or beyond, of one category, range and threshold."""
     tp, fp = np.cumsum(matched & ~skipped), np.cumsum(~matched & ~skipped)
     # A detection that does not count still is a point of the curve, as in pycocotools.
     precision = np.maximum.accumulate((tp / (fp + tp + EPSILON))[::-1])[::-1]
@@ -127,13 +127,14 @@ def resample(
     instances: Int[np.ndarray, "i c"],
     recalls: Float[np.ndarray, " r"],
 ) -> Float[np.ndarray, "b l c t"]:
-    """AP of one range at each threshold, with each image as often as a column of weights says; NaN without instances.
+    """Compute AP of one range at each threshold for resampled images; NaN without instances.
 
-    What `accumulate` gives for tables in which images are repeated, without repeating them; where detections of one
-    image have equal scores, the copies of each go together.
+    The result is that of `accumulate` for a table in which images are repeated, without repeating them. Where
+    detections of one image have equal scores, the copies of each go together.
 
     Args:
-        weights: 0 to 255, in blocks of LANES columns that go through the detections together.
+        weights: how often each image counts, 0 to 255, in blocks of LANES columns; a block goes through the detections
+            at once.
         image: of each detection.
         first, matched, skipped, recalls: as for `accumulate`.
         instances: gt instances that count, in each image and category.

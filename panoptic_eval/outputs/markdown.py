@@ -103,7 +103,7 @@ def comparison(result: Comparison, a: str, b: str, *, per_category: bool = False
     lost = [_difference(d, a, b) for d in result.scores if d.score in causes]
     blocks = [table([_difference(d, a, b) for d in result.scores if d.score not in causes])]
     if lost:
-        head = "What each cause takes from PQ; the differences add up to that of PQ, with the other sign:"
+        head = "Points of PQ that each cause takes. Together they fall by as much as PQ rises:"
         blocks.append(f"{head}\n\n{table(lost)}")
     if per_category:
         blocks.append(table([_difference(d, a, b) for d in result.categories]))
