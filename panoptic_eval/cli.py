@@ -290,13 +290,13 @@ class Draw:
         from tqdm import tqdm
 
         from panoptic_eval.evaluation import load
+        from panoptic_eval.metrics.accounting import account_counts, image_costs
         from panoptic_eval.outputs import pictures
-        from panoptic_eval.score import scores
 
         _within(1, MOST, images=self.images, longest=self.longest)
-        tables = load(self.folder)
-        worst = np.argsort(-scores(tables).costs, kind="stable")[: self.images]
-        drawn = pictures.write(tables.panoptic, worst.tolist(), self.out, longest=self.longest)
+        table = load(self.folder).panoptic
+        worst = np.argsort(-image_costs(account_counts(table)), kind="stable")[: self.images]
+        drawn = pictures.write(table, worst.tolist(), self.out, longest=self.longest)
         paths = list(tqdm(drawn, total=len(worst), unit="image", disable=self.quiet, leave=False))
         panels = "photograph, ground truth, prediction; the first image costs most of 1 - PQ"
         return f"{_number(len(paths), 'picture')} in {self.out}: {panels}"

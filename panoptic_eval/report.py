@@ -20,7 +20,7 @@ class Report:
     scores: Mapping[str, Mapping[str, float]]
     """PQ, SQ, RQ, PQ_dagger, PC, mIoU: all, things, stuff; AP_mask, AP_box: AP, AP50, AP75, APs, APm, APl."""
     categories: Sequence[Row]
-    """One row for each category, in the catalogue's order. A score is undefined where gt, or either side, lacks it."""
+    """One row for each category, in the catalogue's order. A score is NaN if no segment of the category defines it."""
     size_percentiles: Sequence[Row]
     """One row for each size bin: from_percent, to_percent, from_area, to_area (pixels), instances, categories, and the
     scores within it."""
