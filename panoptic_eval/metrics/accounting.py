@@ -22,7 +22,7 @@ from panoptic_eval.metrics.panoptic_quality import Matching, match
 from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.rules import DEFAULT, Rules
-from panoptic_eval.shapes import Float, Int
+from panoptic_eval.shapes import Bool, Float, Int
 
 TITLES = {
     "too_small": "too small",
@@ -77,15 +77,24 @@ def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
     """
     gt, pred, matching = table.gt, table.pred, match(table)
     image, category, area = (values[matching.gt] for values in (gt.image, gt.category, gt.area))
-    too_small = histogram(table, image, category, weights=(area - matching.shared) / matching.union)
-    too_large = histogram(table, image, category, weights=(matching.union - area) / matching.union)
     gt_cause, pred_cause = causes(table, matching)
-    unmatched = []
-    for cause in range(CLASS, len(TITLES)):
-        sides = ((gt, gt_cause == cause), (pred, pred_cause == cause))
-        of_gt, of_pred = (histogram(table, side.image[k], side.category[k]) for side, k in sides)
-        unmatched.append((of_gt + of_pred) / 2)
-    return AccountCounts(too_small, too_large, *unmatched, weight=histogram(table, image, category) + sum(unmatched))
+
+    def half(of_gt: Bool[np.ndarray, " g"], of_pred: Bool[np.ndarray, " p"]) -> Float[np.ndarray, "i c"]:
+        missed = histogram(table, gt.image[of_gt], gt.category[of_gt])
+        return (missed + histogram(table, pred.image[of_pred], pred.category[of_pred])) / 2
+
+    unmatched = {cause: half(gt_cause == cause, pred_cause == cause) for cause in range(CLASS, len(TITLES))}
+    return AccountCounts(
+        too_small=histogram(table, image, category, weights=(area - matching.shared) / matching.union),
+        too_large=histogram(table, image, category, weights=(matching.union - area) / matching.union),
+        class_=unmatched[CLASS],
+        merged=unmatched[MERGED],
+        split=unmatched[SPLIT],
+        place=unmatched[PLACE],
+        missed=unmatched[MISSED],
+        spurious=unmatched[SPURIOUS],
+        weight=histogram(table, image, category) + half(matching.missed, matching.spurious),
+    )
 
 
 def causes(table: PairTable, matching: Matching) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p"]]:
