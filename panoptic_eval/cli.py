@@ -30,6 +30,11 @@ MOST_RESAMPLES = 100_000
 MOST = 2**31 - 1
 DATA_SETS = "mvd, idd, cityscapes, coco"
 """Names of `datasets.FORMATS`, which imports NumPy; a test holds them equal."""
+NUMBERINGS = (
+    "Numbering of categories in predictions. id: that of the data set. position: 0, 1, 2, … in the order of the ground "
+    "truth's categories. label: one less than the id, as in Mapillary's own files. trainId: that of Cityscapes. auto: "
+    "by the names that the predictions' JSON gives, else id (for Cityscapes: id or trainId, as fits)."
+)
 OptionalPath = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]
 OptionalText = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
 Flag = Annotated[bool, arg(help_behavior_hint="")]
@@ -41,8 +46,7 @@ class Inputs:
     """Predictions and the ground truth they are scored against."""
 
     pred: Annotated[Path, arg(metavar="PATH")]
-    """Folder with panoptic.json and panoptic/*.png. Also recognized: NAME.json beside a folder NAME/, detectron2's
-    predictions.json beside its PNGs, and PNGs without a JSON."""
+    """Folder with panoptic.json and panoptic/*.png. README lists the other layouts that are recognized."""
     gt: Annotated[str, arg(metavar="NAME|PATH", help=f"Name of a data set ({DATA_SETS}), or path of a ground truth.")]
     root: OptionalPath = None
     """Folder of the data sets, for a name in --gt. Default: $PANOPTIC_DATA."""
@@ -56,10 +60,7 @@ class Inputs:
     """Folder of the predictions' PNGs, if they are not in the folder named like their JSON."""
     things: Annotated[tuple[str, ...] | None, arg(metavar="NAME ...", help_behavior_hint="")] = None
     """Names or ids of the categories that are things, or a JSON of categories, if the ground truth does not say so."""
-    category_ids: CategoryIds = "auto"
-    """Numbering of categories in predictions. id: that of the data set. position: 0, 1, 2, … in the order of the ground
-    truth's categories. label: one less than the id, as Mapillary's own files. trainId: that of Cityscapes' training
-    scripts. auto: by the names that the predictions' JSON gives, else id (for Cityscapes: id or trainId, as fits)."""
+    category_ids: Annotated[CategoryIds, arg(help=NUMBERINGS)] = "auto"
     divisor: int = 1000
     """For PNG predictions without a JSON: each pixel holds category * DIVISOR + instance."""
     strict: Flag = False
@@ -71,8 +72,7 @@ class Scoring(Rules):
     """Rules of the scores, and their size bins."""
 
     area_edges: Annotated[tuple[float, ...], arg(metavar="AREA ...", help_behavior_hint="")] = ()
-    """Edges of the size bins in pixels of area, instead of percentiles. To compare two runs on the same bins, copy
-    from_area and to_area from the other run's report.json."""
+    """Edges of the size bins in pixels of area, instead of percentiles: perhaps those in another run's report.json."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,15 @@ class Outputs:
     """Reports: what is printed and written."""
 
     out: OptionalPath = None
-    """Folder that receives report.json, CSV files and the pair tables. If a run is interrupted, run the same command
-    again: finished images are not counted twice."""
+    """Folder that receives report.json, CSV files and the pair tables. The same command resumes an interrupted run."""
     json: Flag = False
     """Print report.json instead of tables."""
     per_category: Flag = False
     """Print a row for each category, too."""
     resamples: OptionalNumber = None
-    """Sets of images drawn with replacement for the 95 % intervals of the scores (bootstrap); 0 switches them off.
-    Default: 300, or 0 where the compiled core is missing."""
+    """Number of resamples for 95 % intervals, 0 for no intervals. Default: 300, or 0 without the compiled core."""
     seed: int = 0
-    """Random seed of the draw."""
+    """Random seed of the resamples."""
     anonymous: Flag = False
     """Leave the command line and all folders out of the report."""
 
@@ -117,8 +115,7 @@ class Running:
     dask: OptionalText = None
     """Address of a Dask scheduler to use instead of threads. Its workers must see the same paths."""
     shard: OptionalText = None
-    """Process part i of n only, such as 2/4, and save its tables in --out. When all parts are done, join them with
-    `panoptic-eval merge`."""
+    """Part i of n to process, such as 2/4. Its tables go to --out. `panoptic-eval merge` joins all parts."""
     quiet: Flag = False
     """Show no progress bar."""
 
@@ -195,14 +192,14 @@ class Rescore:
 
     folder: Annotated[Path, Positional, arg(metavar="RUN")]
     """Folder of the run: the one that was given to --out."""
-    counting: Scoring = field(default_factory=Scoring)
+    scoring: Scoring = field(default_factory=Scoring)
     outputs: Outputs = field(default_factory=Outputs)
 
     def run(self) -> str:
         """Score the tables."""
         from panoptic_eval.evaluation import load
 
-        return _score_stored(lambda: load(self.folder), self.counting, self.outputs)
+        return _score_stored(lambda: load(self.folder), self.scoring, self.outputs)
 
 
 @dataclass(frozen=True)
@@ -211,14 +208,14 @@ class Merge:
 
     shards: Annotated[tuple[Path, ...], Positional, arg(metavar="SHARD", help_behavior_hint="")]
     """Folders of the shards, in any order: those that were given to --out."""
-    counting: Scoring = field(default_factory=Scoring)
+    scoring: Scoring = field(default_factory=Scoring)
     outputs: Outputs = field(default_factory=Outputs)
 
     def run(self) -> str:
         """Join and score."""
         from panoptic_eval.evaluation import load, merge
 
-        return _score_stored(lambda: merge([load(shard) for shard in self.shards]), self.counting, self.outputs)
+        return _score_stored(lambda: merge([load(shard) for shard in self.shards]), self.scoring, self.outputs)
 
 
 @dataclass(frozen=True)
@@ -230,11 +227,11 @@ class Compare:
     """Folder of the first run: the one that was given to --out."""
     b: Annotated[Path, Positional, arg(metavar="B")]
     """Folder of the second run: the one that was given to --out."""
-    counting: Scoring = field(default_factory=Scoring)
+    scoring: Scoring = field(default_factory=Scoring)
     resamples: int = 2000
-    """Sets of images drawn with replacement."""
+    """Number of resamples of the images for intervals and p values."""
     seed: int = 0
-    """Random seed of the draw."""
+    """Random seed of the resamples."""
     out: OptionalPath = None
     """CSV file that receives the differences of all scores, also for each category; fractions."""
     json: Flag = False
@@ -251,12 +248,12 @@ class Compare:
         from panoptic_eval.outputs import csv, markdown
         from panoptic_eval.outputs import json as json_output
 
-        self.counting.check()
+        self.scoring.check()
         _within(1, MOST_RESAMPLES, resamples=self.resamples)
         _within(0, MOST, seed=self.seed)
         a, b = load(self.a), load(self.b)
         rng = np.random.default_rng(self.seed)
-        result = compare(a, b, rng=rng, resamples=self.resamples, rules=self.counting)
+        result = compare(a, b, rng=rng, resamples=self.resamples, rules=self.scoring)
         if self.out is not None:
             csv.write_rows([vars(d) for d in (*result.scores, *result.categories)], self.out)
         if self.json:
@@ -270,11 +267,10 @@ class Compare:
 @dataclass(frozen=True)
 class Draw:
     """Draw the predictions of a finished run over their photographs, beside the ground truth. The images that cost most
-    of 1 - PQ come first."""
+    of 1 - PQ come first. Photographs may be missing."""
 
     folder: Annotated[Path, Positional, arg(metavar="RUN")]
-    """Folder of the run: the one that was given to --out. The PNGs must still be where they were. Photographs may be
-    missing."""
+    """Folder of the run: the one that was given to --out. The PNGs must still be where they were."""
     out: Annotated[Path, arg(metavar="PATH")]
     """Folder that receives one PNG for each image."""
     images: int = 20

@@ -28,8 +28,7 @@ class Rules:
     """Every choice that changes a number."""
 
     protocol: Literal["default", "panopticapi"] = "default"
-    """Rules of PQ. panopticapi repeats that tool's three quirks: only the last crowd of a category excuses predictions,
-    gt areas come from the JSON, and gt segments without pixels are false negatives."""
+    """Rules of PQ. panopticapi repeats that tool's quirks with crowds, stated areas and segments without pixels."""
     pc_weight: Literal["image", "pixels"] = "image"
     """Weight of a gt segment in PC: its share of its image (TensorFlow's default), or its pixels."""
     miou_over: Literal["either", "gt"] = "either"
