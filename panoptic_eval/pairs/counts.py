@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +52,3 @@ class Overlaps:
     mask: Int[np.ndarray, " k"]
     """Index into the image's masks."""
     pixels: Int[np.ndarray, " k"]
-
-
-CountPair = Callable[[bytes, bytes], IdCounts]
-"""Two PNG files' contents (gt, pred) to their counts. Raises PngError, starting with "gt: " or "pred: "."""

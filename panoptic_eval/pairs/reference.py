@@ -42,7 +42,11 @@ def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"])
 
 
 def count_pair(gt: bytes, pred: bytes) -> IdCounts:
-    """Joint histogram of two label PNGs; see `panoptic_eval.pairs.counts.CountPair`."""
+    """Count two label PNGs, given as the contents of the files, to their joint histogram.
+
+    Raises:
+        PngError: a file is damaged or holds no ids, or the two differ in size; starts with "gt: " or "pred: ".
+    """
     labels = []
     for side, png in (("gt", gt), ("pred", pred)):
         try:
