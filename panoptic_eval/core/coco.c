@@ -1,4 +1,4 @@
-/* COCO's greedy matching and its precision over recall; `panoptic_eval/metrics/matching.py` says the same in Python. */
+/* COCO's greedy matching and its precision over recall; `panoptic_eval/metrics/coco_matching.py` says the same in Python. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -23,8 +23,8 @@ static int64_t choose(int64_t start, int64_t end, const int64_t *gt, const doubl
     return -1;
 }
 
-/* start: detections + 1; gt_ignored: ranges x gts; outside: ranges x detections; matched, skipped: ranges x thresholds x
-   detections. */
+/* Match the detections in each range at each threshold. start: detections + 1; gt_ignored: ranges x gts; outside: ranges x
+   detections; matched, skipped: ranges x thresholds x detections. */
 EXPORT int core_match(int64_t ranges, int64_t thresholds, int64_t detections, int64_t gts, const int64_t *start,
                       const int64_t *gt, const double *iou, const uint8_t *gt_ignored, const uint8_t *gt_crowd,
                       const uint8_t *outside, const double *threshold, uint8_t *matched, uint8_t *skipped) {
@@ -51,8 +51,8 @@ EXPORT int core_match(int64_t ranges, int64_t thresholds, int64_t detections, in
 
 static const double EPSILON = 2.220446049250313e-16;
 
-/* first: categories + 1; matched, skipped: ranges x thresholds x detections; instances: ranges x categories;
-   result: ranges x categories x thresholds x recalls. */
+/* Find the highest precision at each recall or beyond. first: categories + 1; matched, skipped: ranges x thresholds x
+   detections; instances: ranges x categories; result: ranges x categories x thresholds x recalls. */
 EXPORT int core_accumulate(int64_t ranges, int64_t categories, int64_t thresholds, int64_t detections, int64_t recalls,
                            const int64_t *first, const uint8_t *matched, const uint8_t *skipped, const int64_t *instances,
                            const double *recall, double *result) {
@@ -220,6 +220,7 @@ WIDE static void resample(int64_t images, int64_t categories, int64_t thresholds
     }
 }
 
+/* Make room for `resample`, and call it. */
 EXPORT int core_resample(int64_t images, int64_t categories, int64_t thresholds, int64_t detections, int64_t recalls,
                          const uint8_t *weights, const int64_t *image, const int64_t *first, const uint8_t *matched,
                          const uint8_t *skipped, const int64_t *instances, const double *recall, double *result) {
