@@ -16,8 +16,8 @@ import numpy as np
 
 PATH = Path(__file__).with_name("core.so")
 """The library, made by `hatch_build.py`; of this name on every system."""
-REFUSED, NO_MEMORY = 1, 2
-"""Return values of a failure: the file is damaged or of a kind for the reference; no memory."""
+NO_MEMORY = 2
+"""Value that a function returns where it found no memory; `Status` in core.h has the others."""
 
 
 class Memory(ctypes.Structure):
