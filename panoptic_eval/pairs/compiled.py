@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +48,7 @@ def _taken(library: Any, counts: core.Counts, images: Int[np.ndarray, "n 6"]) ->
     box = counts.box.array(np.int32, 4 * ids).reshape(-1, 4)
     gt, pred = counts.gt.array(np.int32, pairs), counts.pred.array(np.int32, pairs)
     pixels = counts.pixels.array(np.int64, pairs)
-    library.core_release_counts(ctypes.byref(counts))
+    library.core_release_counts(counts)
     results: list[IdCounts | None] = []
     first = first_pair = 0
     for status, height, width, gt_ids, pred_ids, n in images.tolist():

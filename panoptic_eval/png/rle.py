@@ -7,7 +7,6 @@ exceed by a byte: what follows in memory is overwritten.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -78,7 +77,7 @@ def encode_segments(png: bytes, ids: Ids, size: tuple[int, int]) -> list[Rle]:
         if core.check(library.core_encode_segments(png, len(png), *given, len(ids.id), masks)):
             ends = masks.ends.array(np.int64, len(ids.id)).tolist()
             text = masks.text.array(np.uint8, masks.size).tobytes()
-            library.core_release_masks(ctypes.byref(masks))
+            library.core_release_masks(masks)
             return [{"size": [*size], "counts": text[first:last]} for first, last in pairwise([0, *ends])]
     from panoptic_eval.png.reference import decode
 
