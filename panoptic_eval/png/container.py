@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -26,6 +28,13 @@ ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (
 """First row and column, and steps down and right, of each pass of an interlaced image."""
 MAX_ROW_BYTES = 2**18
 """Wider images are left to the reference, so that a few rows are never much memory."""
+
+Chunk = tuple[bytes, memoryview]
+"""Name of a chunk, and all of its bytes."""
+NEEDED = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+"""Names of chunks that have a bearing on ids: none has what others say (gamma, transparency, text)."""
+CONTENTS = slice(8, -4)
+"""Bytes of a chunk without its length, name and checksum."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +108,17 @@ def supported(png: bytes) -> bool:
         return False
 
 
-def compressed_rows(png: bytes) -> bytes:
-    """Return the contents of the IDAT chunks. What other chunks say (gamma, transparency, text) has no bearing on ids.
+def read_chunks(png: bytes) -> list[Chunk]:
+    """Check all chunks of a PNG, and return those of which its ids are made; what follows the last one is left out.
 
     Raises:
         PngError: a chunk is cut off, damaged or out of place.
     """
     view = memoryview(png)
-    pieces: list[memoryview] = []
+    chunks: list[Chunk] = []
     at = len(PNG_SIGNATURE)
     kind = b""
+    has_rows = False
     while kind != b"IEND":
         previous, kind = kind, png[at + 4 : at + 8]
         data = at + 8
@@ -118,15 +128,41 @@ def compressed_rows(png: bytes) -> bytes:
         if zlib.crc32(view[at + 4 : end]) != int.from_bytes(png[end : end + 4], "big"):
             raise PngError(f"is damaged: the chunk at byte {at} has a wrong checksum; expected an intact PNG file")
         if kind == b"IDAT":
-            if pieces and previous != b"IDAT":
+            if has_rows and previous != b"IDAT":
                 raise PngError(f"has an IDAT chunk at byte {at} apart from the others; expected them in sequence")
-            pieces.append(view[data:end])
+            has_rows = True
         elif (kind == b"IHDR") != (previous == b"") or not (kind.isalpha() and kind.isascii()):
             raise PngError(f"has a chunk {kind!r} at byte {at}; expected one IHDR, and names of four letters")
+        if kind in NEEDED:
+            chunks.append((kind, view[at : end + 4]))
         at = end + 4
-    if not pieces:
+    if not has_rows:
         raise PngError("has no IDAT chunk; expected image data")
-    return b"".join(pieces)
+    return chunks
+
+
+def compressed_rows(chunks: Sequence[Chunk]) -> bytes:
+    """Join the contents of the IDAT chunks."""
+    return b"".join(chunk[CONTENTS] for name, chunk in chunks if name == b"IDAT")
+
+
+def palette_ids(png: bytes) -> UInt32[np.ndarray, " e"] | None:
+    """Return R + 256 G + 65536 B of each entry of a file's palette; None where it has none.
+
+    Raises:
+        PngError: as for `header` and `read_chunks`, or the palette is damaged.
+    """
+    if png[COLOR_TYPE : COLOR_TYPE + 1] != bytes([PALETTE]):  # so that most files cost nothing
+        return None
+    header(png)
+    before_rows = takewhile(lambda chunk: chunk[0] != b"IDAT", read_chunks(png))
+    colors = next((chunk[CONTENTS] for name, chunk in before_rows if name == b"PLTE"), None)
+    if colors is None:
+        return None
+    if not colors or len(colors) % 3 or len(colors) > 3 * 256:
+        raise PngError(f"has a palette of {len(colors)} bytes; expected three for each of 1 to 256 colors")
+    rgb = np.frombuffer(colors, np.uint8).reshape(-1, 3).astype(np.uint32)
+    return rgb[:, 0] | rgb[:, 1] << 8 | rgb[:, 2] << 16
 
 
 class Inflate:
@@ -161,45 +197,11 @@ class Inflate:
         return bool(self._stream.unused_data or self._feed)
 
 
-def palette(png: bytes) -> bytes | None:
-    """Return red, green and blue of each entry of a file's palette, one after the other; None where it has none.
-
-    Raises:
-        PngError: as for `header` and `compressed_rows`, or the palette is damaged.
-    """
-    if header(png).color_type != PALETTE:
-        return None
-    compressed_rows(png)  # checks the chunks
-    at = len(PNG_SIGNATURE)
-    while (kind := png[at + 4 : at + 8]) != b"IDAT":
-        end = at + 8 + int.from_bytes(png[at : at + 4], "big")
-        if kind == b"PLTE":
-            colors = png[at + 8 : end]
-            if not colors or len(colors) % 3 or len(colors) > 3 * 256:
-                raise PngError(f"has a palette of {len(colors)} bytes; expected three for each of 1 to 256 colors")
-            return colors
-        at = end + 4
-    return None
-
-
-def palette_ids(png: bytes) -> UInt32[np.ndarray, " e"] | None:
-    """Return R + 256 G + 65536 B of each entry of a file's palette; None where it has none.
-
-    Raises:
-        PngError: as for `palette`.
-    """
-    colors = palette(png) if png[COLOR_TYPE : COLOR_TYPE + 1] == bytes([PALETTE]) else None
-    if colors is None:
-        return None
-    rgb = np.frombuffer(colors, np.uint8).reshape(-1, 3).astype(np.uint32)
-    return rgb[:, 0] | rgb[:, 1] << 8 | rgb[:, 2] << 16
-
-
 class Rows:
     """The filtered rows of a PNG, each with its filter type in front, taken as many at a time as is wanted."""
 
-    def __init__(self, png: bytes) -> None:
-        self._inflate = Inflate(compressed_rows(png))
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        self._inflate = Inflate(compressed_rows(chunks))
 
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes.
@@ -230,14 +232,14 @@ class Rows:
             raise PngError(f"is damaged: its rows cannot be inflated ({why}); expected an intact PNG file") from why
 
 
-def check(png: bytes) -> None:
-    """Check what readers of photographs forgive: chunks are whole, and there are as many rows as there should be.
+def check_rows(kind: LabelPng, chunks: Sequence[Chunk]) -> None:
+    """Check what readers of photographs forgive: that there are as many rows as there should be.
 
     Raises:
         PngError: the file is truncated or damaged.
     """
-    left = header(png).stream_bytes
-    rows = Rows(png)
+    left = kind.stream_bytes
+    rows = Rows(chunks)
     while left:
         left -= len(rows.take(min(left, MAX_ROW_BYTES)))
     rows.finish()

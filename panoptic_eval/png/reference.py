@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from panoptic_eval.errors import PngError
-from panoptic_eval.png.container import GRAY, GRAY_ALPHA, PALETTE, RGB, RGBA, check, header
+from panoptic_eval.png.container import GRAY, GRAY_ALPHA, PALETTE, RGB, RGBA, check_rows, header, read_chunks
 from panoptic_eval.shapes import UInt32
 
 BAND = 128
@@ -23,10 +23,12 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
     Raises:
         PngError: not a PNG, damaged, or of a mode that holds no ids.
     """
-    check(png)  # Pillow fills missing rows with zeros, and reads files that lack their end
-    kind = header(png)
+    kind, parts = header(png), read_chunks(png)
+    check_rows(kind, parts)  # Pillow fills missing rows with zeros, and reads files that lack their end
+    # Of these chunks alone: Pillow heeds animations, and refuses what no viewer minds.
+    bare = b"".join([png[:8], *(chunk for _, chunk in parts)])
     try:
-        with Image.open(io.BytesIO(_bare(png)), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(bare), formats=["PNG"]) as image:
             if kind.color_type in (RGB, RGBA) and kind.bit_depth == 8:  # of 16 bits Pillow would drop the lower ones
                 return _color_ids(image)
             if kind.color_type == GRAY_ALPHA and kind.bit_depth == 8:
@@ -40,18 +42,6 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
     raise PngError(
         f"holds {what} of {kind.bit_depth} bits; expected 8-bit RGB (panoptic ids), 8- or 16-bit gray, or a palette"
     )
-
-
-def _bare(png: bytes) -> bytes:
-    """Drop chunks that have no bearing on ids: Pillow heeds animations, and refuses what no viewer minds."""
-    view = memoryview(png)
-    kept, at, kind = [view[:8]], 8, b""
-    while kind != b"IEND":
-        start, kind = at, png[at + 4 : at + 8]
-        at += 12 + int.from_bytes(view[at : at + 4], "big")
-        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
-            kept.append(view[start:at])
-    return b"".join(kept)
 
 
 def _color_ids(image: Image.Image) -> UInt32[np.ndarray, "h w"]:

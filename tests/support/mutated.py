@@ -21,7 +21,7 @@ import png
 from panoptic_eval import core
 from panoptic_eval.errors import PngError
 from panoptic_eval.pairs import compiled, reference
-from panoptic_eval.png.container import compressed_rows, header
+from panoptic_eval.png.container import compressed_rows, header, read_chunks
 
 KINDS = (
     *((depth, png.GRAY) for depth in (1, 2, 4, 8, 16)),
@@ -75,7 +75,7 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
 
 def mutated(rng: random.Random, file: bytes) -> bytes:
     """The file with damage, of which checksums tell nothing but in one case of four."""
-    head, stream = file[8 : file.index(b"IDAT") - 4], compressed_rows(file)
+    head, stream = file[8 : file.index(b"IDAT") - 4], compressed_rows(read_chunks(file))
     match rng.randrange(8):
         case 0 | 1:
             return damaged(rng, file)
