@@ -28,6 +28,8 @@ ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (
 """First row and column, and steps down and right, of each pass of an interlaced image."""
 MAX_ROW_BYTES = 2**18
 """Wider images are left to the reference, so that a few rows are never much memory."""
+INFLATED = 1024
+"""Bytes that are inflated at a time: they make at most 1032 times as many."""
 
 Chunk = tuple[bytes, memoryview]
 """Name of a chunk, and all of its bytes."""
@@ -165,81 +167,24 @@ def palette_ids(png: bytes) -> UInt32[np.ndarray, " e"] | None:
     return rgb[:, 0] | rgb[:, 1] << 8 | rgb[:, 2] << 16
 
 
-class Inflate:
-    """A compressed stream, inflated as many bytes at a time as are wanted."""
-
-    def __init__(self, data: bytes) -> None:
-        self._stream = zlib.decompressobj()
-        self._feed = memoryview(data)
-
-    def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer where the data ends."""
-        parts = []
-        while size > 0 and not self._stream.eof:
-            piece: bytes | memoryview = self._stream.unconsumed_tail
-            if not piece:  # in pieces, because what is left of one is copied at every call
-                piece, self._feed = self._feed[:16384], self._feed[16384:]
-            part = self._stream.decompress(piece, size)
-            if not (part or self._stream.unconsumed_tail or self._feed):
-                break
-            parts.append(part)
-            size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    @property
-    def eof(self) -> bool:
-        """Return whether the stream has ended, with the right checksum."""
-        return bool(self._stream.eof)
-
-    @property
-    def unused(self) -> bool:
-        """Return whether something follows the end of the stream."""
-        return bool(self._stream.unused_data or self._feed)
-
-
-class Rows:
-    """The filtered rows of a PNG, each with its filter type in front, taken as many at a time as is wanted."""
-
-    def __init__(self, chunks: Sequence[Chunk]) -> None:
-        self._inflate = Inflate(compressed_rows(chunks))
-
-    def take(self, size: int) -> bytes:
-        """Return the next `size` bytes.
-
-        Raises:
-            PngError: the stream is damaged, or ends before.
-        """
-        data = self._read(size)
-        if len(data) < size:
-            raise PngError("is truncated: its pixels end too early; expected a whole PNG file")
-        return data
-
-    def finish(self) -> None:
-        """Check that nothing follows the last row.
-
-        Raises:
-            PngError: there is more data, or the checksum of the rows is wrong.
-        """
-        if self._read(1) or (self._inflate.eof and self._inflate.unused):
-            raise PngError("is damaged: it holds more data than its size says; expected an intact PNG file")
-        if not self._inflate.eof:
-            raise PngError("is truncated: its compressed rows have no end; expected a whole PNG file")
-
-    def _read(self, size: int) -> bytes:
-        try:
-            return self._inflate.read(size)
-        except zlib.error as why:
-            raise PngError(f"is damaged: its rows cannot be inflated ({why}); expected an intact PNG file") from why
-
-
 def check_rows(kind: LabelPng, chunks: Sequence[Chunk]) -> None:
     """Check what readers of photographs forgive: that there are as many rows as there should be.
 
     Raises:
         PngError: the file is truncated or damaged.
     """
-    left = kind.stream_bytes
-    rows = Rows(chunks)
-    while left:
-        left -= len(rows.take(min(left, MAX_ROW_BYTES)))
-    rows.finish()
+    missing = kind.stream_bytes
+    stream = zlib.decompressobj()
+    data = memoryview(compressed_rows(chunks))
+    try:
+        while data and missing >= 0 and not stream.eof:
+            missing -= len(stream.decompress(data[:INFLATED]))
+            data = data[INFLATED:]
+    except zlib.error as why:
+        raise PngError(f"is damaged: its rows cannot be inflated ({why}); expected an intact PNG file") from why
+    if missing > 0:
+        raise PngError("is truncated: its pixels end too early; expected a whole PNG file")
+    if missing < 0 or (stream.eof and (data or stream.unused_data)):
+        raise PngError("is damaged: it holds more data than its size says; expected an intact PNG file")
+    if not stream.eof:
+        raise PngError("is truncated: its compressed rows have no end; expected a whole PNG file")
