@@ -142,18 +142,17 @@ def count_jobs(jobs: Sequence[Job]) -> list[Counted]:
     """Read and count the files of some images, in one call of what counts; never raises for bad files."""
     from panoptic_eval.pairs import count_pairs
 
-    done = [_read(job) for job in jobs]
-    waiting = [k for k, (counted, _) in enumerate(done) if counted.counts is None and counted.fault is None]
-    waiting = [k for k in waiting if done[k][0].kept_as != jobs[k].known]
-    results = count_pairs([(done[k][1][0], done[k][1][-1]) for k in waiting])
+    read = [_read(job) for job in jobs]
+    done, contents = [counted for counted, _ in read], [files for _, files in read]
+    waiting = [k for k, counted in enumerate(done) if counted.fault is None and counted.kept_as != jobs[k].known]
+    results = count_pairs([(contents[k][0], contents[k][-1]) for k in waiting])
     for k, counts in zip(waiting, results, strict=True):
-        counted, contents = done[k]
-        done[k] = _with_counts(jobs[k], counted, contents[0], counts), contents
-    return [counted for counted, _ in done]
+        done[k] = _with_counts(jobs[k], done[k], contents[k][0], counts)
+    return done
 
 
 def _read(job: Job) -> tuple[Counted, list[bytes]]:
-    """Read both files of an image: what is known before anything is counted, and their contents."""
+    """Read the files of an image, and return what is known before anything is counted, and their contents."""
     from panoptic_eval.pairs import supported
 
     contents = []
