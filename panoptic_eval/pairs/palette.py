@@ -6,12 +6,14 @@ are drawn with a palette, the index is the id and the color is for people. Only 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from panoptic_eval.errors import PngError
-from panoptic_eval.labels import Encoded, LabelMaps, Listed, split_ids
+from panoptic_eval.labels import Encoded, LabelMaps, split_ids
 from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
 from panoptic_eval.png import reference
 from panoptic_eval.png.container import palette_ids
@@ -20,6 +22,8 @@ from panoptic_eval.shapes import Int, UInt32
 
 Lookup = Int[np.ndarray, " 256"]
 """Id of each palette index; -1 where the palette has no such color, or it is not gray."""
+Used = dict[str, Int[np.ndarray, " n"]]
+"""Ids of the palette indices that have pixels, as colors, as gray values and as indices."""
 ORDER = ("color", "gray", "index")
 
 
@@ -39,14 +43,10 @@ def lookup(
     """
     if palette is None:
         return None
-    readings = _readings(palette)
-    used = {name: values[indices.astype(np.int64)] for name, values in readings.items()}
-    if isinstance(maps.meaning, Listed):
-        first, last = np.searchsorted(maps.meaning.image, [image, image + 1])
-        name = _of_listed(maps.meaning.id[first:last], used)
-    else:
-        name = _of_encoded(maps.meaning, used, len(palette))
-    return None if name == "index" else _whole(name, readings, indices)
+    if isinstance(maps.meaning, Encoded):
+        return _lookup(partial(_of_encoded, maps.meaning, len(palette)), indices, palette)
+    first, last = np.searchsorted(maps.meaning.image, [image, image + 1])
+    return _lookup(partial(_of_listed, maps.meaning.id[first:last]), indices, palette)
 
 
 def decode(maps: LabelMaps, image: int, png: bytes) -> UInt32[np.ndarray, "h w"]:
@@ -55,9 +55,7 @@ def decode(maps: LabelMaps, image: int, png: bytes) -> UInt32[np.ndarray, "h w"]
     Raises:
         PngError: as for `reference.decode`, or several readings of a palette fit.
     """
-    labels = reference.decode(png)
-    names = lookup(maps, image, np.unique(labels), palette_ids(png))
-    return labels if names is None else names[labels.astype(np.int64)].astype(np.uint32)
+    return _decode(png, partial(lookup, maps, image))
 
 
 def decode_listed(known: Int[np.ndarray, " s"], png: bytes) -> UInt32[np.ndarray, "h w"]:
@@ -66,14 +64,7 @@ def decode_listed(known: Int[np.ndarray, " s"], png: bytes) -> UInt32[np.ndarray
     Raises:
         PngError: as for `decode`.
     """
-    labels = reference.decode(png)
-    colors = palette_ids(png)
-    if colors is None:
-        return labels
-    readings = _readings(colors)
-    indices = np.unique(labels).astype(np.int64)
-    name = _of_listed(known, {name: values[indices] for name, values in readings.items()})
-    return _whole(name, readings, indices)[labels.astype(np.int64)].astype(np.uint32)
+    return _decode(png, partial(_lookup, partial(_of_listed, known)))
 
 
 def renamed(counts: IdCounts, gt: Lookup | None, pred: Lookup | None) -> IdCounts:
@@ -113,24 +104,35 @@ def renamed_overlaps(gt: LabelMaps, image: int, counts: IdCounts | None, overlap
     return overlaps if names is None else replace(overlaps, id=names[overlaps.id])
 
 
-def _readings(palette: UInt32[np.ndarray, " e"]) -> dict[str, Lookup]:
+def _decode(
+    png: bytes, look_up: Callable[[UInt32[np.ndarray, " n"], UInt32[np.ndarray, " e"]], Lookup | None]
+) -> UInt32[np.ndarray, "h w"]:
+    """Decode a label PNG, and replace the indices of a palette by what is looked up of those that have pixels."""
+    labels = reference.decode(png)
+    colors = palette_ids(png)
+    names = None if colors is None else look_up(np.unique(labels), colors)
+    return labels if names is None else names[labels.astype(np.int64)].astype(np.uint32)
+
+
+def _lookup(
+    choose: Callable[[Used], str], indices: UInt32[np.ndarray, " n"], palette: UInt32[np.ndarray, " e"]
+) -> Lookup | None:
+    """Take the reading that is chosen, in which all indices must have an id; None where these are the ids."""
     color = np.full(256, -1)
     color[: len(palette)] = palette
-    return {"color": color, "gray": np.where(color % 0x010101 == 0, color & 0xFF, -1), "index": np.arange(256)}
-
-
-def _whole(name: str, readings: dict[str, Lookup], indices: Int[np.ndarray, " n"]) -> Lookup:
-    """One of the readings, in which all indices must have an id."""
-    wrong = indices[readings[name][indices.astype(np.int64)] < 0]
+    readings = {"color": color, "gray": np.where(color % 0x010101 == 0, color & 0xFF, -1), "index": np.arange(256)}
+    used = {name: values[indices.astype(np.int64)] for name, values in readings.items()}
+    name = choose(used)
+    wrong = indices[used[name] < 0]
     if len(wrong):
         raise PngError(
             f"has a palette in which index {wrong[0]} has no {name} and its pixels no id; "
             "expected a PNG without palette"
         )
-    return readings[name]
+    return None if name == "index" else readings[name]
 
 
-def _of_listed(known: Int[np.ndarray, " s"], used: dict[str, Int[np.ndarray, " n"]]) -> str:
+def _of_listed(known: Int[np.ndarray, " s"], used: Used) -> str:
     """Choose the reading with most of the listed ids: colors first, as the format is one of colors."""
     hits = {name: len(np.intersect1d(values, known)) for name, values in used.items()}
     whole = [name for name in ORDER if np.isin(used[name], [*known, 0]).all()]
@@ -142,7 +144,7 @@ def _of_listed(known: Int[np.ndarray, " s"], used: dict[str, Int[np.ndarray, " n
     return best
 
 
-def _of_encoded(encoded: Encoded, used: dict[str, Int[np.ndarray, " n"]], entries: int) -> str:
+def _of_encoded(encoded: Encoded, entries: int, used: Used) -> str:
     """Choose the index, unless colors are ids by construction; as an optimizer would store it, others must not fit."""
     if encoded.layout == "channels":
         return "color"
