@@ -114,7 +114,8 @@ def resolve(
     if isinstance(maps.meaning, Encoded):
         return _resolve_encoded(maps, maps.meaning, image, ids, predicted, faults)
     listed = maps.meaning
-    row = _rows(listed, image, ids)
+    row = find_segments(listed.image, listed.id, image, ids)
+    row = np.where(row >= 0, row, np.where(ids == 0, VOID, UNLISTED))
     if predicted:
         white = (row < 0) & (ids == WHITE)
         row[white] = VOID
@@ -131,13 +132,17 @@ def resolve(
     return listed, row
 
 
-def _rows(listed: Listed, image: Int[np.ndarray, " n"], ids: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """Look each (image, id) up in the JSON's entries, both as one integer that sorts like the two."""
-    key, wanted = (listed.image << 33) + listed.id, (image << 33) + ids
+def find_segments(
+    image: Int[np.ndarray, " s"],
+    id_: Int[np.ndarray, " s"],
+    wanted_image: Int[np.ndarray, " n"],
+    wanted_id: Int[np.ndarray, " n"],
+) -> Int[np.ndarray, " n"]:
+    """Look ids of images up among segments, of which `image` and `id_` are given; -1 where there is no such segment."""
+    key, wanted = (image << 33) + id_, (wanted_image << 33) + wanted_id  # integers that sort like the two
     order = np.argsort(key)
     position = np.searchsorted(key[order], wanted)
-    is_listed = np.append(key[order], -1)[position] == wanted
-    return np.where(is_listed, np.append(order, -1)[position], np.where(ids == 0, VOID, UNLISTED))
+    return np.where(np.append(key[order], -1)[position] == wanted, np.append(order, -1)[position], -1)
 
 
 def _report(

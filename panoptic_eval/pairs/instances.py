@@ -9,7 +9,7 @@ import numpy as np
 
 from panoptic_eval.detections import Detections
 from panoptic_eval.errors import PngError
-from panoptic_eval.labels import LabelMaps
+from panoptic_eval.labels import LabelMaps, find_segments
 from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
 from panoptic_eval.pairs.table import PairTable, Segments
 from panoptic_eval.png import rle
@@ -52,12 +52,8 @@ def _instance_pairs(table: PairTable, first: Int[np.ndarray, " i"], overlaps: Se
         np.concatenate([none.id, *(getattr(o, name) for o in per_image)]).astype(np.int64)
         for name in ("id", "mask", "pixels")
     )
-    key = (table.gt.image << 33) + table.gt.id
-    order = np.argsort(key)
-    wanted = (image << 33) + id_
-    row = np.append(order, -1)[np.searchsorted(key[order], wanted)]
-    things = table.catalogue.isthing[table.gt.category]
-    shared = np.flatnonzero((np.append(key, -1)[row] == wanted) & np.append(things, False)[row])
+    row = find_segments(table.gt.image, table.gt.id, image, id_)
+    shared = np.flatnonzero(np.append(table.catalogue.isthing[table.gt.category], False)[row])
     pred = first[image[shared]] + mask[shared]
     # Indices of a palette may be one id: their pixels add.
     pair, at = np.unique(pred * (len(table.gt) + 1) + row[shared], return_inverse=True)
