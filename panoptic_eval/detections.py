@@ -19,7 +19,7 @@ from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import open_regular
 from panoptic_eval.labels import LabelMap, LabelMaps, some
 from panoptic_eval.png import rle
-from panoptic_eval.png.container import png_size
+from panoptic_eval.png.container import HEAD, png_size
 from panoptic_eval.shapes import Float, Int
 
 SEGMENTATION = Kind((dict, list), "run lengths (size and counts) or a list of polygons")
@@ -219,7 +219,7 @@ def image_size(label_map: LabelMap, faults: Faults) -> Size | None:
     """Return height and width of an image, from the head of its PNG: what a JSON declares does not count."""
     try:
         with open_regular(label_map.png) as file:
-            return png_size(file.read(33))
+            return png_size(file.read(HEAD))
     except OSError as error:
         faults.add(f"{label_map.png}: cannot be read ({error.strerror or error}); expected the PNG of an image")
     except PngError as error:

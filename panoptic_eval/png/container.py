@@ -80,7 +80,7 @@ def header(png: bytes) -> LabelPng:
     Raises:
         PngError: not a PNG, damaged, or of a size or kind that no PNG or no label image has.
     """
-    if png[:8] != PNG_SIGNATURE or png[12:16] != b"IHDR" or len(png) < 33:
+    if png[:8] != PNG_SIGNATURE or png[12:16] != b"IHDR" or len(png) < HEAD:
         what = "is empty" if not png else "does not start like a PNG" if png[:8] != PNG_SIGNATURE else "is truncated"
         raise PngError(f"{what}; expected a PNG file")
     width, height, bit_depth, color_type, compression, filtering, interlace = struct.unpack(">IIBBBBB", png[16:29])
