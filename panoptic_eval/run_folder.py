@@ -150,18 +150,11 @@ class RunFolder:
             path = self.path / name
             if os.path.lexists(path) and not path.is_file():
                 raise InputError(f"{path}: is no file; expected none, or the file that an earlier run wrote")
-        ours = [
-            _carries(self.path / name, sign, at_end)
-            for name, sign, at_end in (
-                (stored.NAME, stored.MARK, True),
-                (REPORT, REPORT_SIGN, False),
-                (JOURNAL, JOURNAL_SIGN, False),
-            )
-        ]
-        foreign = [name for name in RESULTS if (self.path / name).exists()] if not any(ours) else []
-        for name, is_ours in zip((stored.NAME, REPORT, JOURNAL), ours, strict=True):
-            if is_ours is False:
-                foreign.insert(0, name)
+        signs = ((JOURNAL, JOURNAL_SIGN, False), (REPORT, REPORT_SIGN, False), (stored.NAME, stored.MARK, True))
+        ours = {name: _carries(self.path / name, sign, at_end) for name, sign, at_end in signs}
+        foreign = [name for name, is_ours in ours.items() if is_ours is False]
+        if not any(ours.values()):
+            foreign += [name for name in RESULTS if (self.path / name).exists()]
         if foreign:
             raise InputError(
                 f"{self.path / foreign[0]}: was not written by panoptic-eval, or is damaged, and would be replaced; "
