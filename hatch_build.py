@@ -31,7 +31,7 @@ TARGETS = {
 
 
 def compiler() -> list[str] | None:
-    """The command of a C compiler, None where there is none."""
+    """Return the command of a C compiler; None where there is none."""
     if os.environ.get("CC"):
         return shlex.split(os.environ["CC"])
     for name in ("cc", "gcc", "clang"):
@@ -90,7 +90,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
 
 
 def _platform() -> str:
-    """This machine's name in the name of a wheel."""
+    """Return this machine's name in the name of a wheel."""
     import sysconfig
 
     return sysconfig.get_platform().replace("-", "_").replace(".", "_")

@@ -190,12 +190,12 @@ def _place(side: str, label_map: LabelMap) -> str:
 
 
 def _digest_of(masks: Sequence[Mapping[str, Any]]) -> str:
-    """Digest of run lengths, whose text holds no space."""
+    """Return the digest of run lengths, whose text holds no space."""
     return hashlib.sha256(b" ".join(mask["counts"] for mask in masks)).hexdigest()
 
 
 def _without_prediction(counts: IdCounts) -> IdCounts:
-    """Gt's counts of itself as those of gt and nothing: every pixel is predicted void."""
+    """Make of gt's counts with itself those of gt and nothing: every pixel is predicted void."""
     nothing = Ids(np.empty(0, np.uint32), np.empty(0, np.int64), np.empty((0, 4), np.int32))
     n = len(counts.gt.id)
     return replace(counts, pred=nothing, pairs=Pairs(np.arange(n), np.full(n, -1), counts.gt.area))
@@ -273,7 +273,7 @@ def _masks_of(
 
 
 def _run(executor: Executor, jobs: Sequence[Job], journal: Journal | None) -> Iterator[tuple[int, Counted]]:
-    """Results with their position, as they finish; few jobs are in flight, so that an interrupt is quick."""
+    """Yield results with their position, as they finish; few jobs are in flight, so that an interrupt is quick."""
     together = max(1, min(len(jobs) // PARTS, TOGETHER))
     waiting = iter(range(0, len(jobs), together))
     running: dict[Future[list[Counted]], int] = {}

@@ -25,7 +25,7 @@ def commit(root: Path = ROOT) -> str | None:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of Python and of those packages that are installed."""
+    """Return the versions of Python and of those packages that are installed."""
     installed = {"python": platform.python_version()}
     for package in packages:
         try:

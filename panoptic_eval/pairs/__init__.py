@@ -16,7 +16,7 @@ from panoptic_eval.shapes import UInt32
 
 
 def count_pairs(files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | PngError]:
-    """Joint histograms of pairs of label PNGs (gt, pred), given as the contents of the files, or what is wrong.
+    """Count pairs of label PNGs (gt, pred), given as the contents of the files; returns errors for what is wrong.
 
     The compiled core counts, where it is there; files of a kind that it does not read, the reference.
     An error starts with "gt: " or "pred: ": damaged, of a mode that holds no ids, or of different sizes.
@@ -35,7 +35,7 @@ def count_pairs(files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | PngErro
 
 
 def count_pair(gt: bytes, pred: bytes) -> IdCounts:
-    """Joint histogram of two label PNGs, given as the contents of the files.
+    """Count two label PNGs, given as the contents of the files, to their joint histogram.
 
     Raises:
         PngError: as for `count_pairs`.

@@ -80,8 +80,8 @@ def _named(counts: IdCounts, gt: LabelMaps, gt_at: int, pred: LabelMaps, pred_at
 def _segments(
     maps: LabelMaps, at: Int[np.ndarray, " i"], ids: Sequence[Ids], predicted: bool, faults: Faults
 ) -> tuple[Segments, Int[np.ndarray, " n"], Int[np.ndarray, "u 2"]]:
-    """Segments of one side; the segment of each id that was counted (VOID, UNLISTED); image and category of those
-    that are listed without a pixel, crowds left out.
+    """Return the segments of one side; the segment of each id that was counted (VOID, UNLISTED); image and category of
+    those that are listed without a pixel, crowds left out.
     """
     image = np.repeat(np.arange(len(ids)), [len(i.id) for i in ids])
     id_, area = _join([i.id for i in ids], 0), _join([i.area for i in ids], 0)
@@ -109,7 +109,7 @@ def _segments(
 
 
 def _unseen(listed: Listed, seen: Int[np.ndarray, " s"], at: Int[np.ndarray, " i"]) -> Int[np.ndarray, "u 2"]:
-    """Table's image and category of each listed segment that has no pixel and is no crowd."""
+    """Return the table's image and the category of each listed segment that has no pixel and is no crowd."""
     without = np.setdiff1d(np.flatnonzero(np.isin(listed.image, at) & ~listed.crowd), seen)
     order = np.argsort(at)
     image = order[np.searchsorted(at, listed.image[without], sorter=order)]
@@ -145,13 +145,13 @@ def _compare_sizes(
 def _of_pairs(
     segment: Int[np.ndarray, " n"], index: Sequence[Int[np.ndarray, " k"]], ids: Sequence[int]
 ) -> Int[np.ndarray, " p"]:
-    """Segment of each pair, given the ids that each image's pairs index and their number; -1 indexes no id."""
+    """Return the segment of each pair, given what each image's pairs index and its number of ids; -1 indexes none."""
     first = np.cumsum([0, *ids]).tolist()
     joined = _join([shifted(i, k) for i, k in zip(index, first, strict=False)], 0)
     return np.append(segment, VOID)[joined]
 
 
 def _join(arrays: Sequence[Int[np.ndarray, ...]], columns: int) -> Int[np.ndarray, ...]:
-    """Concatenation as int64 that also takes an empty list."""
+    """Concatenate as int64; of an empty list an array with so many columns, or of one dimension if 0."""
     empty = np.empty((0, columns) if columns else 0, np.int64)
     return np.concatenate([empty, *arrays]).astype(np.int64, copy=False)

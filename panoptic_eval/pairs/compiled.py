@@ -14,7 +14,7 @@ from panoptic_eval.shapes import Int, UInt32
 
 
 def count_files(library: Any, files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | None]:
-    """Joint histogram of each pair of PNG files (gt, pred); None where it is for the reference to count, or to refuse.
+    """Count each pair of PNG files (gt, pred) to its joint histogram; None is for the reference to count, or to refuse.
 
     Raises:
         MemoryError: there is not enough.
@@ -27,7 +27,7 @@ def count_files(library: Any, files: Sequence[tuple[bytes, bytes]]) -> list[IdCo
 
 
 def count_arrays(library: Any, gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"]) -> IdCounts:
-    """Joint histogram of two label images of one size, with at least one pixel.
+    """Count two label images of one size, with at least one pixel, to their joint histogram.
 
     Raises:
         MemoryError: there is not enough.

@@ -27,7 +27,7 @@ class Pairs:
 
 
 def shifted(index: Int[np.ndarray, " k"], by: int) -> Int[np.ndarray, " k"]:
-    """Indices into entries that others now precede; -1 stays."""
+    """Move indices into entries that others now precede; -1 stays."""
     return np.where(index < 0, -1, index + by)
 
 

@@ -44,7 +44,7 @@ def detections_table(
 
 
 def _instance_pairs(table: PairTable, first: Int[np.ndarray, " i"], overlaps: Sequence[Overlaps | None]) -> Pairs:
-    """Pairs of gt instances and detections; `first` is the row of each image's first detection."""
+    """Join gt instances and detections to pairs; `first` is the row of each image's first detection."""
     none = Overlaps(*(np.empty(0, np.int64) for _ in range(3)))
     per_image = [o or none for o in overlaps]
     image = np.repeat(np.arange(len(per_image)), [len(o.id) for o in per_image])
@@ -125,7 +125,7 @@ def with_pairs(table: PairTable, masks: Iterable[tuple[Sequence[Rle], Sequence[R
 def _shared(
     gts: Sequence[Rle], preds: Sequence[Rle]
 ) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """Index of the gt mask, of the predicted one, and the pixels of both, of each two that overlap."""
+    """Return the index of the gt mask, of the predicted one, and the pixels of both, of each two that overlap."""
     from pycocotools import mask
 
     if not gts or not preds:

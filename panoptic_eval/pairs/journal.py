@@ -79,7 +79,7 @@ class Journal:
         )
 
     def digest(self, key: str) -> str | None:
-        """Digest of the files that an image's kept counts are of; None where none are kept."""
+        """Return the digest of the files that an image's kept counts are of; None where none are kept."""
         return self._kept[key][0] if key in self._kept else None
 
     def counts(self, key: str) -> tuple[IdCounts, Overlaps | None]:
@@ -149,5 +149,5 @@ def _unpack(payload: bytes) -> tuple[str, str, IdCounts, Overlaps | None]:
 
 
 def _palette(stored: UInt32[np.ndarray, " e"]) -> UInt32[np.ndarray, " e"] | None:
-    """None is stored without entries."""
+    """Return a palette as it was before: None is stored without entries."""
     return stored if len(stored) else None

@@ -12,7 +12,7 @@ from panoptic_eval.shapes import UInt32
 
 
 def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"]) -> IdCounts:
-    """Joint histogram of two label images given as arrays.
+    """Count two label images, given as arrays of ids, to their joint histogram.
 
     Raises:
         PngError: the two differ in size.

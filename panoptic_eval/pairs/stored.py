@@ -179,7 +179,7 @@ def _unpack(data: bytes, folder: str) -> dict[str, PairTable]:
 
 
 def _array(content: bytes) -> Shaped[np.ndarray, " n"]:
-    """One array of one dimension in NumPy's format, whose head cannot ask for more memory than there is content."""
+    """Read an array of one dimension in NumPy's format, whose head cannot ask for more memory than there is content."""
     stream = io.BytesIO(content)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError("another version of NumPy's format")

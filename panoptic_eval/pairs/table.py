@@ -158,12 +158,12 @@ def take(table: PairTable, images: Int[np.ndarray, " m"]) -> PairTable:
     position[images] = np.arange(len(images))
 
     def rows_of(image: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
-        """Rows of the selected images, in their new order."""
+        """Return the rows of the selected images, in their new order."""
         rows = np.flatnonzero(position[image] >= 0)
         return rows[np.argsort(position[image[rows]], kind="stable")]
 
     def moved(segments: Segments) -> tuple[Segments, Int[np.ndarray, " n"]]:
-        """Segments of the selected images, and the new index of each old one; the last entry serves void, -1."""
+        """Return segments of the selected images, and the new index of each old one; the last entry serves void, -1."""
         rows = rows_of(segments.image)
         new = np.full(len(segments) + 1, -1)
         new[rows] = np.arange(len(rows))
@@ -186,7 +186,7 @@ def take(table: PairTable, images: Int[np.ndarray, " m"]) -> PairTable:
 
 
 def pair_image(table: PairTable) -> Int[np.ndarray, " k"]:
-    """Image index of each pair: that of whichever segment is not void."""
+    """Return the image index of each pair: that of whichever segment is not void."""
     void = np.array([-1], np.int64)
     gt_image, pred_image = np.append(table.gt.image, void), np.append(table.pred.image, void)
     image: Int[np.ndarray, " k"] = np.where(table.pairs.gt >= 0, gt_image[table.pairs.gt], pred_image[table.pairs.pred])
@@ -194,5 +194,5 @@ def pair_image(table: PairTable) -> Int[np.ndarray, " k"]:
 
 
 def _starts(lengths: Sequence[int]) -> list[int]:
-    """Position of each part's first row once all are joined."""
+    """Return the position of each part's first row once all are joined."""
     return [0, *accumulate(lengths)][:-1]

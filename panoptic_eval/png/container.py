@@ -94,7 +94,7 @@ def header(png: bytes) -> LabelPng:
 
 
 def png_size(png: bytes) -> tuple[int, int]:
-    """Height and width that a PNG declares, from its first 33 bytes.
+    """Return height and width that a PNG declares, from its first 33 bytes.
 
     Raises:
         PngError: as for `header`.

@@ -45,7 +45,7 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
 
 
 def _color_ids(image: Image.Image) -> UInt32[np.ndarray, "h w"]:
-    """R + 256 G + 65536 B, in bands of rows: memory touched for the first time costs more than the arithmetic."""
+    """Make R + 256 G + 65536 B, in bands of rows: memory touched for the first time costs more than the arithmetic."""
     width, height = image.size
     ids = np.empty((height, width), np.uint32)
     for y in range(0, height, BAND):
