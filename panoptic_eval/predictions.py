@@ -31,8 +31,8 @@ from panoptic_eval.detections import Detections
 from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import PNG_LIMIT, open_regular, read_regular
 from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, Listed, split_ids
-from panoptic_eval.png.ids import ids_of
-from panoptic_eval.png.reference import decode
+from panoptic_eval.png.container import COLOR_TYPE, HEAD, RGB, RGBA
+from panoptic_eval.png.label_runs import read_runs
 from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
 from panoptic_eval.rules import CategoryIds
 from panoptic_eval.shapes import Bool, Int
@@ -305,16 +305,16 @@ def _is_colored(png: Path) -> bool:
     """Return whether a PNG has three channels or more, by its head; a file without one is left to those who read it."""
     try:
         with open_regular(png) as file:
-            head = file.read(26)
+            color_type = file.read(HEAD)[COLOR_TYPE : COLOR_TYPE + 1]
     except OSError:
         return False
-    return len(head) == 26 and head[25] in (2, 6)
+    return color_type in (bytes([RGB]), bytes([RGBA]))
 
 
 def _codes(png: Path, encoded: Encoded) -> set[int]:
     """Category numbers that occur in a PNG; none if it cannot be read, which is left to those who score it."""
     try:
-        ids = ids_of(decode(read_regular(png, PNG_LIMIT)))[0].id
+        ids = np.unique(read_runs(read_regular(png, PNG_LIMIT)).id)
     except (OSError, PngError):
         return set()
     return set(split_ids(encoded, ids.astype(np.int64))[0].tolist())
