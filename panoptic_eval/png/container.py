@@ -178,7 +178,7 @@ def check_rows(kind: LabelPng, chunks: Sequence[Chunk]) -> None:
     data = memoryview(compressed_rows(chunks))
     try:
         while data and missing >= 0 and not stream.eof:
-            missing -= len(stream.decompress(data[:INFLATED]))
+            missing -= len(stream.decompress(data[:INFLATED], missing + 1))  # one byte too many is enough to know
             data = data[INFLATED:]
     except zlib.error as why:
         raise PngError(f"is damaged: its rows cannot be inflated ({why}); expected an intact PNG file") from why
