@@ -22,22 +22,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from model.checkpoint_files import CATEGORIES, CONFIG, WEIGHTS, CheckpointError
 from model.config import Config, ConfigError, from_json, to_json
 from model.families import PanopticNetwork, build_network
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.files import leftovers, write_atomically
 
-WEIGHTS, CONFIG, CATEGORIES = "model.safetensors", "config.json", "categories.json"
 MOMENTUM, STATE = "momentum.safetensors", "state.json"
 SCALE = ".scale_of_8_bits"
 """Ending of the name of the tensor that holds the scales of another one."""
 Bits = Literal[32, 16, 8]
 KEPT = 2
 """Training states that stay; older ones are removed."""
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that does not fit or cannot be read: names the file and, where it is one, the parameter."""
 
 
 @dataclass(frozen=True)

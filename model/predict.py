@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -20,7 +19,8 @@ from jaxtyping import UInt8
 from torch import distributed
 from tqdm import tqdm
 
-from model.checkpoint import WEIGHTS, CheckpointError, load_network
+from model.checkpoint import load_network
+from model.checkpoint_files import CheckpointError, fingerprint
 from model.data.crops import Window, cut_image
 from model.distributed import Ranks, everybodys, joined
 from model.families import PanopticNetwork
@@ -244,11 +244,6 @@ def predict(
         _join(out, catalogue, order)
     _wait(ranks)
     return all_skipped
-
-
-def fingerprint(checkpoint: Path) -> str:
-    """Return the SHA-256 of a checkpoint's weights."""
-    return hashlib.sha256((checkpoint / WEIGHTS).read_bytes()).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> None:

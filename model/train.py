@@ -25,9 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from model.checkpoint import (
-    WEIGHTS,
     Bits,
-    CheckpointError,
     State,
     latest_state,
     load_state,
@@ -36,6 +34,7 @@ from model.checkpoint import (
     save_state,
     transfer,
 )
+from model.checkpoint_files import WEIGHTS, CheckpointError
 from model.config import METHODS, Config, ConfigError, Method, configure, from_json
 from model.data.index import cached_index
 from model.data.loader import Batch, CropDataset

@@ -16,7 +16,7 @@ import pandas as pd
 import tyro
 from matplotlib.figure import Figure
 
-from model.checkpoint import CONFIG
+from model.checkpoint_files import CONFIG
 from model.train import METRICS, loss_names
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically

@@ -21,7 +21,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
-from model.checkpoint import CONFIG
+from model.checkpoint_files import CONFIG
 from model.config import from_json
 from model.visualise import true_regions
 from panoptic_eval.errors import InputError

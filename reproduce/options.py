@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from model.checkpoint import CheckpointError
+from model.checkpoint_files import CheckpointError
 from panoptic_eval import datasets
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMaps

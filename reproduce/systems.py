@@ -1,7 +1,7 @@
 """What tables and figures compare: predictions of shipped checkpoints, and of other systems, counted once.
 
 Predictions are written below runs/, to a folder named by the checkpoint's hash. A second run uses them again, and an
-interrupted one continues.
+interrupted one continues. What loads torch is imported where it is first needed, after the options are read.
 """
 
 from __future__ import annotations
@@ -20,12 +20,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from model.checkpoint import WEIGHTS, load_network
-from model.distributed import joined
-from model.predict import Photograph, fingerprint, predict
+from model.checkpoint_files import WEIGHTS, fingerprint
 from panoptic_eval.counting import count
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import rescore, store
@@ -172,6 +169,8 @@ def shipped_tables(results: Path) -> list[System]:
 
 def _prepare(threads: int) -> None:
     """Prepare a process: it ends at once when interrupted, as predictions on the disk are used again."""
+    import torch
+
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     torch.set_num_threads(threads)
 
@@ -187,6 +186,10 @@ def _predicted(options: Comparison, gt: LabelMaps, checkpoint: Checkpoint) -> Sy
 
 def predict_all(checkpoint: Path, gt: LabelMaps, out: Path, *, device: str | None, made_by: str) -> None:
     """Do what `python -m model.predict` does, for the images of a ground truth."""
+    from model.checkpoint import load_network
+    from model.distributed import joined
+    from model.predict import Photograph, predict
+
     without = [m.image_id for m in gt.maps if m.photograph is None]
     if without:
         raise InputError(f"{gt.source}: does not say where image {without[0]} is; expected a folder of images")

@@ -9,7 +9,6 @@ command again: it continues. Writes results/streets/checkpoints/VARIANT/seedN/, 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import platform
@@ -25,7 +24,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from model.checkpoint import CATEGORIES, CONFIG, WEIGHTS
+from model.checkpoint_files import CATEGORIES, CONFIG, WEIGHTS, fingerprint
 from model.config import Method
 from model.data.index import cached_index
 from model.train import METRICS, loss_names
@@ -167,7 +166,7 @@ def row(run: Run, options: Options) -> dict[str, Any]:
         "coarsest_anchors": round(fmean(step["positive_anchors"][-1] for step in steps), 3),
         **{name: round(fmean(step[name] for step in steps[-LAST:]), 4) for name in loss_names(steps[-1])},
         **json.loads((folder / ORIGIN).read_text()),
-        "weights_sha256": hashlib.sha256((options.checkpoints / run.name / WEIGHTS).read_bytes()).hexdigest(),
+        "weights_sha256": fingerprint(options.checkpoints / run.name),
     }
 
 

@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from model.checkpoint import WEIGHTS
-from model.predict import fingerprint
+from model.checkpoint_files import WEIGHTS, fingerprint
 from panoptic_eval.pairs.table import take
 from panoptic_eval.score import Tables
 from reproduce.bootstrap import bootstrap

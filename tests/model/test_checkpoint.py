@@ -10,7 +10,6 @@ from tiny_training import CATALOGUE, config, network
 
 from model.checkpoint import (
     KEPT,
-    CheckpointError,
     State,
     latest_state,
     load_network,
@@ -20,6 +19,7 @@ from model.checkpoint import (
     save_state,
     transfer,
 )
+from model.checkpoint_files import CheckpointError
 from model.config import STREETS
 from model.families import build_network
 from model.schedule import build_optimizer

@@ -15,7 +15,8 @@ from street_folders import write_scenes
 from tiny_training import ALONE, CATALOGUE, config, network, run, supply
 
 from model import train as training
-from model.checkpoint import CheckpointError, latest_state, load_network, save_network
+from model.checkpoint import latest_state, load_network, save_network
+from model.checkpoint_files import CheckpointError
 from model.config import Method, configure, to_json
 from model.distributed import Ranks
 from model.memory import OutOfMemory

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from variant_folders import write_checkpoints, write_validation
 
-from model.predict import fingerprint
+from model.checkpoint_files import fingerprint
 from panoptic_eval.errors import InputError
 from panoptic_eval.pairs.table import take
 from panoptic_eval.score import Tables

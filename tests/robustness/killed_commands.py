@@ -38,7 +38,8 @@ import torch._dynamo  # optimizers do: once, before the forks
 from tiny_training import CATALOGUE, config, network
 
 from model import predict, train
-from model.checkpoint import WEIGHTS, latest_state, load_network, save_network
+from model.checkpoint import latest_state, load_network, save_network
+from model.checkpoint_files import WEIGHTS
 from model.config import to_json
 from panoptic_eval import cli
 from panoptic_eval.evaluation import load
