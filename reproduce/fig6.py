@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -23,14 +24,12 @@ from PIL import Image
 
 from model.checkpoint_files import CONFIG
 from model.config import from_json
-from model.visualise import true_regions
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
-from panoptic_eval.labels import LabelMaps
-from panoptic_eval.outputs.pictures import Region, overlay
+from panoptic_eval.outputs.pictures import Region, overlay, regions, resized
+from panoptic_eval.pairs.palette import decode_listed
 from panoptic_eval.pairs.table import PairTable
-from panoptic_eval.png.reference import decode
-from panoptic_eval.predictions import read_predictions
+from panoptic_eval.photographs import read
 from reproduce.bootstrap import best_boxes
 from reproduce.figures import STYLE, WIDTH, save
 from reproduce.options import Comparison, ending_at_faults
@@ -130,47 +129,47 @@ def boxes_on(table: PairTable, rows: Int[np.ndarray, " r"]) -> Float[np.ndarray,
     return table.pred.box[np.unique(pred[most & same])]
 
 
-def panels_of(gt: LabelMaps, two: Sequence[System], image: int, rows: Int[np.ndarray, " r"]) -> list[Panel]:
+def panels_of(two: Sequence[System], image: int, rows: Int[np.ndarray, " r"]) -> list[Panel]:
     """Make the panel of an image's ground truth, then one of each system's prediction.
 
     Args:
-        gt: ground truth of all images.
         two: systems to show.
-        image: index of the image.
-        rows: large objects of this image, in the pair tables of the systems.
+        image: index of the image in their pair tables.
+        rows: large objects of this image, indices into the gt of the tables.
+
+    Raises:
+        InputError: the photograph is not known or cannot be read.
     """
-    path = gt.maps[image].photograph
-    if path is None:
-        raise InputError(f"{gt.source}: does not say where image {gt.maps[image].image_id!r} is; expected its file")
-    try:
-        with Image.open(path) as opened:
-            photograph = opened.convert("RGB")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error}); expected a JPEG or PNG") from error
-    size = (photograph.height, photograph.width)
-    photograph.thumbnail((LONGEST, LONGEST))
     truth = two[0].tables.panoptic
+    files = truth.files[image]
+    if files.photograph is None:
+        name = truth.image_id[image]
+        raise InputError(f"{truth.origin.gt}: does not say where image {name!r} is; expected its file")
+    photograph, size = read(files.photograph)
+    photograph.thumbnail((LONGEST, LONGEST))
     large = truth.gt.box[rows]
     names = tuple(truth.catalogue.categories[c].name for c in truth.gt.category[rows].tolist())
-    panels = [Panel(segments_on(photograph, gt, image), size, large, names, np.empty((0, 4)))]
+    picture = segments_on(photograph, files.gt, regions(truth.gt, truth.catalogue, image))
+    panels = [Panel(picture, size, large, names, np.empty((0, 4)))]
     for system in two:
         table = system.tables.panoptic
-        pred = read_predictions(system.predictions, gt).panoptic
-        at = [m.image_id for m in pred.maps].index(gt.maps[image].image_id)
+        png = table.files[image].pred
+        assert png is not None, "a system without a prediction of an image is not counted"
+        picture = segments_on(photograph, png, regions(table.pred, table.catalogue, image))
         notes = tuple(f"IoU {iou:.2f}" for iou in best_boxes(table, rows)[0])
-        panels.append(Panel(segments_on(photograph, pred, at), size, large, notes, boxes_on(table, rows)))
+        panels.append(Panel(picture, size, large, notes, boxes_on(table, rows)))
     return panels
 
 
-def segments_on(photograph: Image.Image, side: LabelMaps, image: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Lay the segments of one of the images of a side over its photograph, each instance in a color of its own."""
-    ids = decode(side.maps[image].png.read_bytes())
-    regions = true_regions(side, image, ids)
-    for k, region in enumerate(regions):  # nameless, as notes say more; a category without color gets one from its id
-        category = replace(region.category, name="")
-        regions[k] = Region(region.id, replace(category, id=k, color=None) if category.isthing else category)
-    shown = Image.fromarray(ids.astype(np.int32)).resize(photograph.size, Image.Resampling.NEAREST)
-    return overlay(np.asarray(photograph), np.asarray(shown), regions)
+def segments_on(photograph: Image.Image, png: Path, segments: Sequence[Region]) -> UInt8[np.ndarray, "h w 3"]:
+    """Lay the segments of a label PNG over its photograph, each instance in a color of its own."""
+    ids = decode_listed(np.array([segment.id for segment in segments], np.int64), png.read_bytes())
+    shown = []
+    # Nameless, as notes say more; a category without color gets one from its id.
+    for k, segment in enumerate(sorted(segments, key=lambda segment: segment.id)):
+        category = replace(segment.category, name="")
+        shown.append(Region(segment.id, replace(category, id=k, color=None) if category.isthing else category))
+    return overlay(np.asarray(photograph), resized(ids, photograph), shown)
 
 
 def draw(panels: Sequence[Sequence[Panel]], titles: Sequence[str], labels: Sequence[str]) -> Figure:
@@ -234,7 +233,7 @@ def run(options: Options) -> None:
         raise InputError(f"{gt.source}: has no things; expected some to compare")
     ranked = ranked_images(a, b, rows)
     chosen = ranked.head(options.images)
-    panels = [panels_of(gt, two, image, rows[a.gt.image[rows] == image]) for image in chosen["image"].tolist()]
+    panels = [panels_of(two, image, rows[a.gt.image[rows] == image]) for image in chosen["image"].tolist()]
     labels = [f"{id_}\nIoU {d:+.2f}" for id_, d in zip(chosen["image_id"], chosen["difference"], strict=True)]
     figure = draw(panels, ["ground truth", *map(title, options.systems)], labels)
 
