@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -113,18 +114,26 @@ def photographs(
     folder = Path(images)
     paths = [p for p in files(folder, "*") if p.suffix.lower() in PHOTOGRAPHS]
     if paths:
-        twice = {path.stem for path in paths if sum(other.stem == path.stem for other in paths) > 1}
-        if twice:
+        if twice := [name for name, count in Counter(path.stem for path in paths).items() if count > 1]:
             raise InputError(f"{folder}: holds two images named {min(twice)}; expected one, as the name is the id")
         return [Photograph(path.stem, path) for path in paths], None
     if folder.is_dir() and recognize(folder) is None:
         kinds = ", ".join(PHOTOGRAPHS)
         raise InputError(f"{folder}: holds no image and no known ground truth; expected {kinds} files, or a data set")
     gt = ground_truth(images, root=root, split=split, version=version)
+    return photographs_of(gt), gt
+
+
+def photographs_of(gt: LabelMaps) -> list[Photograph]:
+    """List the images of a ground truth.
+
+    Raises:
+        InputError: it does not say where one of them is.
+    """
     without = [m.image_id for m in gt.maps if m.photograph is None]
     if without:
         raise InputError(f"{gt.source}: does not say where image {without[0]} is; expected a folder of images")
-    return [Photograph(m.image_id, m.photograph, m.png) for m in gt.maps if m.photograph is not None], gt
+    return [Photograph(m.image_id, m.photograph, m.png) for m in gt.maps if m.photograph is not None]
 
 
 @torch.inference_mode()

@@ -188,12 +188,9 @@ def predict_all(checkpoint: Path, gt: LabelMaps, out: Path, *, device: str | Non
     """Do what `python -m model.predict` does, for the images of a ground truth."""
     from model.checkpoint import load_network
     from model.distributed import joined
-    from model.predict import Photograph, predict
+    from model.predict import photographs_of, predict
 
-    without = [m.image_id for m in gt.maps if m.photograph is None]
-    if without:
-        raise InputError(f"{gt.source}: does not say where image {without[0]} is; expected a folder of images")
-    images = [Photograph(m.image_id, m.photograph) for m in gt.maps if m.photograph is not None]
+    images = photographs_of(gt)
     with joined(device) as ranks:
         network, catalogue = load_network(checkpoint)
         predict(network.to(ranks.device), catalogue, images, out, made_by=made_by, ranks=ranks, progress=False)
