@@ -28,6 +28,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import rescore, store
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.pairs import stored
+from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.run_folder import RunFolder
 from panoptic_eval.score import Tables
 from reproduce.options import EMBEDDED, Comparison, ground_truth
@@ -143,13 +144,18 @@ def later_seeds(counted_systems: Sequence[System]) -> list[System]:
     Raises:
         InputError: a table is of other images.
     """
-    gt = [digest.split("-")[0] for digest in counted_systems[0].tables.panoptic.digest]
+    gt = gt_digests(counted_systems[0].tables.panoptic)
     labels = {system.label for system in counted_systems}
     loaded = [system for system in shipped_tables(RESULTS) if system.label not in labels]
     for system in loaded:
-        if [digest.split("-")[0] for digest in system.tables.panoptic.digest] != gt:
+        if gt_digests(system.tables.panoptic) != gt:
             raise InputError(f"{system.predictions}: is of other images; expected those that were drawn")
     return loaded
+
+
+def gt_digests(table: PairTable) -> list[str]:
+    """Return the SHA-256 of each image's label PNG."""
+    return [digest.split("-")[0] for digest in table.digest]
 
 
 def shipped_tables(results: Path) -> list[System]:
@@ -208,10 +214,10 @@ def counted(predictions: Path, gt: LabelMaps, out: Path | None) -> Tables:
 
 def about(options: Comparison, gt: LabelMaps, compared: Sequence[System]) -> dict[str, Any]:
     """Describe what a result is made of: code, images, checkpoints, predictions."""
-    gt_digests = " ".join(digest.split("-")[0] for digest in compared[0].tables.panoptic.digest)
+    digests = " ".join(gt_digests(compared[0].tables.panoptic))
     record = provenance(
         seed=0,
-        data={"gt": gt.source, "images": len(gt.maps), "gt_sha256": hashlib.sha256(gt_digests.encode()).hexdigest()},
+        data={"gt": gt.source, "images": len(gt.maps), "gt_sha256": hashlib.sha256(digests.encode()).hexdigest()},
         config={"full": options.full},
     )
     weights = {s.label: s.weights_sha256 for s in compared if s.weights_sha256}

@@ -20,7 +20,7 @@ from reproduce.audit import audit, published
 from reproduce.bootstrap import Scores, bootstrap
 from reproduce.options import EMBEDDED, Comparison, ending_at_faults
 from reproduce.provenance import write_provenance
-from reproduce.systems import PAIRS, System, about, images, systems
+from reproduce.systems import PAIRS, System, about, gt_digests, images, systems
 from reproduce.variants import BY_NAME, VARIANTS, title
 
 HEADER = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU", "PC", "PC_th", "PC_st", "PQ_dagger")
@@ -223,7 +223,7 @@ def write_pairs(table: PairTable, path: Path) -> None:
 
 def _truth(table: PairTable) -> list[tuple[ImageId, str]]:
     """Return the id of each image and the digest of its ground truth."""
-    return [(i, digest.split("-")[0]) for i, digest in zip(table.image_id, table.digest, strict=True)]
+    return list(zip(table.image_id, gt_digests(table), strict=True))
 
 
 def main() -> None:
