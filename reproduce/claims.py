@@ -7,7 +7,6 @@ inconclusive otherwise. A claim is reproduced if all its parts are, opposite if 
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -23,9 +22,11 @@ import tyro
 from scipy.stats import binom, spearmanr
 
 from model.box_coding import encode
+from model.losses.box import box_loss
 from model.losses.cabb import crop_aware_loss
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
+from panoptic_eval.outputs.json import dumps
 from panoptic_eval.score import interval
 from reproduce.bootstrap import Scores, bootstrap
 from reproduce.options import Comparison, ending_at_faults
@@ -154,7 +155,7 @@ def loss_parts(rng: np.random.Generator) -> tuple[Part, ...]:
     ours = loss(deltas)
     (gradient,) = torch.autograd.grad(ours.sum(), deltas)
     with torch.no_grad():
-        plain = F.smooth_l1_loss(deltas, encode(visible, proposals), reduction="none", beta=beta).sum(1)
+        plain = box_loss(deltas, proposals, visible, beta=beta)
         steps = step * torch.eye(4, dtype=deltas.dtype)
         numeric = torch.stack([(loss(deltas + d) - loss(deltas - d)) / (2 * step) for d in steps], 1)
         # Where the minimiser jumps, or the Huber norm bends, the gradients of both sides differ.
@@ -397,18 +398,9 @@ def main() -> None:
         rows = [asdict(claim) | {"verdict": claim.verdict} for claim in claims]
         page = markdown(claims, gt.source, len(gt.maps), [len(by_seed) for by_seed in scores.by_system.values()])
         record = {"provenance": about(options, gt, compared), "claims": rows}
-        content = json.dumps(_nulls(record), indent=1, ensure_ascii=False)
-        write_atomically(path.with_suffix(".json"), f"{content}\n")
+        write_atomically(path.with_suffix(".json"), f"{dumps(record)}\n")
         write_atomically(path.with_suffix(".md"), page)
     print(page)
-
-
-def _nulls(value: object) -> object:
-    if isinstance(value, dict):
-        return {k: _nulls(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_nulls(v) for v in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 if __name__ == "__main__":
