@@ -43,6 +43,11 @@ class Estimate:
     seeds: tuple[float, ...]
     """Score of each seed on the original image set."""
 
+    def columns(self) -> dict[str, float]:
+        """Return the columns of a CSV file about it: value, interval over images, lowest and highest seed."""
+        spread = {"seeds": len(self.seeds), "seeds_low": min(self.seeds), "seeds_high": max(self.seeds)}
+        return {"value": self.value, "low": self.low, "high": self.high, **spread}
+
 
 @dataclass(frozen=True)
 class Scores:

@@ -43,8 +43,6 @@ def ap_by_size(scores: Scores) -> pd.DataFrame:
         for kind in KINDS:
             for part, instances in scores.bins.items():
                 low, high = part.removesuffix(" %").split("–")
-                e = scores.estimate(name, kind, part)
-                seeds = {"seeds": len(e.seeds), "seeds_low": min(e.seeds), "seeds_high": max(e.seeds)}
                 rows.append(
                     {
                         "name": name,
@@ -52,10 +50,7 @@ def ap_by_size(scores: Scores) -> pd.DataFrame:
                         "from_percent": float(low),
                         "to_percent": float(high),
                         "instances": instances,
-                        "value": e.value,
-                        "low": e.low,
-                        "high": e.high,
-                        **seeds,
+                        **scores.estimate(name, kind, part).columns(),
                     }
                 )
     return pd.DataFrame(rows)

@@ -79,9 +79,7 @@ def our_rows(scores: Scores) -> list[dict[str, str | float]]:
     rows: list[dict[str, str | float]] = []
     for name in scores.by_system:
         for column, (score, part) in COLUMNS.items():
-            e = scores.estimate(name, score, part)
-            seeds = {"seeds": len(e.seeds), "seeds_low": min(e.seeds), "seeds_high": max(e.seeds)}
-            rows.append({"name": name, "column": column, "value": e.value, "low": e.low, "high": e.high, **seeds})
+            rows.append({"name": name, "column": column, **scores.estimate(name, score, part).columns()})
     return rows
 
 
