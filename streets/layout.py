@@ -210,7 +210,7 @@ def traffic(world: World, rng: Generator) -> None:
     for side, parked in zip((-1, 1), street.parking, strict=True):
         z = rng.uniform(4, 12)
         while parked and z < 60:
-            x = street.right - PARKING / 2 if side > 0 else street.left + PARKING / 2
+            x = curb(street, side) - side * PARKING / 2
             near_junction = street.across is not None and street.across[0] - 7 < z < street.across[1] + 6
             if rng.random() < 0.55 and not near_junction:
                 facing = np.pi * (side < 0) if rng.random() < 0.8 else np.pi * (side > 0)
@@ -231,36 +231,52 @@ def outside(street: Street, z: float, *, margin: float = 0.8) -> bool:
 def furnish(world: World, rng: Generator, side: int) -> None:
     """Lamps, signs, trees, heaps of boxes and bicycles on the sidewalk of one side, -1 left, 1 right."""
     street = world.street
-    curb = street.right if side > 0 else street.left
     width = street.sidewalk[side > 0]
     toward_road = 0.0 if side < 0 else np.pi
-    for _ in range(int(rng.poisson(1.8))):
-        z, x = along(rng, 7, 40), curb + side * rng.uniform(0.35, 0.7)
-        height = rng.uniform(2.1, 2.7)
-        if outside(street, z):
-            sign = objects.traffic_sign(rng, Frame(x, z - 0.1, np.pi + rng.normal(0, 0.15), CURB_HEIGHT), height=height)
-            world.place(objects.post(Frame(x, z, 0, CURB_HEIGHT), height=height + 0.3, width=0.09), sign)
+    signs(world, rng, side, number=1.8, post=0.09)
     z, step = rng.uniform(6, 30), rng.uniform(20, 36)
     while z < 60:
         if outside(street, z):
-            world.place(objects.lamp_post(rng, Frame(curb + side * 0.5, z, toward_road, CURB_HEIGHT)))
+            world.place(objects.lamp_post(rng, Frame(curb(street, side) + side * 0.5, z, toward_road, CURB_HEIGHT)))
         z += step * rng.uniform(0.85, 1.15)
-    if rng.random() < 0.35:
-        z, step = rng.uniform(6, 14), rng.uniform(8, 14)
-        while z < 80:
-            if outside(street, z, margin=3):
-                tree = objects.tree(rng, Frame(curb + side * 0.9, z, 0, CURB_HEIGHT), height=rng.uniform(5, 8.5))
-                world.place(tree)
-            z += step * rng.uniform(0.85, 1.15)
+    trees(world, rng, side, probability=0.35)
     for _ in range(int(rng.poisson(0.5))):
         z = along(rng, 7, 30)
         if outside(street, z):
             yaw = rng.choice([0, np.pi / 2]) + rng.normal(0, 0.15)
-            world.place(objects.bicycle(rng, Frame(curb + side * rng.uniform(0.7, width - 0.4), z, yaw, CURB_HEIGHT)))
-    if rng.random() < 0.25:
+            x = curb(street, side) + side * rng.uniform(0.7, width - 0.4)
+            world.place(objects.bicycle(rng, Frame(x, z, yaw, CURB_HEIGHT)))
+    heap(world, rng, side, probability=0.25)
+
+
+def signs(world: World, rng: Generator, side: int, *, number: float, post: float) -> None:
+    """Place traffic signs on posts; `number` of them are expected, and a post is `post` meters thick."""
+    for _ in range(int(rng.poisson(number))):
+        z, x = along(rng, 7, 40), curb(world.street, side) + side * rng.uniform(0.35, 0.7)
+        height = rng.uniform(2.1, 2.7)
+        if outside(world.street, z):
+            sign = objects.traffic_sign(rng, Frame(x, z - 0.1, np.pi + rng.normal(0, 0.15), CURB_HEIGHT), height=height)
+            world.place(objects.post(Frame(x, z, 0, CURB_HEIGHT), height=height + 0.3, width=post), sign)
+
+
+def trees(world: World, rng: Generator, side: int, *, probability: float) -> None:
+    """Perhaps plant a row of trees along the curb."""
+    if rng.random() < probability:
+        z, step = rng.uniform(6, 14), rng.uniform(8, 14)
+        while z < 80:
+            if outside(world.street, z, margin=3):
+                at = Frame(curb(world.street, side) + side * 0.9, z, 0, CURB_HEIGHT)
+                world.place(objects.tree(rng, at, height=rng.uniform(5, 8.5)))
+            z += step * rng.uniform(0.85, 1.15)
+
+
+def heap(world: World, rng: Generator, side: int, *, probability: float) -> None:
+    """Perhaps place a heap of boxes at the far side of the sidewalk."""
+    if rng.random() < probability:
         z = along(rng, 8, 28)
-        if outside(street, z, margin=2.5):
-            world.place(objects.clutter(rng, Frame(curb + side * (width - 0.9), z, 0, CURB_HEIGHT)))
+        if outside(world.street, z, margin=2.5):
+            x = curb(world.street, side) + side * (world.street.sidewalk[side > 0] - 0.9)
+            world.place(objects.clutter(rng, Frame(x, z, 0, CURB_HEIGHT)))
 
 
 def gathering(world: World, rng: Generator) -> None:
@@ -269,7 +285,7 @@ def gathering(world: World, rng: Generator) -> None:
     if rng.random() < 0.4:
         side, z = int(rng.choice([-1, 1])), along(rng, 9, 28)
         width = street.sidewalk[side > 0]
-        x = (street.right if side > 0 else street.left) + side * width / 2
+        x = curb(street, side) + side * width / 2
         if outside(street, z, margin=3):
             count = int(rng.integers(8, 18))
             world.place(
@@ -281,11 +297,11 @@ def passers_by(world: World, rng: Generator, scheme: Scheme) -> None:
     """People on the sidewalks and the crosswalk, cyclists on the road."""
     street = world.street
     for side in (-1, 1):
-        curb, width = (street.right if side > 0 else street.left), street.sidewalk[side > 0]
+        width = street.sidewalk[side > 0]
         for _ in range(int(rng.poisson(rng.choice(scheme.people)))):
             z = along(rng, 6, 60)
             yaw = rng.choice([0, np.pi]) + rng.normal(0, 0.3) if rng.random() < 0.8 else rng.uniform(0, 2 * np.pi)
-            frame = Frame(curb + side * rng.uniform(0.9, width - 0.3), z, yaw, CURB_HEIGHT)
+            frame = Frame(curb(street, side) + side * rng.uniform(0.9, width - 0.3), z, yaw, CURB_HEIGHT)
             if outside(street, z):
                 world.place(objects.person(rng, frame), margin=0.02)
     if street.zebra is not None:
@@ -295,13 +311,18 @@ def passers_by(world: World, rng: Generator, scheme: Scheme) -> None:
             world.place(objects.person(rng, frame), margin=0.05)
     for _ in range(int(rng.poisson(1.5))):
         side = int(rng.choice([-1, 1]))
-        x = (street.right if side > 0 else street.left) - side * (0.8 + PARKING * street.parking[side > 0])
+        x = curb(street, side) - side * (0.8 + PARKING * street.parking[side > 0])
         yaw = np.pi * (side < 0 and any(oncoming for _, oncoming in street.lanes)) + rng.normal(0, 0.12)
         z = along(rng, 6, scheme.cyclists)
         if street.across and rng.random() < 0.5:
             x, z = rng.uniform(-7, 7), rng.uniform(*street.across)
             yaw = rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.2)
         world.place(*objects.cyclist(rng, Frame(x, z, yaw), stout=scheme.stout), margin=0.05)
+
+
+def curb(street: Street, side: int) -> float:
+    """Return x of the curb of one side, -1 left, 1 right."""
+    return street.right if side > 0 else street.left
 
 
 def facade(street: Street, side: int) -> float:

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from streets import objects, town
 from streets.canvas import NEAR, SAMPLES, Camera, Canvas, Frame, Light
-from streets.layout import CURB_HEIGHT, PARKING, ZEBRA_DEPTH, Scheme, Street, along, furnish, layout
+from streets.layout import CURB_HEIGHT, PARKING, ZEBRA_DEPTH, Scheme, Street, along, curb, furnish, layout
 from streets.objects import Item
 
 MIN_PIXELS = 10
@@ -423,7 +423,7 @@ def markings(
         marked |= (np.abs(x - line) < 0.085) & clear & ((z % 6 < 3) | (not dashed))
     for side, parked in zip((-1, 1), street.parking, strict=True):
         if parked:
-            line = street.right - PARKING if side > 0 else street.left + PARKING
+            line = curb(street, side) - side * PARKING
             marked |= (np.abs(x - line) < 0.06) & clear
     zebra = np.zeros(x.shape, bool)
     if street.zebra:

@@ -7,13 +7,13 @@ from numpy.random import Generator
 
 from streets import furniture, objects
 from streets.canvas import Frame
-from streets.layout import CURB_HEIGHT, PARKING, World, along, facade, outside
+from streets.layout import CURB_HEIGHT, PARKING, World, along, curb, facade, heap, outside, signs, trees
 
 
 def furnish(world: World, rng: Generator, side: int) -> None:
     """Furnish the sidewalk of one side, -1 left, 1 right, the road beside it and the sky above."""
     lights(world, rng, side)
-    signs(world, rng, side)
+    signs(world, rng, side, number=1.6, post=0.11)
     bollards(world, rng, side)
     small_things(world, rng, side)
     two_wheelers(world, rng, side)
@@ -23,11 +23,6 @@ def furnish(world: World, rng: Generator, side: int) -> None:
         manholes(world, rng)
 
 
-def curb(world: World, side: int) -> float:
-    """Return x of the curb of one side."""
-    return world.street.right if side > 0 else world.street.left
-
-
 def lights(world: World, rng: Generator, side: int) -> None:
     """Place lamp posts, with banners on some, and traffic lights at junctions and crosswalks."""
     toward_road = 0.0 if side < 0 else np.pi
@@ -35,25 +30,15 @@ def lights(world: World, rng: Generator, side: int) -> None:
     hung = rng.random() < 0.5
     while z < 50:
         if outside(world.street, z):
-            at = Frame(curb(world, side) + side * 0.5, z, toward_road, CURB_HEIGHT)
+            at = Frame(curb(world.street, side) + side * 0.5, z, toward_road, CURB_HEIGHT)
             if world.place(*furniture.street_light(rng, at)) and hung and rng.random() < 0.7:
                 away = Frame(at.x, z - 0.12, np.pi * (side < 0), CURB_HEIGHT)
                 world.items.append(furniture.banner(rng, away, low=rng.uniform(2.5, 3.2)))
         z += step * rng.uniform(0.85, 1.15)
     stop = world.street.zebra or (world.street.across and world.street.across[0] - 1.5)
     if stop and rng.random() < 0.75:
-        at = Frame(curb(world, side) + side * 0.4, stop - 0.4, np.pi + rng.normal(0, 0.1), CURB_HEIGHT)
+        at = Frame(curb(world.street, side) + side * 0.4, stop - 0.4, np.pi + rng.normal(0, 0.1), CURB_HEIGHT)
         world.place(*furniture.traffic_light(rng, at))
-
-
-def signs(world: World, rng: Generator, side: int) -> None:
-    """Place traffic signs on posts."""
-    for _ in range(int(rng.poisson(1.6))):
-        z, x = along(rng, 7, 40), curb(world, side) + side * rng.uniform(0.35, 0.7)
-        height = rng.uniform(2.1, 2.7)
-        if outside(world.street, z):
-            sign = objects.traffic_sign(rng, Frame(x, z - 0.1, np.pi + rng.normal(0, 0.15), CURB_HEIGHT), height=height)
-            world.place(objects.post(Frame(x, z, 0, CURB_HEIGHT), height=height + 0.3, width=0.11), sign)
 
 
 def bollards(world: World, rng: Generator, side: int) -> None:
@@ -62,7 +47,7 @@ def bollards(world: World, rng: Generator, side: int) -> None:
         start, step = along(rng, 7, 20), rng.uniform(1.6, 2.4)
         for z in start + step * np.arange(rng.integers(3, 6)):
             if outside(world.street, z):
-                at = Frame(curb(world, side) + side * 0.4, float(z), 0, CURB_HEIGHT)
+                at = Frame(curb(world.street, side) + side * 0.4, float(z), 0, CURB_HEIGHT)
                 world.place(objects.post(at, height=1.0, width=0.16), margin=0.05)
 
 
@@ -72,24 +57,15 @@ def small_things(world: World, rng: Generator, side: int) -> None:
     for _ in range(int(rng.poisson(1.1))):
         z = along(rng, 6, 28)
         if outside(world.street, z):
-            x = curb(world, side) + side * rng.choice([0.6, width - 0.5])
+            x = curb(world.street, side) + side * rng.choice([0.6, width - 0.5])
             world.place(furniture.trash_can(rng, Frame(x, z, rng.normal(0, 0.3), CURB_HEIGHT)))
     for _ in range(int(rng.poisson(0.7))):
         z = along(rng, 7, 28)
         if outside(world.street, z, margin=1.5):
-            x = curb(world, side) + side * (width - 0.6)
+            x = curb(world.street, side) + side * (width - 0.6)
             world.place(furniture.bench(rng, Frame(x, z, -side * np.pi / 2 + rng.normal(0, 0.15), CURB_HEIGHT)))
-    if rng.random() < 0.3:
-        z, step = rng.uniform(6, 14), rng.uniform(8, 14)
-        while z < 80:
-            if outside(world.street, z, margin=3):
-                at = Frame(curb(world, side) + side * 0.9, z, 0, CURB_HEIGHT)
-                world.place(objects.tree(rng, at, height=rng.uniform(5, 8.5)))
-            z += step * rng.uniform(0.85, 1.15)
-    if rng.random() < 0.2:
-        z = along(rng, 8, 28)
-        if outside(world.street, z, margin=2.5):
-            world.place(objects.clutter(rng, Frame(curb(world, side) + side * (width - 0.9), z, 0, CURB_HEIGHT)))
+    trees(world, rng, side, probability=0.3)
+    heap(world, rng, side, probability=0.2)
 
 
 def two_wheelers(world: World, rng: Generator, side: int) -> None:
@@ -99,13 +75,13 @@ def two_wheelers(world: World, rng: Generator, side: int) -> None:
         z = along(rng, 6, 24)
         if outside(world.street, z):
             yaw = rng.choice([0, np.pi / 2, np.pi / 2]) + rng.normal(0, 0.2)
-            at = Frame(curb(world, side) + side * rng.uniform(0.7, width - 0.4), z, yaw, CURB_HEIGHT)
+            at = Frame(curb(world.street, side) + side * rng.uniform(0.7, width - 0.4), z, yaw, CURB_HEIGHT)
             world.place(objects.bicycle(rng, at, stout=1.7))
     for _ in range(int(rng.poisson(0.8))):
         z = along(rng, 6, 30)
         if outside(world.street, z, margin=1.5):
             parked = world.street.parking[side > 0] and rng.random() < 0.6
-            x = curb(world, side) + side * (-0.5 * PARKING if parked else 0.9)
+            x = curb(world.street, side) + side * (-0.5 * PARKING if parked else 0.9)
             yaw = rng.choice([np.pi / 3, np.pi / 2]) * rng.choice([-1, 1]) + rng.normal(0, 0.15)
             world.place(furniture.motorcycle(rng, Frame(x, z, yaw, 0.0 if parked else CURB_HEIGHT)))
 
@@ -129,7 +105,7 @@ def birds(world: World, rng: Generator, side: int) -> None:
     for _ in range(int(rng.poisson(0.7))):
         z = along(rng, 5, 14)
         if outside(world.street, z):
-            x = curb(world, side) + side * rng.uniform(0.5, world.street.sidewalk[side > 0] - 0.2)
+            x = curb(world.street, side) + side * rng.uniform(0.5, world.street.sidewalk[side > 0] - 0.2)
             world.place(furniture.bird(rng, Frame(x, z, rng.uniform(0, 2 * np.pi), CURB_HEIGHT)), margin=0.02)
 
 
