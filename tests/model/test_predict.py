@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from folders import contents
 from PIL import Image
 from tiny_training import CATALOGUE, network
 
@@ -54,11 +55,6 @@ def one_thread():
 def run(checkpoint, images, out, *options):
     main(["--checkpoint", str(checkpoint), "--images", str(images), "--out", str(out), "--quiet", *options])
     return json.loads((out / "panoptic.json").read_text())
-
-
-def contents(directory):
-    """All files of a directory of predictions, by name."""
-    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
 
 
 def write_ground_truth(folder, ids):

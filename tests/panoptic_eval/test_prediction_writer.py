@@ -11,7 +11,7 @@ from pathlib import Path
 import folders
 import numpy as np
 import pytest
-from folders import CAR, PERSON, SKY
+from folders import CAR, PERSON, SKY, contents
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -50,11 +50,6 @@ def write_all(folder, image_ids, stop_after=None):
                 instances = [{**instance, "bbox": [k, 1, 2, 0.5 + n]} for n in range(k)]
                 semantic = np.full((2, 3), SKY if k % 2 else 255)
                 writer.write(image_id, MAP, SEGMENTS, instances=instances, semantic=semantic)
-
-
-def content(folder):
-    """All files and what they hold."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def test_what_is_written_reads_back(tmp_path):
@@ -172,7 +167,7 @@ def test_a_record_that_a_kill_cut_short_is_written_again(tmp_path):
                 if image_id not in done:
                     semantic = np.full((2, 3), SKY if k % 2 else 255)
                     writer.write(image_id, MAP, SEGMENTS, instances=[], semantic=semantic)
-        assert content(out).keys() == content(tmp_path / "whole").keys()
+        assert contents(out).keys() == contents(tmp_path / "whole").keys()
         assert [m.image_id for m in read_predictions(out, gt(*IMAGES)).panoptic.maps] == IMAGES
 
 
@@ -205,7 +200,7 @@ def test_killed_over_and_over_it_gets_done(tmp_path):
     assert codes[-1] == 0
     assert codes[:-1] == [-signal.SIGKILL] * (len(codes) - 1)
     assert len(codes) > 2
-    assert content(tmp_path / "out") == content(tmp_path / "whole")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_what_is_not_closed_is_not_scored(tmp_path):
@@ -239,10 +234,10 @@ def test_a_closed_directory_is_done_and_can_be_added_to(tmp_path):
     write_all(tmp_path / "out", IMAGES[:2])
     write_all(tmp_path / "out", IMAGES)
     write_all(tmp_path / "whole", IMAGES)
-    assert content(tmp_path / "out") == content(tmp_path / "whole")
-    before = content(tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    before = contents(tmp_path / "out")
     write_all(tmp_path / "out", IMAGES)
-    assert content(tmp_path / "out") == before
+    assert contents(tmp_path / "out") == before
 
 
 FAULTS = {
@@ -296,15 +291,15 @@ def test_an_image_is_written_once(tmp_path):
 
 def test_somebody_else_s_files_stay_as_they_are(tmp_path):
     folders.write_rgb(tmp_path / "panoptic" / "x.png", MAP)
-    before = content(tmp_path)
+    before = contents(tmp_path)
     with pytest.raises(InputError, match=r"x\.png"):
         PredictionWriter(tmp_path, CATALOGUE)
-    assert content(tmp_path) == before
+    assert contents(tmp_path) == before
     folders.write_json(tmp_path / "panoptic.json", {"annotations": [{"image_id": 7, "file_name": "x.png"}]})
-    before = content(tmp_path)
+    before = contents(tmp_path)
     with pytest.raises(InputError, match="not what a PredictionWriter writes"):
         PredictionWriter(tmp_path, CATALOGUE)
-    assert content(tmp_path) == before
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("line", [0, 1, 2])
@@ -319,10 +314,10 @@ def test_a_flipped_bit_in_the_records_is_said(tmp_path, line):
         flipped = bytearray(lines[line])
         flipped[at] ^= 4  # no line ends by it
         path.write_bytes(b"".join([*lines[:line], flipped, *lines[line + 1 :]]))
-        before = content(tmp_path)
+        before = contents(tmp_path)
         with pytest.raises(InputError, match=rf"records\.jsonl: line {line + 1} is damaged"):
             PredictionWriter(tmp_path, CATALOGUE)
-        assert content(tmp_path) == before
+        assert contents(tmp_path) == before
 
 
 def test_records_of_another_version_are_said(tmp_path, monkeypatch):
@@ -340,17 +335,17 @@ def test_a_directory_goes_on_with_its_own_categories_only(tmp_path, closed):
     if closed:
         writer.close()
     del writer
-    before = content(tmp_path)
+    before = contents(tmp_path)
     renumbered = Catalogue(tuple(Category(c.id + 1, c.name, c.isthing) for c in CATALOGUE.categories))
     with pytest.raises(InputError, match="other categories than the catalogue"):
         PredictionWriter(tmp_path, renumbered)
-    assert content(tmp_path) == before
+    assert contents(tmp_path) == before
 
 
 def test_a_second_writer_is_told(tmp_path):
     writer = PredictionWriter(tmp_path, CATALOGUE)
     writer.write("a", MAP, SEGMENTS)
-    before = content(tmp_path)
+    before = contents(tmp_path)
     paths = [Path(__file__).parent, Path(folders.__file__).parent, Path(__file__).parents[2]]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
     code = "import sys, test_prediction_writer as tests; tests.PredictionWriter(sys.argv[1], tests.CATALOGUE)"
@@ -360,7 +355,7 @@ def test_a_second_writer_is_told(tmp_path):
     assert "another writer is open on it; expected one at a time" in second.stderr
     with pytest.raises(InputError, match="another writer is open on it"):
         PredictionWriter(tmp_path, CATALOGUE)
-    assert content(tmp_path) == before
+    assert contents(tmp_path) == before
     writer.close()
 
 

@@ -143,14 +143,9 @@ def kills(command: Command, count: int, rng: random.Random) -> int:
     return finished
 
 
-def files(folder: Path) -> Content:
-    """All files and what they hold."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
 def scored(folder: Path) -> Content:
     """Files of a run of panoptic-eval, without the time."""
-    content = files(folder)
+    content = folders.contents(folder)
     if "report.json" in content:
         report = json.loads(content["report.json"])
         content["report.json"] = {**report, "provenance": {**report["provenance"], "time": None}}
@@ -190,7 +185,7 @@ def check_predicted(folder: Path, old: Content, new: Content) -> None:
 
 def trained(folder: Path) -> Content:
     """Files of a training run, without times."""
-    content = files(folder)
+    content = folders.contents(folder)
     if "metrics.jsonl" in content:
         lines = map(json.loads, content["metrics.jsonl"].splitlines())
         content["metrics.jsonl"] = [{**line, "seconds": None, "waiting": None} for line in lines]
@@ -254,7 +249,7 @@ def commands(root: Path) -> dict[str, Command]:
             predict.main,
             (*predicting, "--out", str(outs["predict"]), *options),
             outs["predict"],
-            files,
+            folders.contents,
             check_predicted,
         ),
         "train": Command(

@@ -18,7 +18,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
 import numpy as np
+from folders import contents
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.predictions import PredictionWriter
@@ -53,11 +56,6 @@ def die_at(event: int, folder: str) -> None:
     sys.addaudithook(count)
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    """All files and what they hold."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
 def finished_images(folder: Path) -> set[int]:
     """Images that the records or else panoptic.json list, each with its PNGs."""
     records, json_ = folder / "records.jsonl", folder / "panoptic.json"
@@ -79,7 +77,7 @@ def kills(folder: Path, count: int, seed: int) -> int:
     """
     rng = random.Random(seed)
     write(folder / "whole", IMAGES)
-    whole = content(folder / "whole")
+    whole = contents(folder / "whole")
     killed = finished = 0
     while killed < count:
         out = folder / f"out{finished}"
@@ -95,7 +93,7 @@ def kills(folder: Path, count: int, seed: int) -> int:
             now = finished_images(out)
             assert kept <= now, f"{kept - now} were lost"
             kept = now
-        assert content(out) == whole
+        assert contents(out) == whole
         finished += 1
     return finished
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from folders import contents
 from PIL import Image
 
 from panoptic_eval.datasets import mapillary
@@ -15,11 +16,6 @@ from streets.scene import VERSIONS
 COUNTS = {"training": 2, "validation": 6, "testing": 1}
 SIZE = {"height": 64, "width": 128}
 VERSION_1 = VERSIONS[1].labels
-
-
-def contents(root):
-    """Every file's bytes, by path."""
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def panoptic(root, split):

@@ -49,6 +49,11 @@ def write_json(path: Path, content: Any) -> Path:
     return path
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Bytes of all files below a folder, by their paths in it, which are sorted."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
 def segments(*entries: Sequence[Any], **keys: Sequence[Any]) -> list[dict[str, Any]]:
     """Entries of `segments_info` from (id, category id) pairs; further keys hold a value for each."""
     return [
