@@ -36,6 +36,11 @@ class SampledBoxes:
         """Return which rows stand for an instance."""
         return self.instance >= 0
 
+    def positives(self) -> SampledBoxes:
+        """Select the rows that stand for an instance."""
+        rows = self.positive
+        return SampledBoxes(self.boxes[rows], self.image[rows], self.index[rows], self.instance[rows])
+
 
 def sample_anchors(
     anchors: Float[Tensor, "m 4"],

@@ -39,9 +39,9 @@ def rpn_losses(
         size: height, width of the batch, pixels.
         config: which box loss, and its β.
     """
-    weights, positive = image_weights(anchors.image, len(targets)), anchors.positive
-    moved = deltas[anchors.image[positive], anchors.index[positive]]
-    box = positive_box_loss(moved, anchors, targets, size, config, beta=config.rpn.beta, weights=UNIT_WEIGHTS)
+    weights, positive, positives = image_weights(anchors.image, len(targets)), anchors.positive, anchors.positives()
+    moved = deltas[positives.image, positives.index]
+    box = positive_box_loss(moved, positives, targets, size, config, beta=config.rpn.beta, weights=UNIT_WEIGHTS)
     return {
         "objectness": objectness_loss(objectness[anchors.image, anchors.index], positive, weights),
         "anchor_box": (box * weights[positive]).sum(),
@@ -69,14 +69,14 @@ def region_losses(
         size: height, width of the batch, pixels.
         config: which box loss, its β and weights.
     """
-    batch, positive = len(targets), proposals.positive
-    boxes, image, instance = proposals.boxes[positive], proposals.image[positive], proposals.instance[positive]
+    batch, positive, positives = len(targets), proposals.positive, proposals.positives()
+    boxes, image, instance = positives.boxes, positives.image, positives.instance
     # Things count from 1 in the box head, where 0 is background.
     thing = isthing.cumsum(0)[gather([t.categories for t in targets], image, instance)]
     weights = image_weights(proposals.image, batch)
     category = torch.zeros_like(proposals.image).masked_scatter(positive, thing)
     moved = deltas[positive, thing - 1].float()
-    box = positive_box_loss(moved, proposals, targets, size, config, beta=config.roi.beta, weights=config.roi.weights)
+    box = positive_box_loss(moved, positives, targets, size, config, beta=config.roi.beta, weights=config.roi.weights)
     mask_logits = mask_logits[torch.arange(len(thing), device=thing.device), thing - 1]
     masks, known = mask_targets(boxes, image, instance, targets, mask_logits.shape[-1])
     return {
@@ -88,7 +88,7 @@ def region_losses(
 
 def positive_box_loss(
     deltas: Float[Tensor, "p 4"],
-    rows: SampledBoxes,
+    positives: SampledBoxes,
     targets: Sequence[Targets],
     size: tuple[int, int],
     config: BoxConfig,
@@ -97,8 +97,7 @@ def positive_box_loss(
     weights: Weights,
 ) -> Float[Tensor, " p"]:
     """Return the loss of each positive row, given its deltas: crop-aware (Eq. 2) or standard (Eq. 1)."""
-    positive = rows.positive
-    boxes, image, instance = rows.boxes[positive], rows.image[positive], rows.instance[positive]
+    boxes, image, instance = positives.boxes, positives.image, positives.instance
     visible = gather([t.visible for t in targets], image, instance)
     if config.box_loss == "standard":
         return box_loss(deltas, boxes, visible, beta=beta, weights=weights)

@@ -104,8 +104,8 @@ class BoxNetwork(nn.Module):
             config.matching,
         )
         logits, box_deltas = self.box_head(self.pool(levels, proposals.boxes, proposals.image, mask=False))
-        positive = proposals.positive
-        masks = self.mask_head(self.pool(levels, proposals.boxes[positive], proposals.image[positive], mask=True))
+        positives = proposals.positives()
+        masks = self.mask_head(self.pool(levels, positives.boxes, positives.image, mask=True))
         losses |= region_losses(logits, box_deltas, masks, proposals, targets, self.isthing, size, config)
         return losses, self._counts(anchors, level, proposals, targets)
 
