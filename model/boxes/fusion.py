@@ -40,9 +40,10 @@ def fuse(
     scale = (size[0] / frame[0], size[1] / frame[1])
     ids = torch.zeros(size, dtype=torch.int32, device=device)
     segments: list[Segment] = []
+    boxes = scaled(detections.boxes, scale)
     order = detections.scores.argsort(descending=True, stable=True)
     for i in order[detections.scores[order] >= config.score].tolist():
-        mask, (top, left) = paste(detections.mask_logits[i], scaled(detections.boxes[i], scale), size)
+        mask, (top, left) = paste(detections.mask_logits[i], boxes[i], size)
         window = ids[top : top + mask.shape[0], left : left + mask.shape[1]]
         free = mask & (window == VOID)
         area, left_over = int(mask.sum()), int(free.sum())
