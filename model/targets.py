@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -35,8 +36,10 @@ class Targets:
     padding: Int[Tensor, " 2"] = dataclasses.field(default_factory=lambda: torch.zeros(2, dtype=torch.int64))
     """Rows below and columns on the right that are not of the image."""
 
+    def each(self, operation: Callable[[Tensor], Tensor]) -> Targets:
+        """Apply an operation to each tensor."""
+        return Targets(**{f.name: operation(getattr(self, f.name)) for f in dataclasses.fields(self)})
+
     def to(self, device: torch.device | str) -> Targets:
         """Return the same on another device."""
-        return Targets(
-            **{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in dataclasses.fields(self)}
-        )
+        return self.each(lambda tensor: tensor.to(device, non_blocking=True))

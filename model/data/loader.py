@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import UInt8
@@ -32,10 +32,7 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """Return the same in page-locked memory; the loader calls it where that was asked for."""
-        pinned = [
-            Targets(**{f.name: getattr(targets, f.name).pin_memory() for f in fields(targets)})
-            for targets in self.targets
-        ]
+        pinned = [targets.each(Tensor.pin_memory) for targets in self.targets]
         return replace(self, images=self.images.pin_memory(), targets=pinned)
 
 
