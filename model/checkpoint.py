@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from model.checkpoint_files import CATEGORIES, CONFIG, WEIGHTS, CheckpointError
 from model.config import Config, ConfigError, from_json, to_json
 from model.families import PanopticNetwork, build_network
+from model.weights import dimensions
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.files import leftovers, write_atomically
 
@@ -93,7 +94,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
         if name not in stored:
             raise CheckpointError(f"{path}: has no {name}, which this configuration's network has")
         if stored[name].shape != tensor.shape:
-            shapes = f"{_shape(stored[name])}, and {_shape(tensor)} in this configuration's network"
+            shapes = f"{dimensions(stored[name])}, and {dimensions(tensor)} in this configuration's network"
             raise CheckpointError(f"{path}: {name} is {shapes}")
     if unknown := [name for name in stored if name not in own]:
         raise CheckpointError(f"{path}: holds {unknown[0]}, which this configuration's network does not have")
@@ -242,7 +243,9 @@ def _load_momentum(network: nn.Module, optimizer: torch.optim.Optimizer, path: P
     parameters = dict(network.named_parameters())
     for name, buffer in stored.items():
         if name not in parameters or buffer.shape != parameters[name].shape:
-            raise CheckpointError(f"{path}: {name} ({_shape(buffer)}) is no parameter of this configuration's network")
+            raise CheckpointError(
+                f"{path}: {name} ({dimensions(buffer)}) is no parameter of this configuration's network"
+            )
         optimizer.state[parameters[name]]["momentum_buffer"] = torch.empty_like(parameters[name]).copy_(buffer)
 
 
@@ -301,10 +304,6 @@ def _differences(stored: Any, asked: Any, key: str = "") -> list[str]:
         return [] if stored == asked else [f"{key} {stored}, not {asked}"]
     names = [*stored, *(name for name in asked if name not in stored)]
     return [d for n in names for d in _differences(stored.get(n), asked.get(n), f"{key}.{n}".lstrip("."))]
-
-
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a number"
 
 
 def _synchronise(directory: Path) -> None:

@@ -63,3 +63,9 @@ def everybodys(value: Any, ranks: Ranks) -> list[Any]:
     values: list[Any] = [None] * ranks.count
     distributed.all_gather_object(values, value)
     return values
+
+
+def wait(ranks: Ranks) -> None:
+    """Wait until all ranks are here."""
+    if ranks.count > 1:
+        distributed.barrier()

@@ -17,13 +17,12 @@ import numpy as np
 import torch
 import tyro
 from jaxtyping import UInt8
-from torch import distributed
 from tqdm import tqdm
 
 from model.checkpoint import load_network
 from model.checkpoint_files import CheckpointError, fingerprint
 from model.data.crops import Window, cut_image
-from model.distributed import Ranks, everybodys, joined
+from model.distributed import Ranks, everybodys, joined, wait
 from model.families import PanopticNetwork
 from model.memory import OutOfMemory, advised
 from model.panoptic_map import Instance, PanopticMap
@@ -221,7 +220,7 @@ def predict(
         _claim(out, {"checkpoint": made_by, "semantic": semantic})
         _remove_leftovers(out)
         _join(out, catalogue, order)  # of a run that was killed, perhaps with another number of ranks
-    _wait(ranks)
+    wait(ranks)
     done = _finished(out)
     mine = [p for p in photographs if p.image_id not in done][ranks.rank :: ranks.count]
     skipped: list[str] = []
@@ -251,7 +250,7 @@ def predict(
     all_skipped = [fault for one in everybodys(skipped, ranks) for fault in one]
     if ranks.first:
         _join(out, catalogue, order)
-    _wait(ranks)
+    wait(ranks)
     return all_skipped
 
 
@@ -405,11 +404,6 @@ def _rows(home: Path) -> dict[ImageId, _Row]:
     for one in json.loads(results.read_text()) if results.is_file() else ():
         instances.setdefault(one["image_id"], []).append(one)
     return {a["image_id"]: _Row(images[a["image_id"]], a, instances[a["image_id"]]) for a in panoptic["annotations"]}
-
-
-def _wait(ranks: Ranks) -> None:
-    if ranks.count > 1:
-        distributed.barrier()
 
 
 if __name__ == "__main__":

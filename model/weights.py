@@ -57,7 +57,9 @@ def load_body_weights(body: nn.Module, path: Path) -> LoadReport:
         raise WeightsError(f"{path}: no tensor has a name of this body's; it holds {names}, …")
     for name in matched:
         if stored[name].shape != expected[name].shape:
-            raise WeightsError(f"{path}: {name} is {_shape(stored[name])}, this body's is {_shape(expected[name])}")
+            raise WeightsError(
+                f"{path}: {name} is {dimensions(stored[name])}, this body's is {dimensions(expected[name])}"
+            )
         if not stored[name].isfinite().all():
             raise WeightsError(f"{path}: {name} holds values that are not finite")
     body.load_state_dict({name: stored[name] for name in matched}, strict=False)
@@ -77,5 +79,6 @@ def _read(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
 
 
-def _shape(tensor: Tensor) -> str:
+def dimensions(tensor: Tensor) -> str:
+    """Write the shape of a tensor for messages, such as 64x3x7x7."""
     return "x".join(map(str, tensor.shape)) or "a number"
