@@ -144,7 +144,8 @@ def hardware(options: Options) -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
-    models = [line.partition(": ")[2] for line in info.read_text().splitlines() if line.startswith("model name")]
+    lines = info.read_text().splitlines() if info.is_file() else []
+    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     return f"{threads(options)} of {os.cpu_count()} cores, {models[0] if models else platform.processor()}"
 
 

@@ -13,6 +13,7 @@ import io
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -92,19 +93,9 @@ def write_dataset(
         progress: whether to show a bar.
 
     Raises:
-        InputError: a split of another name, a count or seed below 0, a size that is no image.
+        InputError: as of `recipes_of`.
     """
-    if unknown := sorted(set(counts) - set(SPLITS)):
-        raise InputError(f"counts: no split is called {', '.join(unknown)}; expected some of {', '.join(SPLITS)}")
-    if min([seed, *counts.values()]) < 0 or seed >= 2**32:
-        raise InputError(f"seed {seed}, counts {counts}: expected counts of 0 or more, a seed from 0 to 2**32 - 1")
-    if version not in VERSIONS:
-        raise InputError(f"version {version}: expected one of {', '.join(map(str, VERSIONS))}")
-    usual = VERSIONS[version].size
-    height, width = usual[0] if height is None else height, usual[1] if width is None else width
-    if min(height, width) < 32:
-        raise InputError(f"size {height} x {width}: expected 32 pixels or more each way")
-    recipes = [Recipe(seed, split, i, height, width, version) for split, count in counts.items() for i in range(count)]
+    recipes = recipes_of(seed, counts, version=version, height=height, width=width)
     workers = workers or os.cpu_count() or 1
     with ExitStack() as stack:
         if workers > 1:
@@ -123,6 +114,27 @@ def write_dataset(
         mine = [(r, s) for r, s in zip(recipes, segments, strict=True) if r.split == split]
         annotations = panoptic_json(seed, version, mine)
         write_atomically(_folder(root, split) / "panoptic" / "panoptic_2020.json", _dump(annotations))
+
+
+def recipes_of(
+    seed: int, counts: dict[str, int], *, version: int, height: int | None, width: int | None
+) -> list[Recipe]:
+    """List the recipes of the first images of each split; arguments as of `write_dataset`.
+
+    Raises:
+        InputError: a split of another name, a count or seed below 0, no such version, a size that is no image.
+    """
+    if unknown := sorted(set(counts) - set(SPLITS)):
+        raise InputError(f"counts: no split is called {', '.join(unknown)}; expected some of {', '.join(SPLITS)}")
+    if min([seed, *counts.values()]) < 0 or seed >= 2**32:
+        raise InputError(f"seed {seed}, counts {counts}: expected counts of 0 or more, a seed from 0 to 2**32 - 1")
+    if version not in VERSIONS:
+        raise InputError(f"version {version}: expected one of {', '.join(map(str, VERSIONS))}")
+    usual = VERSIONS[version].size
+    height, width = usual[0] if height is None else height, usual[1] if width is None else width
+    if min(height, width) < 32:
+        raise InputError(f"size {height} x {width}: expected 32 pixels or more each way")
+    return [Recipe(seed, split, i, height, width, version) for split, count in counts.items() for i in range(count)]
 
 
 def write_image(root: Path, recipe: Recipe) -> list[dict[str, Any]]:
@@ -288,26 +300,31 @@ class Options:
     """File for a PNG of the first validation images and their segments. Default: none is written."""
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Draw what the command line asks for."""
-    options = tyro.cli(Options)
+    options = tyro.cli(Options, args=arguments)
     if options.out is None and options.contact_sheet is None:
-        raise SystemExit("nothing to write; expected --out ROOT, --contact-sheet PNG or both")
+        sys.exit("nothing to write; expected --out ROOT, --contact-sheet PNG or both")
+    try:
+        _draw(options)
+    except InputError as error:
+        sys.exit(f"streets: {error}")
+
+
+def _draw(options: Options) -> None:
+    size = {"height": options.height, "width": options.width}
     if options.out is not None:
         write_dataset(
             options.out,
             seed=options.seed,
             version=options.version,
             counts={split: getattr(options, split) for split in SPLITS},
-            height=options.height,
-            width=options.width,
             workers=options.workers,
             progress=True,
+            **size,
         )
     if options.contact_sheet is not None:
-        height, width = VERSIONS[options.version].size
-        size = options.height or height, options.width or width
-        first = [Recipe(options.seed, "validation", i, *size, options.version) for i in range(SHEET_IMAGES)]
+        first = recipes_of(options.seed, {"validation": SHEET_IMAGES}, version=options.version, **size)
         file = io.BytesIO()
         contact_sheet(first).save(file, "PNG", optimize=True)
         write_atomically(options.contact_sheet, file.getvalue())

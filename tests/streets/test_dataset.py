@@ -10,7 +10,7 @@ from PIL import Image
 from panoptic_eval.datasets import mapillary
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import evaluate
-from streets.dataset import SPLITS, Recipe, contact_sheet, write_dataset
+from streets.dataset import SPLITS, Recipe, contact_sheet, main, write_dataset
 from streets.scene import VERSIONS
 
 COUNTS = {"training": 2, "validation": 6, "testing": 1}
@@ -206,3 +206,18 @@ def test_the_contact_sheet_shows_every_image_with_its_segments():
     file = io.BytesIO()
     sheet.save(file, "PNG")
     assert file.tell() < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--version", "3", "version 3: expected one of 1, 2"),
+        ("--height", "0", "size 0 x 512"),
+        ("--seed", "-1", "seed -1"),
+    ],
+)
+@pytest.mark.parametrize("asked", ["--out", "--contact-sheet"])
+def test_the_command_ends_with_a_message(tmp_path, asked, option, value, says):
+    with pytest.raises(SystemExit, match=says):
+        main([asked, str(tmp_path / "written"), option, value])
+    assert not list(tmp_path.iterdir())
