@@ -20,9 +20,9 @@ import tyro
 from model.box_coding import UNIT_WEIGHTS, encode
 from model.config import Weights
 from model.losses.cabb import crop_aware_loss
+from reproduce.claims import BOXES, random_boxes
 
 CROP = (1024, 1024)
-BOXES = 8 * 128
 HEADS = {"region proposals": (1 / 9, UNIT_WEIGHTS), "box head": (1.0, Weights(10, 5))}
 
 
@@ -40,16 +40,8 @@ class Options:
 
 def positives(seed: int, weights: Weights, device: str) -> tuple[torch.Tensor, ...]:
     """Deltas, proposals, visible boxes, open sides: proposals that overlap their box, half of the boxes cut."""
-    rng = np.random.default_rng(seed)
-    side = np.exp(rng.uniform(np.log(16), np.log(900), (BOXES, 2)))
-    corner = np.maximum(rng.uniform(-0.3, 0.9, (BOXES, 2)) * 1024, 1 - side)  # some of it is in the crop
-    full = np.concatenate([corner, corner + side], -1)
-    visible = np.clip(full, 0, 1024)
-    jitter = rng.uniform(-0.2, 0.2, (BOXES, 4)) * np.tile(visible[:, 2:] - visible[:, :2], 2)
-    proposals, visible_boxes = (torch.tensor(a, dtype=torch.float32) for a in (visible + jitter, visible))
-    noise = torch.tensor(rng.normal(0, 0.1, (BOXES, 4)), dtype=torch.float32)
-    deltas = encode(visible_boxes, proposals, weights) + noise
-    return deltas.to(device), proposals.to(device), visible_boxes.to(device), torch.tensor(full != visible).to(device)
+    drawn = random_boxes(np.random.default_rng(seed), BOXES, weights=weights, noise=0.1)
+    return tuple((t.float() if t.is_floating_point() else t).to(device) for t in drawn)
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ import torch.nn.functional as F
 import tyro
 from scipy.stats import binom, spearmanr
 
-from model.box_coding import encode
+from model.box_coding import UNIT_WEIGHTS, encode
+from model.config import Weights
 from model.losses.box import box_loss
 from model.losses.cabb import crop_aware_loss
 from panoptic_eval.errors import InputError
@@ -131,15 +132,24 @@ def gain(scores: Scores, a: str, b: str, score: str, part: str, published: str =
     return combined(scores, f"{name}: {b} − {a}", published, [(1, b, score, part), (-1, a, score, part)])
 
 
-def random_boxes(rng: np.random.Generator, rows: int) -> tuple[torch.Tensor, ...]:
-    """Draw deltas, proposals, visible boxes, open sides (float64) in a crop of 1024 pixels, half of the boxes cut."""
+def random_boxes(
+    rng: np.random.Generator, rows: int, *, weights: Weights = UNIT_WEIGHTS, noise: float = 0.3
+) -> tuple[torch.Tensor, ...]:
+    """Draw deltas, proposals, visible boxes, open sides (float64) in a crop of 1024 pixels, half of the boxes cut.
+
+    Args:
+        rng: source of all that is random.
+        rows: number of boxes.
+        weights: factors of the deltas.
+        noise: standard deviation of the deltas from those of the visible box.
+    """
     side = np.exp(rng.uniform(np.log(16), np.log(900), (rows, 2)))
     corner = np.maximum(rng.uniform(-0.3, 0.9, (rows, 2)) * 1024, 1 - side)  # some of it is in the crop
     full = np.concatenate([corner, corner + side], -1)
     visible = np.clip(full, 0, 1024)
     jitter = rng.uniform(-0.2, 0.2, (rows, 4)) * np.tile(visible[:, 2:] - visible[:, :2], 2)
     proposals, boxes = torch.tensor(visible + jitter), torch.tensor(visible)
-    deltas = encode(boxes, proposals) + torch.tensor(rng.normal(0, 0.3, (rows, 4)))
+    deltas = encode(boxes, proposals, weights) + torch.tensor(rng.normal(0, noise, (rows, 4)))
     return deltas, proposals, boxes, torch.tensor(full != visible)
 
 
