@@ -49,7 +49,7 @@ class Options:
 
 
 def predicted_regions(prediction: Path) -> dict[ImageId, tuple[Path, list[Region]]]:
-    """PNG and segments of each image of a directory of predictions.
+    """Return the PNG and the segments of each image of a directory of predictions.
 
     Raises:
         InputError: there is no panoptic.json, or not as `PredictionWriter` writes it.
@@ -70,7 +70,7 @@ def predicted_regions(prediction: Path) -> dict[ImageId, tuple[Path, list[Region
 
 
 def true_regions(gt: LabelMaps, image: int, ids: Int[np.ndarray, "h w"]) -> list[Region]:
-    """Segments of the ground truth of one image, given its label image; crowds are named so."""
+    """List the segments of one image's ground truth, given its label image; crowds are named so."""
     values = ids_of(ids.astype(np.uint32))[0].id.astype(np.int64)
     faults = Faults()
     listed, rows = resolve(gt, np.full(len(values), image), values, faults)

@@ -40,7 +40,7 @@ def stuff_gain(row: Row) -> float | None:
 
 
 def audit(rows: Sequence[Row]) -> list[tuple[int, str, str]]:
-    """Cells that cannot be right or are unlikely to be: index of the row, column, why."""
+    """List the cells that cannot be right or are unlikely to be: index of the row, column, why."""
     found = []
     for k, row in enumerate(rows):
         peers = [r for r in rows if r["dataset"] == row["dataset"]]

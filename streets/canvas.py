@@ -32,7 +32,7 @@ class Camera:
     """Meters above the road."""
 
     def project(self, points: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 2"]:
-        """Pixel position x, y of points in the world."""
+        """Return the pixel position x, y of points in the world."""
         scale = self.focal / np.maximum(points[..., 2], NEAR)
         pixels = np.empty((*points.shape[:-1], 2))
         pixels[..., 0] = self.vanishing[0] + scale * points[..., 0]
@@ -40,9 +40,9 @@ class Camera:
         return pixels
 
     def ground(self, size: tuple[int, int], level: float) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h 1"]]:
-        """World x and z, meters, that each pixel of a (height, width) canvas sees of the plane y = level.
+        """Return world x and z, meters, of the point of the plane y = level that each pixel of a canvas sees.
 
-        Rows run from the first one below the horizon to the bottom.
+        `size` is height, width of the canvas. Rows run from the first one below the horizon to the bottom.
         """
         height, width = size
         rows = np.arange(max(0, int(np.ceil(self.vanishing[1]))), height, dtype=np.float32)[:, None] + 0.5
@@ -67,7 +67,7 @@ class Light:
     """Meters after which 63 % of a color is haze."""
 
     def on(self, normal: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 1"]:
-        """Brightness of faces with these outward unit normals."""
+        """Return the brightness of faces with these outward unit normals."""
         upward = 0.9 + 0.1 * normal[..., 1]  # the sky is brighter than the ground
         lit = self.ambient * upward + self.direct * np.maximum(0, normal @ self.sun)
         return lit[..., None]
@@ -102,7 +102,7 @@ class Frame:
         return direction
 
     def __call__(self, s: ArrayLike, t: ArrayLike, y: ArrayLike) -> Float[np.ndarray, "... 3"]:
-        """Points of the object in world coordinates."""
+        """Return points of the object in world coordinates."""
         return self.turn(s, t, y) + np.array([self.x, self.ground, self.z])
 
 
@@ -125,7 +125,7 @@ class Canvas:
         return [(*c, self.segment) for c in rgb.tolist()]
 
     def seen(self, color: ArrayLike, at: Float[np.ndarray, "n 3"]) -> list[tuple[int, ...]]:
-        """Ink for colors, one (3) or one each (n 3), at places in the world."""
+        """Return the ink of colors, one (3) or one each (n 3), as seen at places in the world."""
         return self.ink(self.light.through(np.asarray(color, float), at[:, 2]))
 
     def outline(self, pixels: Float[np.ndarray, "k 2"], ink: tuple[int, ...]) -> None:
@@ -191,7 +191,7 @@ class Canvas:
             self.draw.ellipse(box, fill=ink)
 
     def behind(self, point: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
-        """Color already painted where a point of the world is seen (at the nearest pixel of the canvas)."""
+        """Return the color already painted where a point of the world is seen (at the nearest pixel of the canvas)."""
         x, y = self.camera.project(point)
         column, row = np.clip([x, y], 0, [self.size[1] - 1, self.size[0] - 1]).astype(int).tolist()
         return np.array(self.picture.getpixel((column, row))[:3], float)  # type: ignore[index]

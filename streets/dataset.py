@@ -163,7 +163,7 @@ def write_image(root: Path, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def recorded(panoptic: Path, recipe: Recipe) -> list[dict[str, Any]] | None:
-    """`segments_info` of an image that was finished with this very recipe, read from a text chunk of its PNG."""
+    """Read `segments_info` of an image from a text chunk of its PNG; None unless it was finished with this recipe."""
     try:
         with Image.open(panoptic) as png:
             note = json.loads(png.info["streets"])

@@ -60,7 +60,7 @@ class Street:
     """z where a crosswalk begins; it is ZEBRA_DEPTH deep."""
 
     def edge(self, x: Float[np.ndarray, "h w"], z: Float[np.ndarray, "h 1"]) -> Float[np.ndarray, "h w"]:
-        """Distance of points to the road, meters; 0 on it."""
+        """Return the distance of points to the road, meters; 0 on it."""
         aside = np.maximum(np.maximum(self.left - x, x - self.right), 0)
         if self.across is None:
             return aside
@@ -159,7 +159,7 @@ LARGE: tuple[Maker, Maker] = (vehicles.bus, vehicles.truck)
 
 
 def feature(world: World, rng: Generator, probabilities: tuple[float, float, float]) -> None:
-    """Perhaps a bus or a truck close by, seen along its side: what a crop cuts."""
+    """Perhaps place a bus or a truck close by, seen along its side: what a crop cuts."""
     street = world.street
     for _ in range(int(rng.choice([0, 1, 2], p=probabilities))):
         for _ in range(12):  # until one fits
@@ -194,7 +194,7 @@ def feature(world: World, rng: Generator, probabilities: tuple[float, float, flo
 
 
 def traffic(world: World, rng: Generator) -> None:
-    """Cars, buses and trucks in the lanes, across the road and along the curbs."""
+    """Place cars, buses and trucks in the lanes, across the road and along the curbs."""
     street = world.street
     density = rng.uniform(0.5, 1.6)
     for x, oncoming in street.lanes:
@@ -229,7 +229,7 @@ def outside(street: Street, z: float, *, margin: float = 0.8) -> bool:
 
 
 def furnish(world: World, rng: Generator, side: int) -> None:
-    """Lamps, signs, trees, heaps of boxes and bicycles on the sidewalk of one side, -1 left, 1 right."""
+    """Furnish the sidewalk of one side, -1 left, 1 right: lamps, signs, trees, heaps of boxes and bicycles."""
     street = world.street
     width = street.sidewalk[side > 0]
     toward_road = 0.0 if side < 0 else np.pi
@@ -280,7 +280,7 @@ def heap(world: World, rng: Generator, side: int, *, probability: float) -> None
 
 
 def gathering(world: World, rng: Generator) -> None:
-    """Sometimes a crowd waits on a sidewalk."""
+    """Perhaps place a crowd that waits on a sidewalk."""
     street = world.street
     if rng.random() < 0.4:
         side, z = int(rng.choice([-1, 1])), along(rng, 9, 28)
@@ -294,7 +294,7 @@ def gathering(world: World, rng: Generator) -> None:
 
 
 def passers_by(world: World, rng: Generator, scheme: Scheme) -> None:
-    """People on the sidewalks and the crosswalk, cyclists on the road."""
+    """Place people on the sidewalks and the crosswalk, cyclists on the road."""
     street = world.street
     for side in (-1, 1):
         width = street.sidewalk[side > 0]
@@ -326,12 +326,12 @@ def curb(street: Street, side: int) -> float:
 
 
 def facade(street: Street, side: int) -> float:
-    """x of the far edge of the sidewalk of one side."""
+    """Return x of the far edge of the sidewalk of one side."""
     return street.right + street.sidewalk[1] if side > 0 else street.left - street.sidewalk[0]
 
 
 def city(world: World, rng: Generator, side: int) -> None:
-    """Blocks wall to wall along the sidewalk, and along the road across."""
+    """Build blocks wall to wall along the sidewalk, and along the road across."""
     street = world.street
     z = rng.uniform(-12, -2)
     tall = rng.uniform(8, 20)
@@ -356,7 +356,7 @@ def city(world: World, rng: Generator, side: int) -> None:
 
 
 def houses(world: World, rng: Generator, side: int) -> None:
-    """Detached houses in gardens with hedges and trees."""
+    """Build detached houses in gardens with hedges and trees."""
     street = world.street
     z = rng.uniform(-6, 4)
     while z < 110:
@@ -379,7 +379,7 @@ def houses(world: World, rng: Generator, side: int) -> None:
 
 
 def park(world: World, rng: Generator, side: int) -> None:
-    """Grass, bushes and trees."""
+    """Plant bushes and trees on grass."""
     behind_trees(world, rng, side, depth=(2, 14))
     behind_trees(world, rng, side, depth=(12, 30))
     for _ in range(int(rng.integers(1, 4))):
@@ -392,7 +392,7 @@ def park(world: World, rng: Generator, side: int) -> None:
 
 
 def behind_trees(world: World, rng: Generator, side: int, *, depth: tuple[float, float]) -> None:
-    """Trees scattered between two distances from the sidewalk."""
+    """Scatter trees between two distances from the sidewalk."""
     for _ in range(int(rng.integers(8, 15))):
         z = along(rng, 9, 110)
         if outside(world.street, z, margin=4):

@@ -27,7 +27,7 @@ SIGN_BLUE = np.array([20.0, 75, 175])
 
 
 def palette(colors: str) -> Float[np.ndarray, "n 3"]:
-    """Colors written as six hexadecimal digits each."""
+    """Read colors that are written as six hexadecimal digits each."""
     return np.array([list(bytes.fromhex(color)) for color in colors.split()], float)
 
 
@@ -67,25 +67,25 @@ def choice(rng: Generator, palette: Float[np.ndarray, "n 3"], *, spread: float =
 
 
 def cuboid(frame: Frame, length: float, width: float, height: float) -> Float[np.ndarray, "8 3"]:
-    """Corners of a box that stands on the frame."""
+    """Return the corners of a box that stands on the frame."""
     s, t, y = np.meshgrid([-length / 2, length / 2], [-width / 2, width / 2], [0, height], indexing="ij")
     return frame(s.ravel(), t.ravel(), y.ravel())
 
 
 def inset(corners: Float[np.ndarray, "n k 3"], keep: float) -> Float[np.ndarray, "n k 3"]:
-    """Polygons shrunk towards their centers."""
+    """Shrink polygons towards their centers."""
     center = corners.mean(1, keepdims=True)
     return center + (corners - center) * keep
 
 
 def crosswise(frame: Frame, s: float, rects: ArrayLike) -> Float[np.ndarray, "n 4 3"]:
-    """Upright rectangles t0, t1, y0, y1 across the object at `s`."""
+    """Return upright rectangles t0, t1, y0, y1 across the object at `s`."""
     rect = np.asarray(rects, float).reshape(-1, 4)
     return frame(s, rect[:, [0, 1, 1, 0]], rect[:, [2, 2, 3, 3]])
 
 
 def lengthwise(frame: Frame, t: float, rects: ArrayLike) -> Float[np.ndarray, "n 4 3"]:
-    """Upright rectangles s0, s1, y0, y1 along the object at `t`."""
+    """Return upright rectangles s0, s1, y0, y1 along the object at `t`."""
     rect = np.asarray(rects, float).reshape(-1, 4)
     return frame(rect[:, [0, 1, 1, 0]], t, rect[:, [2, 2, 3, 3]])
 
@@ -118,7 +118,7 @@ def prism(
 
 
 def ring(radius: float, count: int = 16) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Corners of a circle about the origin."""
+    """Return the corners of a circle about the origin."""
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
     return radius * np.cos(angle), radius * np.sin(angle)
 
@@ -138,13 +138,13 @@ class Rods:
 
 
 def rods(*parts: tuple[ArrayLike, ArrayLike, float, ArrayLike]) -> Rods:
-    """Rods from (start, end, width, color)."""
+    """Make a figure of rods, each given as (start, end, width, color)."""
     start, end, width, color = zip(*parts, strict=True)
     return Rods(np.array(start, float), np.array(end, float), np.array(width), np.array(color, float))
 
 
 def body(rng: Generator) -> tuple[RGB, RGB, RGB, RGB]:
-    """Colors of top, trousers, skin, hair."""
+    """Choose the colors of top, trousers, skin, hair."""
     return choice(rng, CLOTH), choice(rng, CLOTH[[0, 1, 3, 7, 9]]), choice(rng, SKIN), choice(rng, HAIR)
 
 
@@ -174,7 +174,7 @@ def walker(rng: Generator) -> Rods:
 
 
 def person(rng: Generator, frame: Frame) -> Item:
-    """Somebody on foot."""
+    """Return somebody on foot."""
     figure, scale = walker(rng), rng.uniform(0.93, 1.07) if rng.random() < 0.85 else rng.uniform(0.62, 0.8)
     figure = Rods(figure.start * scale, figure.end * scale, figure.width * scale, figure.color)
     hull = cuboid(frame, 0.5, 0.5, 1.75 * scale)
@@ -182,7 +182,7 @@ def person(rng: Generator, frame: Frame) -> Item:
 
 
 def crowd(rng: Generator, frame: Frame, *, count: int, spread: tuple[float, float]) -> Item:
-    """People too close together to tell apart; `spread` is their ground, length along x and z, meters."""
+    """Return people too close together to tell apart; `spread` is their ground, length along x and z, meters."""
     places = rng.uniform(-0.5, 0.5, (count, 2)) * spread
     places = places[np.argsort(-places[:, 1], kind="stable")]
     figures = [
@@ -368,7 +368,7 @@ def leaves(
 
 
 def hedge(rng: Generator, frame: Frame, *, length: float, depth: float, height: float) -> Item:
-    """Bushes along the frame's heading."""
+    """Return bushes along the frame's heading."""
     n = int(np.clip(length * depth * 500 / max(frame.z, 6), 30, 400))
     place = rng.uniform(-0.5, 0.5, (n, 2)) * [length, depth]
     up = rng.uniform(0.1, 1, n) * height
@@ -479,7 +479,7 @@ def house(rng: Generator, frame: Frame, *, length: float, depth: float) -> Item:
 
 
 def clutter(rng: Generator, frame: Frame) -> Item:
-    """Something no annotator has a name for: skips, stalls, heaps of boxes. Void."""
+    """Return something that no annotator has a name for, which is void: skips, stalls, heaps of boxes."""
     count = int(rng.integers(1, 5))
     boxes = []
     for _ in range(count):

@@ -247,7 +247,7 @@ def without_fragments(
 
 
 def weather(rng: Generator) -> Light:
-    """Sunshine, clouds or dusk."""
+    """Draw the light of a scene: sunshine, clouds or dusk."""
     kind = rng.choice(["sunny", "cloudy", "dusk"], p=[0.6, 0.3, 0.1])
     azimuth = rng.uniform(0, 2 * np.pi)
     elevation = {"sunny": rng.uniform(0.45, 1.05), "cloudy": 1.2, "dusk": rng.uniform(0.25, 0.4)}[str(kind)]
@@ -259,7 +259,7 @@ def weather(rng: Generator) -> Light:
 
 
 def fractal(rng: Generator, size: tuple[int, int], *, cells: tuple[int, int], octaves: int) -> Float[np.ndarray, "h w"]:
-    """Smooth noise of mean 0 and deviation 1; `cells` is its coarsest grid, whatever the size."""
+    """Draw smooth noise of mean 0 and deviation 1; `cells` is its coarsest grid, whatever the size."""
     total = np.zeros(size, np.float32)
     for octave in range(octaves):
         grid = rng.standard_normal((cells[0] * 2**octave, cells[1] * 2**octave)).astype(np.float32)
@@ -268,7 +268,7 @@ def fractal(rng: Generator, size: tuple[int, int], *, cells: tuple[int, int], oc
 
 
 def paint_sky(canvas: Canvas, rng: Generator, number: dict[int, int]) -> None:
-    """Sky with clouds, and the far end of the street against it."""
+    """Paint the sky with clouds, and the far end of the street against it."""
     light, horizon = canvas.light, canvas.camera.vanishing[1]
     height, width = int(np.ceil(horizon / SAMPLES)), canvas.size[1] // SAMPLES  # the sky has no edges that need more
     overcast = light.direct < 0.2
@@ -298,7 +298,7 @@ def paint_sky(canvas: Canvas, rng: Generator, number: dict[int, int]) -> None:
 
 
 def shadows(canvas: Canvas, items: list[Item]) -> Float[np.ndarray, "h w"]:
-    """Brightness of the ground, 0 to 1: cast shadows, and the dark below vehicles."""
+    """Compute the brightness of the ground, 0 to 1: cast shadows, and the dark below vehicles."""
     light = canvas.light
     size = (canvas.size[1] // SAMPLES, canvas.size[0] // SAMPLES)
     cast, below = Image.new("L", size), Image.new("L", size)
@@ -321,13 +321,16 @@ def shadows(canvas: Canvas, items: list[Item]) -> Float[np.ndarray, "h w"]:
 
 
 def hull_outline(camera: Camera, ground: Float[np.ndarray, "n 2"], level: float) -> list[float]:
-    """Outline x, y, x, y…, in image pixels, of the convex hull of points x, z of the plane y = `level`."""
+    """Return the outline x, y, x, y…, in image pixels, of the convex hull of points x, z of the plane y = `level`."""
     corners = np.insert(np.array(convex_hull(ground)), 1, level, axis=-1)
     return (camera.project(corners) / SAMPLES).ravel().tolist()
 
 
 def convex_hull(points: Float[np.ndarray, "n 2"]) -> list[tuple[float, float]]:
-    """Corners of the convex hull, anticlockwise (Andrew's monotone chain; SciPy's costs more for a dozen points)."""
+    """Return the corners of the convex hull, anticlockwise.
+
+    By Andrew's monotone chain; SciPy's way costs more for a dozen points.
+    """
     ordered = sorted({(x, y) for x, y in points.tolist()})
 
     def chain(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -345,7 +348,7 @@ def convex_hull(points: Float[np.ndarray, "n 2"]) -> list[tuple[float, float]]:
 
 
 def tile(rng: Generator) -> Float[np.ndarray, "256 256"]:
-    """Noise of deviation 1 at every scale, for a square of ground: stains, patches, grains."""
+    """Draw noise of deviation 1 at every scale, for a square of ground: stains, patches, grains."""
     grain = rng.standard_normal((256, 256), np.float32)
     return fractal(rng, (256, 256), cells=(3, 3), octaves=5) * np.float32(0.6) + grain * np.float32(0.4)
 
@@ -358,7 +361,7 @@ def paint_ground(
     number: dict[int, int],
     version: Version,
 ) -> None:
-    """Road with markings, curb, sidewalk and grass: the color and label of every pixel below the horizon."""
+    """Paint road with markings, curb, sidewalk and grass: color and label of every pixel below the horizon."""
     x, z = canvas.camera.ground(canvas.size, 0)
     x_up, z_up = canvas.camera.ground(canvas.size, CURB_HEIGHT)
     near = z[:, 0] < FAR  # beyond, the end of the street is painted already
