@@ -31,9 +31,11 @@ class Options:
     """Time the crop-aware box loss."""
 
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
+    """Device: cpu or cuda."""
     threads: int = 2
     """Threads of the CPU."""
     repeat: int = 200
+    """Number of batches; the median of their times is shown."""
     compile: bool = False
     """Compile the crop-aware loss first (torch.compile)."""
 

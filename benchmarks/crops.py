@@ -38,8 +38,11 @@ class Options:
     samples: int = 30
     """Number of samples of each kind of sampling."""
     images: int = 4
+    """Number of images that samples are cut from."""
     height: int = 3000
+    """Height of the images, pixels."""
     width: int = 4000
+    """Width of the images, pixels."""
 
 
 def draw(root: Path, name: str, size: tuple[int, int], seed: int) -> dict:

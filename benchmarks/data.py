@@ -57,13 +57,17 @@ class Options:
     """Draw label maps to measure with."""
 
     preset: Annotated[str, tyro.conf.Positional]
-    """mvd, mvd-large, cityscapes, small or tiny."""
+    """Data set whose sizes are imitated: mvd, mvd-large, cityscapes, small or tiny."""
     out: Annotated[Path, tyro.conf.Positional]
+    """Folder of the data."""
     rough: float = 1
     """Strength of the noise along edges; more gives more and shorter runs."""
     images: int | None = None
+    """Number of images. Default: that of the preset."""
     seed: int = 0
+    """Random seed of the images."""
     workers: int | None = None
+    """Number of processes. Default: one per core."""
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,13 @@ class Options:
     """Time the network's parts. (one-image is what inference runs in a process of its own.)"""
 
     parts: tuple[Part, ...] = ("steps", "pooling", "norm", "loading", "inference")
+    """Parts to time."""
     rounds: int = 7
-    """Turns of each contender; medians are taken over them."""
+    """Number of turns of each contender; the median of their times is shown."""
     device: str | None = None
-    """cpu or cuda; both where both are there."""
+    """Device: cpu or cuda. Default: both, where there is a GPU."""
     out: Path | None = None
-    """Gets what is printed; a JSON beside it says where it comes from."""
+    """File for what is printed, with a JSON beside it that says where it comes from. Default: none is written."""
 
 
 def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, float]:

@@ -58,18 +58,21 @@ class Options:
     """Measure ours and every peer that is installed."""
 
     data: tuple[str, ...] = tuple(DATA)
-    """Names of DATA."""
+    """Names of the data sets to measure on, as in DATA."""
     work: tuple[str, ...] = (contenders.PQ, contenders.AP, contenders.EVERYTHING, contenders.ONE_THREAD)
+    """Kinds of work to measure."""
     tools: tuple[str, ...] = ()
-    """Beside ours; all that are installed if not given."""
+    """Names of the tools to measure beside ours. Default: all that are installed."""
     images: int | None = None
-    """Fewer than the presets have."""
+    """Number of images of each data set. Default: as DATA says."""
     rounds: int = 5
+    """Number of turns that each tool takes."""
     seed: int = 0
     """Random seed of the order of turns."""
     folder: Path = ROOT / "runs/benchmarks"
     """Folder of the data."""
     out: Path = ROOT / "results/benchmarks"
+    """Folder of the page and its numbers, peers.md and peers.json."""
 
 
 def main() -> None:

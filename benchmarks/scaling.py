@@ -38,9 +38,11 @@ class Options:
     segments: tuple[int, ...] = (100, 1000, 10_000, 60_000)
     """Numbers of segments in each of 4 images of 2048 x 1024 pixels."""
     rounds: int = 3
+    """Number of measurements of each; the page has their median."""
     folder: Path = ROOT / "runs/benchmarks"
     """Folder of the data."""
     out: Path = ROOT / "results/benchmarks/scaling.md"
+    """File of the page."""
 
 
 def main() -> None:
