@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
+from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.metrics.average_precision import box_overlaps
 from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.shapes import Bool, Int
@@ -65,13 +68,11 @@ def one_category(table: PairTable) -> str:
 def other_categories(table: PairTable) -> str:
     """Say so if segments lie where those of the ground truth do and hardly one has the same category; else empty.
 
-    Segments are taken for the same one where their IoU is above 0.5, whatever their categories (void leaves the
-    prediction, crowds are left out). Where detections overlap, the surest one on a segment is taken.
+    Where several detections lie on a segment, the surest one is taken; crowds are left out.
     """
-    g, p, shared = overlaps(table)
-    union = table.gt.area[g] + (table.pred.area - void_overlap(table))[p] - shared
-    same_place = (shared > 0.5 * union) & ~table.gt.crowd[g]
-    g, p = g[same_place], p[same_place]
+    g, p = _same_place(table) if table.has_masks else _same_boxes(table)
+    solid = ~table.gt.crowd[g]
+    g, p = g[solid], p[solid]
     surest = np.lexsort((-np.nan_to_num(table.pred.score[p], nan=1), g))
     g, first = np.unique(g[surest], return_index=True)
     p = p[surest][first]
@@ -105,6 +106,23 @@ def semantic_maps(table: PairTable) -> str:
         f"{several} such cases: these look like semantic maps, in which all objects of a category are one segment; "
         "expected an id for each object"
     )
+
+
+def _same_place(table: PairTable) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """Find the segments of both sides whose IoU is above 0.5, whatever their categories; void leaves the prediction."""
+    g, p, shared = overlaps(table)
+    union = table.gt.area[g] + (table.pred.area - void_overlap(table))[p] - shared
+    same = shared > 0.5 * union
+    return g[same], p[same]
+
+
+def _same_boxes(table: PairTable) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """Find the instances and the detections whose boxes have an IoU of 0.5 or more, whatever their categories."""
+    thing_or_stuff = Catalogue((Category(0, "thing", True), Category(1, "stuff", False)))
+    gt = replace(table.gt, category=(~table.catalogue.isthing[table.gt.category]).astype(np.int64))
+    pred = replace(table.pred, category=np.zeros_like(table.pred.category))
+    boxes = box_overlaps(replace(table, catalogue=thing_or_stuff, gt=gt, pred=pred))
+    return boxes.gt, boxes.pred
 
 
 def _renumbering(

@@ -107,16 +107,18 @@ def test_category_pngs_taken_for_labels_are_told(data, tmp_path):
     assert evaluate(read, gt).scores["PQ"] == evaluate(data.pred_json.parent, data.gt_json).scores["PQ"]
 
 
+@pytest.mark.parametrize("boxes", [False, True])
 @pytest.mark.parametrize(("meant", "told"), [(lambda c: c, 0), (lambda c: {CAR: PERSON, PERSON: CAR}[c], 1)])
-def test_detections_of_exchanged_categories_are_told(data, meant, told):
+def test_detections_of_exchanged_categories_are_told(data, meant, told, boxes):
     rows = []
     for image_id, ids in enumerate(data.pred.ids.values(), 1):
         for id_, category in OF.items():
             if category in (CAR, PERSON):
                 rle = mask.encode(np.asfortranarray(ids == id_, np.uint8))
-                segmentation = {"size": rle["size"], "counts": rle["counts"].decode()}
-                rows.append({"image_id": image_id, "category_id": meant(category), "score": 0.5,
-                             "segmentation": segmentation})  # fmt: skip
+                given = {"segmentation": {"size": rle["size"], "counts": rle["counts"].decode()}}
+                if boxes:
+                    given = {"bbox": mask.toBbox(rle).tolist()}
+                rows.append({"image_id": image_id, "category_id": meant(category), "score": 0.5, **given})
     folders.write_json(data.pred_json.parent / "instances.json", rows)
     warnings = evaluate(data.pred_json.parent, data.gt_json).warnings
     assert sum(w.startswith("detections: ") for w in warnings) == told
