@@ -7,6 +7,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,9 +30,18 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
-    """List the temporary files that killed processes left in a folder when they were to write files of these names."""
-    temporary = re.compile(rf"\.({'|'.join(map(re.escape, names))})\.[a-z0-9_]{{8}}")
-    return [path for path in folder.glob(".*") if temporary.fullmatch(path.name) and path.is_file()]
+    """List the temporary files that killed processes left in a folder when they were to write files of these names.
+
+    Args:
+        folder: where they were to be written; it need not exist.
+        names: file names, or patterns of them: "*.png".
+    """
+    temporary = {path: re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", path.name) for path in folder.glob(".*")}
+    return [
+        path
+        for path, match in temporary.items()
+        if match and any(fnmatchcase(match[1], name) for name in names) and path.is_file()
+    ]
 
 
 def read_regular(path: Path, limit: int) -> bytes:

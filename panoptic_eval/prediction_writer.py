@@ -23,7 +23,7 @@ from panoptic_eval.datasets.json_rows import short
 from panoptic_eval.datasets.panoptic_json import MAX_ID
 from panoptic_eval.detections import compressed
 from panoptic_eval.errors import InputError
-from panoptic_eval.files import write_atomically
+from panoptic_eval.files import leftovers, write_atomically
 from panoptic_eval.labels import ImageId, other_type
 from panoptic_eval.png.ids import ids_of
 from panoptic_eval.png.rle import encode_window, pixels
@@ -42,8 +42,8 @@ MAX_NAME = 200
 """Bytes of a PNG's name; a file system takes 255, with what is added while a file is written."""
 COMPRESSION = 1
 """Level of compression of PNGs: half the time of zlib's default; label images are small at any level."""
-TEMPORARY = (".*.json.*", ".*.jsonl.*", "panoptic/.*.png.*", "semantic/.*.png.*")
-"""Names of half-written files; see `write_atomically`."""
+WRITTEN = {"": ("panoptic.json", "instances.json", RECORDS), "panoptic": ("*.png",), "semantic": ("*.png",)}
+"""Names of files by folder."""
 
 
 class PredictionWriter:
@@ -96,8 +96,8 @@ class PredictionWriter:
                     f"{self._records}: line {number} is damaged; expected what a writer has written: "
                     "remove the line to write its image again"
                 ) from error
-        for left in (path for pattern in TEMPORARY for path in directory.glob(pattern)):
-            left.unlink()
+        for half_written in (path for folder, names in WRITTEN.items() for path in leftovers(directory / folder, names)):
+            half_written.unlink()
         for png in [*directory.glob("panoptic/*.png"), *directory.glob("semantic/*.png")] if resumed else []:
             if png.name not in names:  # written just before a kill
                 png.unlink()

@@ -34,6 +34,8 @@ def test_leftovers_are_the_temporary_files_of_these_names_alone(tmp_path, monkey
     (left,) = leftovers(tmp_path, ["a.json"])
     assert left.read_text() == "half"
     assert left.name.startswith(".a.json.")
+    assert {path.read_text() for path in leftovers(tmp_path, ["*.json"])} == {"half"}
+    assert len(leftovers(tmp_path, ["*.json"])) == 2
     assert leftovers(tmp_path / "nowhere", ["a.json"]) == []
 
 

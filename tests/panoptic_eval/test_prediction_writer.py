@@ -132,6 +132,15 @@ def test_no_detection_in_any_image_is_written_too(tmp_path):
 IMAGES = ["a", "b", "c"]
 
 
+def test_hidden_files_of_others_stay(tmp_path):
+    write_all(tmp_path, IMAGES[:1])
+    others = [tmp_path / ".panoptic.json.swp", tmp_path / ".notes.json.txt", tmp_path / "panoptic" / ".a.png.part"]
+    for path in others:
+        path.write_text("of an editor")
+    write_all(tmp_path, IMAGES)
+    assert all(path.is_file() for path in others)
+
+
 def test_a_record_that_a_kill_cut_short_is_written_again(tmp_path):
     write_all(tmp_path / "whole", IMAGES)
     left = tmp_path / "left"
@@ -142,7 +151,7 @@ def test_a_record_that_a_kill_cut_short_is_written_again(tmp_path):
     head, line, _ = records.splitlines(keepends=True)
     first = head + line
     folders.write_rgb(left / "panoptic" / "c.png", MAP)  # a PNG was written, its record was not
-    (left / "panoptic" / ".c.png.x1y2").write_bytes(b"half a PNG")
+    (left / "panoptic" / ".c.png.x1y2z3_w").write_bytes(b"half a PNG")
     folders.write_rgb(left / "semantic" / "not in this run.png", MAP)
     lengths = {
         0,
