@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -254,6 +254,25 @@ def _other_layout(catalogue: Catalogue, ids: Int[np.ndarray, " n"]) -> str:
         if len(np.unique(code)) > 1 and np.isin(code, known).mean() >= 0.9  # not if all ids are below the divisor
     ]
     return " or ".join(fit)
+
+
+def code_table(catalogue: Catalogue, void: Iterable[int]) -> Int[np.ndarray, " k"]:
+    """Make `Encoded.category` for categories that are encoded by their ids, up to 65535; a category is never void.
+
+    Args:
+        catalogue: the categories.
+        void: further numbers, which mean void.
+
+    >>> from panoptic_eval.categories import Category
+    >>> code_table(Catalogue((Category(3, "car", True), Category(1, "road", False))), [0, 4]).tolist()
+    [-1, 1, -2, 0, -1]
+    """
+    fits = (catalogue.ids >= 0) & (catalogue.ids < 1 << 16)
+    void = list(void)
+    table = np.full(max(*catalogue.ids[fits].tolist(), *void) + 1, -2)
+    table[void] = -1
+    table[catalogue.ids[fits]] = np.flatnonzero(fits)
+    return table
 
 
 def split_ids(encoded: Encoded, ids: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:

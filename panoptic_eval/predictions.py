@@ -30,12 +30,12 @@ from panoptic_eval.datasets.png_names import inside
 from panoptic_eval.detections import Detections
 from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import PNG_LIMIT, open_regular, read_regular
-from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, Listed, split_ids
+from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, Listed, code_table, split_ids
 from panoptic_eval.png.container import COLOR_TYPE, HEAD, RGB, RGBA
 from panoptic_eval.png.label_runs import read_runs
 from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
 from panoptic_eval.rules import CategoryIds
-from panoptic_eval.shapes import Bool, Int
+from panoptic_eval.shapes import Bool
 
 __all__ = ["CategoryIds", "Detections", "PredictionWriter", "Predictions", "read_predictions"]
 
@@ -267,7 +267,7 @@ def _from_pngs(
 
     def encoded(catalogue: Catalogue) -> Encoded:
         # Where 0 is a category, void is 255, as in the files of IDD and of Cityscapes by trainId.
-        table = _code_table(catalogue, (0, 255) if 0 in catalogue.ids else (0,))
+        table = code_table(catalogue, (0, 255) if 0 in catalogue.ids else (0,))
         return Encoded(layout, divisor, not labels, np.maximum(table, -1) if labels else table, crowd_groups=False)
 
     observed = (_codes(m.png, encoded(gt.catalogue)) - {0} for m in maps)  # 0 is void by id and road by trainId
@@ -288,17 +288,8 @@ def _semantic(home: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -
             faults.extend(error)
     if not pngs:
         return None
-    meaning = Encoded("divided", 1, bare=False, category=_code_table(catalogue, (0, 255, 65535)), crowd_groups=False)
+    meaning = Encoded("divided", 1, bare=False, category=code_table(catalogue, (0, 255, 65535)), crowd_groups=False)
     return LabelMaps(f"{folder}, category ids", gt.catalogue, _matched(pngs, folder, gt, faults), meaning)
-
-
-def _code_table(catalogue: Catalogue, void: tuple[int, ...]) -> Int[np.ndarray, " k"]:
-    """Catalogue index of each category number that a PNG can hold; -1 void, -2 none; a category is never void."""
-    fits = (catalogue.ids >= 0) & (catalogue.ids < 1 << 16)
-    table = np.full(max(*catalogue.ids[fits].tolist(), *void) + 1, -2)
-    table[list(void)] = -1
-    table[catalogue.ids[fits]] = np.flatnonzero(fits)
-    return table
 
 
 def _is_colored(png: Path) -> bool:

@@ -11,14 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import panoptic_json
 from panoptic_eval.datasets.folders import choose_split, files, images_below, spellings
 from panoptic_eval.datasets.formats import Format
 from panoptic_eval.errors import InputError
-from panoptic_eval.labels import Encoded, LabelMap, LabelMaps
+from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, code_table
 
 Coding = Literal["id", "trainId"]
 """Two numberings of the same 19 categories; the official evaluation uses id."""
@@ -86,10 +84,9 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
     maps = (
         LabelMap(id_, png, photograph=photographs.get(_photograph(id_))) for id_, png in zip(ids, pngs, strict=True)
     )
-    category = np.full(LABELS, -1)
-    category[[id_ for id_, *_ in CATEGORIES]] = np.arange(len(CATEGORIES))
-    meaning = Encoded("divided", DIVISOR, bare=True, category=category, crowd_groups=True)
-    return LabelMaps(f"Cityscapes, {folder.name}, {folder}", catalogue(), tuple(maps), meaning)
+    categories = catalogue()
+    meaning = Encoded("divided", DIVISOR, bare=True, category=code_table(categories, range(LABELS)), crowd_groups=True)
+    return LabelMaps(f"Cityscapes, {folder.name}, {folder}", categories, tuple(maps), meaning)
 
 
 def _photograph(image_id: str) -> str:

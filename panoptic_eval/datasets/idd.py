@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
-
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets.folders import choose_split, files, images_below
 from panoptic_eval.datasets.formats import Format
 from panoptic_eval.errors import InputError
-from panoptic_eval.labels import Encoded, LabelMap, LabelMaps
+from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, code_table
 
 DIVISOR = 1000
 SUFFIX = "_gtFine_instancelevel3Ids.png"
@@ -76,11 +74,9 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
     for png in pngs:
         drive, name = png.parent.name, png.name.removesuffix(SUFFIX)
         maps.append(LabelMap(f"{drive}_{name}", png, photograph=photographs.get(f"{drive}/{name}_leftImg8bit")))
-    category = np.full(VOID + 1, -2)
-    category[: len(CATEGORIES)] = np.arange(len(CATEGORIES))
-    category[VOID] = -1
-    meaning = Encoded("divided", DIVISOR, bare=True, category=category, crowd_groups=True)
-    return LabelMaps(f"IDD level 3, {folder.name}, {folder}", catalogue(), tuple(maps), meaning)
+    categories = catalogue()
+    meaning = Encoded("divided", DIVISOR, bare=True, category=code_table(categories, [VOID]), crowd_groups=True)
+    return LabelMaps(f"IDD level 3, {folder.name}, {folder}", categories, tuple(maps), meaning)
 
 
 def _gt_fine(folder: Path) -> Path:
