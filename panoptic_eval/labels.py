@@ -241,19 +241,23 @@ def _resolve_encoded(
 def _other_layout(catalogue: Catalogue, ids: Int[np.ndarray, " n"]) -> str:
     """Options that read ids so that nearly all say a category; empty if none does."""
     ids = ids[~np.isin(ids, (0, *MINUS_ONE))]
-    position = np.arange(len(catalogue))
-    layouts = (
-        (ids // 256, catalogue.ids - 1, "--divisor 256 --category-ids label"),  # Mapillary's own files
-        (ids // 256, catalogue.ids, "--divisor 256"),
-        (np.where(ids < 1000, ids, ids // 1000), catalogue.ids, "--divisor 1000"),
-        (np.where(ids < 1000, ids, ids // 1000), position, "--divisor 1000 --category-ids position"),
-    )
     fit = [
-        option
-        for code, known, option in layouts
-        if len(np.unique(code)) > 1 and np.isin(code, known).mean() >= 0.9  # not if all ids are below the divisor
+        options
+        for options, category in readings(catalogue, ids).items()
+        if len(np.unique(category)) > 1 and (category >= 0).mean() >= 0.9  # not if all ids are below the divisor
     ]
     return " or ".join(fit)
+
+
+def readings(catalogue: Catalogue, ids: Int[np.ndarray, " n"]) -> dict[str, Int[np.ndarray, " n"]]:
+    """Read ids in the usual ways: catalogue index of the category that each says, by the options; -1 for none."""
+    code = np.where(ids < 1000, ids, ids // 1000)
+    return {
+        "--divisor 256 --category-ids label": catalogue.index(ids // 256 + 1),  # Mapillary's own files
+        "--divisor 256": catalogue.index(ids // 256),
+        "--divisor 1000": catalogue.index(code),
+        "--divisor 1000 --category-ids position": np.where(code < len(catalogue), code, -1),
+    }
 
 
 def code_table(catalogue: Catalogue, void: Iterable[int]) -> Int[np.ndarray, " k"]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.labels import readings
 from panoptic_eval.metrics.average_precision import box_overlaps
 from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
 from panoptic_eval.pairs.table import PairTable
@@ -132,14 +133,11 @@ def _renumbering(
     given, wanted = table.catalogue.ids[here], table.catalogue.ids[there]
     shifts, counts = np.unique(wanted - given, return_counts=True)
     shift = int(shifts[np.argmax(counts)])
-    label, divided = id_ // 256, np.where(id_ < 1000, id_, id_ // 1000)
-    numberings: tuple[tuple[Bool[np.ndarray, " n"], str], ...] = (
-        (given == wanted - 1, "--category-ids label would fit: numbers are one less than the ids"),
-        (given == there, "--category-ids position would fit: numbers are positions in the ground truth's list"),
-        (given + shift == wanted, f"adding {shift} to the category ids of the predictions would fit"),
-        (label == wanted - 1, "--divisor 256 --category-ids label would fit the values of the pixels"),
-        (label == wanted, "--divisor 256 would fit the values of the pixels"),
-        (divided == wanted, "--divisor 1000 would fit the values of the pixels"),
-        (divided == there, "--divisor 1000 --category-ids position would fit the values of the pixels"),
-    )
-    return next((cure for fits, cure in numberings if fits.mean() >= MOSTLY), "")
+    numberings: dict[str, Bool[np.ndarray, " n"]] = {
+        "--category-ids label would fit: numbers are one less than the ids": given == wanted - 1,
+        "--category-ids position would fit: numbers are positions in the ground truth's list": given == there,
+        f"adding {shift} to the category ids of the predictions would fit": given + shift == wanted,
+    }
+    for options, category in readings(table.catalogue, id_).items():
+        numberings[f"{options} would fit the values of the pixels"] = category == there
+    return next((cure for cure, fits in numberings.items() if fits.mean() >= MOSTLY), "")
