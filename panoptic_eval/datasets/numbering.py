@@ -25,15 +25,6 @@ class Numbering:
     """Addition to the name of a source, for people."""
 
 
-def numberings(catalogue: Catalogue) -> dict[str, Catalogue]:
-    """Return all numberings of a catalogue, by name."""
-    of_format = {name: c for f in FORMATS for name, c in f.renumber(catalogue).items()}
-    by = {"id": catalogue, "position": _numbered(catalogue, range(len(catalogue)))}
-    if catalogue.ids.min() > 0:
-        by["label"] = _numbered(catalogue, (catalogue.ids - 1).tolist())
-    return {**by, **of_format}
-
-
 def choose_numbering(
     catalogue: Catalogue,
     wanted: CategoryIds,
@@ -52,8 +43,8 @@ def choose_numbering(
         observed: category numbers that occur; looked at only as far as needed.
         faults: gets a choice that does not exist or cannot be made.
     """
-    all_ = numberings(catalogue)
     of_format = {name: c for f in FORMATS for name, c in f.renumber(catalogue).items()}
+    all_ = {**_of_any(catalogue), **of_format}
     if wanted != "auto":
         if wanted not in all_:
             faults.add(f"{where}: category-ids is {wanted}; expected {' or '.join(all_)} for this ground truth")
@@ -104,6 +95,14 @@ def point_out(
             f"{where}: {len(other)} of {len(pairs)} categories have other names than in the ground truth "
             f"(category {id_} is {a!r} here, {b!r} there)"
         )
+
+
+def _of_any(catalogue: Catalogue) -> dict[str, Catalogue]:
+    """Return the numberings that any data set may have, by name."""
+    by = {"id": catalogue, "position": _numbered(catalogue, range(len(catalogue)))}
+    if catalogue.ids.min() > 0:
+        by["label"] = _numbered(catalogue, (catalogue.ids - 1).tolist())
+    return by
 
 
 def _by_name(catalogue: Catalogue, declared: Sequence[Category], observed: Iterable[set[int]]) -> Catalogue | None:
