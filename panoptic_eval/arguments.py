@@ -16,9 +16,10 @@ import numpy as np
 
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets.json_rows import repeated
-from panoptic_eval.labels import ImageId
+from panoptic_eval.labels import ImageId, some
 from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import Bool, Integer
+from panoptic_eval.text import abbreviated
 
 INT64 = range(-(2**63), 2**63)
 
@@ -115,7 +116,7 @@ def integer(entry: Mapping[str, Any], key: str) -> int:
     except TypeError:
         taken = int(value) if isinstance(value, (float, np.floating)) and float(value).is_integer() else None
     if taken is None or taken not in INT64:
-        raise ValueError(f'has "{key}" {_short(value)}; expected an integer')
+        raise ValueError(f'has "{key}" {_shown(value)}; expected an integer')
     return taken
 
 
@@ -147,7 +148,7 @@ def number(entry: Mapping[str, Any], key: str) -> float | None:
     except (TypeError, ValueError, OverflowError, RuntimeError):
         taken = math.nan
     if not math.isfinite(taken):
-        raise ValueError(f'has "{key}" {_short(value)}, which is not finite; expected a finite number')
+        raise ValueError(f'has "{key}" {_shown(value)}, which is not finite; expected a finite number')
     return taken
 
 
@@ -159,7 +160,7 @@ def category(entry: Mapping[str, Any], allowed: Sequence[int], what: str) -> int
     """
     id_ = integer(entry, "category_id")
     if id_ not in allowed:
-        raise ValueError(f"has category_id {id_}, which is no {what}; expected one of {', '.join(map(str, allowed))}")
+        raise ValueError(f"has category_id {id_}, which is no {what}; expected one of {some(allowed)}")
     return id_
 
 
@@ -219,6 +220,5 @@ def _kind(value: Any) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}…"
+def _shown(value: Any) -> str:
+    return abbreviated(" ".join(repr(value).split()))

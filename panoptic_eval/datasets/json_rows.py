@@ -20,6 +20,7 @@ import orjson
 from panoptic_eval.errors import Faults, InputError
 from panoptic_eval.files import read_regular
 from panoptic_eval.shapes import Bool, Int
+from panoptic_eval.text import abbreviated
 
 MAX_BYTES = 1 << 32
 """Largest JSON that is read, bytes; COCO's largest has 400 MB. A small .gz can hold any number of them."""
@@ -222,8 +223,7 @@ def short(value: Any) -> str:
     if isinstance(value, list):
         nested = any(isinstance(entry, dict | list) for entry in value)
         return f"a list of {len(value)}" if nested or len(value) > 4 else json.dumps(value)
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"
+    return abbreviated(json.dumps(value))
 
 
 def _finite(value: Any) -> bool:
