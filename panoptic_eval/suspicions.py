@@ -16,7 +16,7 @@ from panoptic_eval.shapes import Bool, Int
 
 ENOUGH = 5
 """Segments from which on a suspicion is said."""
-RARELY, MOSTLY = 0.1, 0.9
+RARELY, HALF, MOSTLY = 0.1, 0.5, 0.9
 MOST_CATEGORIES = 1000
 """Values of pixels below it may be categories without instance."""
 
@@ -69,6 +69,8 @@ def one_category(table: PairTable) -> str:
 def other_categories(table: PairTable) -> str:
     """Say so if segments lie where those of the ground truth do and hardly one has the same category; else empty.
 
+    Also where up to half of them have it, if another numbering fits nearly all.
+
     Where several detections lie on a segment, the surest one is taken; crowds are left out.
     """
     g, p = _same_place(table) if table.has_masks else _same_boxes(table)
@@ -79,12 +81,14 @@ def other_categories(table: PairTable) -> str:
     p = p[surest][first]
     here, there = table.pred.category[p], table.gt.category[g]
     agreeing = int((here == there).sum())
-    if len(g) < ENOUGH or agreeing > RARELY * len(g) or len(np.unique(there)) < 2:
+    if len(g) < ENOUGH or len(np.unique(there)) < 2:
+        return ""
+    fits = _renumbering(table, here, there, table.pred.id[p])
+    if agreeing > (HALF if fits else RARELY) * len(g):
         return ""
     names = [c.name for c in table.catalogue.categories]
     common = Counter(zip(here.tolist(), there.tolist(), strict=True)).most_common(3)
     pairs = ", ".join(f"{names[a]} here is {names[b]} there ({count})" for (a, b), count in common)
-    fits = _renumbering(table, here, there, table.pred.id[p])
     cure = f"; {fits}" if fits else "; expected categories numbered or named as in the ground truth"
     return (
         f"{len(g)} predicted segments lie where the ground truth has one, but {agreeing or 'none'} of them in its "

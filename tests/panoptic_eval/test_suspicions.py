@@ -65,6 +65,16 @@ def test_where_some_agree_nothing_is_said():
     assert other_categories(table(lambda k, id_: IDS[(k + 1) % 6], agreeing=1)) == ""
 
 
+def test_a_numbering_that_fits_all_is_named_where_some_agree():
+    """Values of Mapillary's own files, divided by 1000: its first category is right."""
+    values = [(id_ - 1) * 256 + 1 for id_ in IDS]
+    divided = table(lambda k, _: values[k] // 1000 + 1, ids=values)
+    warning = other_categories(divided)
+    assert "but 3 of them in its category" in warning
+    assert "--divisor 256 --category-ids label would fit" in warning
+    assert other_categories(table(lambda k, _: values[k] // 1000 + 1, ids=values, agreeing=4)) == ""
+
+
 def test_few_segments_say_nothing():
     one = pair_table(CATALOGUE, STRIPES[:, :8], [{"id": 1, "category_id": 1}, {"id": 2, "category_id": 2}],
                      STRIPES[:, :8], [{"id": 1, "category_id": 2}, {"id": 2, "category_id": 3}])  # fmt: skip
