@@ -23,7 +23,7 @@ from panoptic_eval import detections, semantic_results
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import FORMATS, image_ids, panoptic_json
 from panoptic_eval.datasets.folders import JSON, files, json_stem, png_folders
-from panoptic_eval.datasets.json_rows import short
+from panoptic_eval.datasets.json_rows import repeated, short
 from panoptic_eval.datasets.numbering import Numbering, choose_numbering, point_out
 from panoptic_eval.datasets.panoptic_json import PanopticJson
 from panoptic_eval.datasets.png_names import inside
@@ -195,8 +195,7 @@ def _from_json(
 
     def of_gt(ids: Sequence[ImageId], place: Callable[[int], str]) -> Bool[np.ndarray, " m"]:
         image = image_ids.match(ids, gt.maps, place, faults)
-        first = {k: i for i, k in reversed(list(enumerate(image.tolist())))}
-        again = [i for i, k in enumerate(image.tolist()) if k >= 0 and first[k] != i]
+        again = [i for i in repeated(image.tolist()) if image[i] >= 0]
         faults.add(
             "[annotation is|annotations are] of an image that has one already; expected one an image",
             (f"{place(i)}: is the image {short(gt.maps[image[i]].image_id)}" for i in again),

@@ -23,12 +23,12 @@ MOST_CATEGORIES = 1000
 
 def suspicions(table: PairTable) -> tuple[str, ...]:
     """Warnings about the predictions in a table of label maps."""
-    return (*categories_missed(table), *((text,) if (text := semantic_maps(table)) else ()))
+    return tuple(filter(None, (*categories_missed(table), semantic_maps(table))))
 
 
 def categories_missed(table: PairTable) -> tuple[str, ...]:
     """Warnings about categories in a table of label maps, of panoptic or of semantic ones."""
-    return tuple(text for text in (nothing(table), one_category(table), other_categories(table)) if text)
+    return tuple(filter(None, (nothing(table), one_category(table), other_categories(table))))
 
 
 def detections_missed(table: PairTable) -> tuple[str, ...]:
