@@ -13,7 +13,7 @@ from typing import Literal
 
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import panoptic_json
-from panoptic_eval.datasets.folders import choose_split, files, images_below, spellings
+from panoptic_eval.datasets.folders import choose_split, files, gt_fine_of, images_below, spellings
 from panoptic_eval.datasets.formats import Format
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, code_table
@@ -50,7 +50,7 @@ SUFFIX = "_gtFine_instanceIds.png"
 
 def recognized(folder: Path) -> bool:
     """Return whether a folder is this data set, or its gtFine/."""
-    gt_fine = _gt_fine(folder)
+    gt_fine = gt_fine_of(folder)
     return bool(files(gt_fine, "cityscapes_panoptic_*.json") or files(gt_fine, f"*/*/*{SUFFIX}"))
 
 
@@ -62,7 +62,7 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
     Raises:
         InputError: what was not found, or everything that is wrong with the files.
     """
-    gt_fine = _gt_fine(root)
+    gt_fine = gt_fine_of(root)
     jsons = [gt_fine / f"cityscapes_panoptic_{name}.json" for name in spellings(split or "val")]
     json = next((path for path in jsons if path.is_file()), None)
     if json is not None:
@@ -91,10 +91,6 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
 
 def _photograph(image_id: str) -> str:
     return f"{image_id.partition('_')[0]}/{image_id}_leftImg8bit"
-
-
-def _gt_fine(folder: Path) -> Path:
-    return folder if folder.name == "gtFine" else folder / "gtFine"
 
 
 def catalogue(coding: Coding = "id") -> Catalogue:

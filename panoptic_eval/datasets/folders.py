@@ -84,6 +84,11 @@ def png_folders(json: Path) -> list[Path]:
     return [place / json_stem(json) for place in places]
 
 
+def gt_fine_of(folder: Path) -> Path:
+    """Say where the annotations of a data set in Cityscapes' layout are; the folder may be gtFine/ itself."""
+    return folder if folder.name == "gtFine" else folder / "gtFine"
+
+
 def images_below(folder: Path) -> dict[str, Path]:
     """Photographs two levels deep, by <folder>/<stem>; empty if there is no such folder."""
     paths = [*files(folder, "*/*.png"), *files(folder, "*/*.jpg")]

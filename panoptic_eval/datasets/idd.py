@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.datasets.folders import choose_split, files, images_below
+from panoptic_eval.datasets.folders import choose_split, files, gt_fine_of, images_below
 from panoptic_eval.datasets.formats import Format
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, code_table
@@ -56,7 +56,7 @@ def catalogue() -> Catalogue:
 
 def recognized(folder: Path) -> bool:
     """Return whether a folder is this data set, or its gtFine/."""
-    return bool(files(_gt_fine(folder), f"*/*/*{SUFFIX}"))
+    return bool(files(gt_fine_of(folder), f"*/*/*{SUFFIX}"))
 
 
 def read(root: Path, *, split: str | None = None) -> LabelMaps:
@@ -65,7 +65,7 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
     Raises:
         InputError: what was not found.
     """
-    folder = choose_split(_gt_fine(root), split)
+    folder = choose_split(gt_fine_of(root), split)
     pngs = files(folder, f"*/*{SUFFIX}")
     if not pngs:
         raise InputError(f"{folder}: has no */*{SUFFIX}; expected what createLabels.py --instance True makes")
@@ -77,10 +77,6 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
     categories = catalogue()
     meaning = Encoded("divided", DIVISOR, bare=True, category=code_table(categories, [VOID]), crowd_groups=True)
     return LabelMaps(f"IDD level 3, {folder.name}, {folder}", categories, tuple(maps), meaning)
-
-
-def _gt_fine(folder: Path) -> Path:
-    return folder if folder.name == "gtFine" else folder / "gtFine"
 
 
 def image_name(name: str) -> str:
