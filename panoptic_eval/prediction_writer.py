@@ -96,8 +96,9 @@ class PredictionWriter:
                     f"{self._records}: line {number} is damaged; expected what a writer has written: "
                     "remove the line to write its image again"
                 ) from error
-        for half_written in (path for folder, names in WRITTEN.items() for path in leftovers(directory / folder, names)):
-            half_written.unlink()
+        for folder, files in WRITTEN.items():
+            for half_written in leftovers(directory / folder, files):
+                half_written.unlink()
         for png in [*directory.glob("panoptic/*.png"), *directory.glob("semantic/*.png")] if resumed else []:
             if png.name not in names:  # written just before a kill
                 png.unlink()
