@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
@@ -411,19 +411,22 @@ class Method:
     """Train the network of the Seamless baseline instead of the paper's."""
 
 
-METHODS: dict[str, Method] = {
-    "full": Method(crops=False),
-    "crop": Method(),
-    "crop+cabb": Method(cabb=True),
-    "crop+isus": Method(isus=True),
-    "crop+cabb+isus": Method(cabb=True, isus=True),
-    "seamless": Method(seamless=True, crops=False),
-    "seamless+crop": Method(seamless=True),
-    "seamless+cabb+isus": Method(seamless=True, cabb=True, isus=True),
-    "crop+clipped": Method(clipped=True),
-    "crop+cabb+isus+clipped": Method(cabb=True, isus=True, clipped=True),
-}
-"""Names of the methods that are trained and compared: rows of the paper's Table 1, and two of ours."""
+def method_named(name: str) -> Method:
+    """Return the method that a variant is named after: its parts, joined by + in any order.
+
+    A name with crop, cabb, isus or clipped means crops; "full" and "seamless" alone mean whole images.
+
+    Raises:
+        ValueError: a part is unknown or named twice, or "full" is not alone.
+
+    >>> method_named("seamless+cabb+isus") == Method(seamless=True, cabb=True, isus=True)
+    True
+    """
+    parts = name.split("+")
+    switched = {field.name: field.name in parts for field in fields(Method) if field.name != "crops"}
+    if parts != ["full"] and (not {*parts} <= {"crop", *switched} or len({*parts}) < len(parts)):
+        raise ValueError(f"no variant {name!r}: expected full, or some of crop, {', '.join(switched)} joined by +")
+    return Method(crops=name not in ("full", "seamless"), **switched)
 
 
 def configure(preset: str, method: Method = Method()) -> Config:

@@ -35,7 +35,7 @@ from model.checkpoint import (
     transfer,
 )
 from model.checkpoint_files import WEIGHTS, CheckpointError
-from model.config import METHODS, Config, ConfigError, Method, configure, from_json
+from model.config import Config, ConfigError, Method, configure, from_json, method_named
 from model.data.index import cached_index
 from model.data.loader import Batch, CropDataset
 from model.distributed import Ranks, everybodys, joined, total
@@ -89,8 +89,8 @@ class Options(Settings):
     method: tyro.conf.OmitArgPrefixes[Method] = Method()  # noqa: RUF009 (frozen)
     """Parts of the paper to switch on; only with the name of a preset."""
     arm: str | None = None
-    """Row of the paper's Table 1, in place of the switches: full, crop, crop+cabb, crop+isus, crop+cabb+isus, seamless,
-    seamless+crop, seamless+cabb+isus; or ours: crop+clipped, crop+cabb+isus+clipped."""
+    """Name of a variant, in place of the switches: full, or some of crop, cabb, isus, clipped and seamless joined by +
+    (crop+cabb+isus)."""
     data: Annotated[
         str, tyro.conf.arg(help=f"Data set: {NAMES} (below --root or $PANOPTIC_DATA), or the path of one.")
     ] = tyro.MISSING
@@ -380,10 +380,8 @@ def _config(options: Options) -> Config:
         raise InputError(f"{what}: says everything; expected no --cabb, --isus or other part of a method with it")
     if stored and options.arm is not None:
         raise InputError(f"{path}: says everything; expected no --arm with it")
-    if options.arm is not None and options.arm not in METHODS:
-        raise InputError(f"--arm {options.arm}: is no row of Table 1; expected one of {', '.join(METHODS)}")
-    method = options.method if options.arm is None else METHODS[options.arm]
     try:
+        method = options.method if options.arm is None else method_named(options.arm)
         config = from_json(path.read_text()) if stored else configure(options.preset, method)
         return config if options.steps is None else replace(config, schedule=with_steps(config.schedule, options.steps))
     except ConfigError as error:

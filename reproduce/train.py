@@ -15,7 +15,7 @@ import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,7 +25,6 @@ import tyro
 from tqdm import tqdm
 
 from model.checkpoint_files import CATEGORIES, CONFIG, WEIGHTS, fingerprint
-from model.config import Method
 from model.data.index import cached_index
 from model.train import METRICS, loss_names
 from panoptic_eval.datasets import ground_truth
@@ -113,7 +112,7 @@ def train(run: Run, data: Path, options: Options) -> None:
         )
     settings = ["--data", str(data), "--out", str(folder), "--seed", str(run.seed), "--bits", "8"]
     quiet = ["--quiet"] if options.side_by_side > 1 else []
-    command = ["model.train", "streets", *flags(BY_NAME[run.variant].method), *settings, *quiet]
+    command = ["model.train", "streets", "--arm", run.variant, *settings, *quiet]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads(options))}
     subprocess.run([sys.executable, "-m", *command], check=True, env=environment)
     size = (folder / WEIGHTS).stat().st_size
@@ -123,15 +122,6 @@ def train(run: Run, data: Path, options: Options) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in (CONFIG, CATEGORIES, WEIGHTS):
         write_atomically(target / name, (folder / name).read_bytes())
-
-
-def flags(method: Method) -> list[str]:
-    """Write a method as options of model.train.
-
-    >>> flags(Method(crops=False))
-    ['--no-crops', '--no-cabb', '--no-isus', '--no-clipped', '--no-seamless']
-    """
-    return [f"--{part}" if chosen else f"--no-{part}" for part, chosen in asdict(method).items()]
 
 
 def threads(options: Options) -> int:

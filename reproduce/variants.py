@@ -1,13 +1,13 @@
 """The variants of the method that are trained and compared: one row each, read by tables, figures, claims and training.
 
-A variant's name is that of its folder of checkpoints, and of its rows in the results.
+A variant's name says what it switches on; it is that of its folder of checkpoints, and of its rows in the results.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.config import METHODS, Method
+from model.config import Method, method_named
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Variant:
     """One way to train a network."""
 
     name: str
+    """Parts of the method, joined by +."""
     title: str
     """Name in tables and figures."""
     bases: tuple[str, ...]
@@ -29,7 +30,7 @@ class Variant:
     @property
     def method(self) -> Method:
         """Return the parts of the paper that it switches on."""
-        return METHODS[self.name]
+        return method_named(self.name)
 
 
 VARIANTS = (

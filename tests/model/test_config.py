@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from model.config import (
-    METHODS,
     PRESETS,
     STREETS,
     ConfigError,
@@ -15,6 +15,7 @@ from model.config import (
     Method,
     configure,
     from_json,
+    method_named,
     to_json,
 )
 
@@ -46,12 +47,29 @@ def test_each_part_of_a_method_changes_its_own_setting_alone():
     assert (seamless.body.kind, seamless.semantic.kind) == ("resnet", "minidl")
 
 
-def test_names_of_methods_say_what_they_switch_on():
-    for name, method in METHODS.items():
-        parts = name.split("+")
-        for part in ("cabb", "isus", "clipped", "seamless"):
-            assert getattr(method, part) == (part in parts), name
-        assert method.crops == (name not in ("full", "seamless")), name
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("full", Method(crops=False)),
+        ("crop", Method()),
+        ("crop+cabb", Method(cabb=True)),
+        ("crop+isus", Method(isus=True)),
+        ("crop+cabb+isus", Method(cabb=True, isus=True)),
+        ("isus+crop+cabb", Method(cabb=True, isus=True)),
+        ("crop+clipped", Method(clipped=True)),
+        ("seamless", Method(seamless=True, crops=False)),
+        ("seamless+crop", Method(seamless=True)),
+        ("seamless+cabb+isus", Method(seamless=True, cabb=True, isus=True)),
+    ],
+)
+def test_names_of_variants_say_what_they_switch_on(name, method):
+    assert method_named(name) == method
+
+
+@pytest.mark.parametrize("name", ["", "crops", "crop+", "crop+cab", "full+cabb", "full+full", "crop+crop", "CROP"])
+def test_a_name_with_other_parts_is_no_variant(name):
+    with pytest.raises(ValueError, match=rf"no variant '{re.escape(name)}': expected full, or some of crop, cabb"):
+        method_named(name)
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*/seed*/config.json")), ids=lambda p: p.parts[-3])
@@ -65,7 +83,7 @@ def test_shipped_files_mean_what_they_meant(path):
         "rates", []
     )
     assert list(config.sample.thing_scales) == stored["sample"]["thing_scales"]
-    assert config == configure("streets", METHODS[path.parts[-3]])
+    assert config == configure("streets", method_named(path.parts[-3]))
 
 
 def test_presets_of_the_papers_data_sets_follow_the_sources_and_streets_is_as_it_was():
@@ -84,7 +102,7 @@ def test_an_absent_kind_is_the_first():
     assert from_json('{"body": {"width": 16}, "semantic": {"hardest": 0.5}}').body == HRNetConfig(width=16)
 
 
-def test_settings_and_names_of_methods_need_no_torch():
+def test_settings_and_names_of_variants_need_no_torch():
     """So that help texts of commands that only read them come at once."""
     code = "import sys, model.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0

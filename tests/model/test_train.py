@@ -275,7 +275,7 @@ def test_the_command_trains_on_a_data_set_and_goes_on_where_it_was(scenes, setti
         (["{settings}", "--cabb"], "expected no --cabb"),
         (["{settings}", "--arm", "crop"], "expected no --arm"),
         (["streets", "--arm", "crop", "--isus"], "--arm crop: says everything"),
-        (["streets", "--arm", "crops"], "--arm crops: is no row of Table 1; expected one of full, crop, "),
+        (["streets", "--arm", "crops"], "no variant 'crops': expected full, or some of crop, "),
         (["nowhere.json"], "nowhere.json"),
         (["{settings}", "--steps", "0"], "0 steps"),
         (["{settings}", "--accumulate", "3"], "cannot be cut evenly"),
