@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import types
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -471,49 +472,57 @@ def from_json(text: str) -> Config:
     """
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (RecursionError, ValueError) as error:  # nested too deeply; not JSON, or an integer of thousands of digits
         raise ConfigError(f"the configuration is not JSON: {error}") from error
-    config = _parse(Config, data, "")
-    assert isinstance(config, Config)
-    return config
+    return _parse(Config, data, "")
 
 
 def _parse(kind: Any, value: Any, key: str) -> Any:
     """Turn `value`, as JSON gives it, into an object of type `kind`; `key` is its dotted path, for messages."""
-    origin, arguments = get_origin(kind), get_args(kind)
+    origin, options = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _parse_dataclass(kind, value, key)
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in arguments:
+        members = [member for member in options if member is not type(None)]
+        if value is None and len(members) < len(options):
             return None
-        choices = [a for a in arguments if a is not type(None)]
-        if len(choices) > 1:  # their `kind` tells them apart; where it is absent, the first is meant
-            named = {get_args(get_type_hints(choice)["kind"])[0]: choice for choice in choices}
-            name = value.get("kind", next(iter(named))) if isinstance(value, dict) else None
-            if name not in named:
-                raise ConfigError(f"{key}.kind is {name!r}: must be one of {', '.join(named)}")
-            choices = [named[name]]
-        return _parse(choices[0], value, key)
-    if origin is Literal:
-        if value not in arguments:
-            raise ConfigError(f"{key} is {value!r}: must be one of {', '.join(map(repr, arguments))}")
-        return value
+        return _parse(_member(members, value, key), value, key)
     if origin is tuple:
-        fixed = arguments[-1] is not Ellipsis
-        if not isinstance(value, list) or (fixed and len(value) != len(arguments)):
-            raise ConfigError(f"{key} is {value!r}: must be a list" + (f" of {len(arguments)}" if fixed else ""))
-        kinds = arguments if fixed else arguments[:1] * len(value)
+        count = None if options[-1] is ... else len(options)
+        if not isinstance(value, list) or count not in (None, len(value)):
+            raise _wrong(key, value, f"a list of {count}" if count else "a list")
+        kinds = options if count else options[:1] * len(value)
         return tuple(_parse(k, v, f"{key}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
-    if kind is float and type(value) is int:
+    if origin is Literal:
+        if value not in options:
+            raise _wrong(key, value, f"one of {', '.join(map(repr, options))}")
+        return value
+    if kind is float and type(value) in (int, float):
+        if not abs(value) <= sys.float_info.max:  # NaN compares as False
+            raise _wrong(key, value, "a finite number")
         return float(value)
     if type(value) is not kind:
-        raise ConfigError(f"{key} is {value!r}: must be of type {kind.__name__}")
+        raise _wrong(key, value, f"of type {kind.__name__}")
     return value
+
+
+def _member(members: list[Any], value: Any, key: str) -> Any:
+    """Return the member of a union that `kind` names: where it is absent, the first is meant."""
+    if len(members) == 1 or not isinstance(value, dict) or "kind" not in value:
+        return members[0]
+    named = {member.kind: member for member in members}
+    if value["kind"] not in list(named):
+        raise _wrong(f"{key}.kind".lstrip("."), value["kind"], f"one of {', '.join(named)}")
+    return named[value["kind"]]
+
+
+def _wrong(key: str, value: Any, right: str) -> ConfigError:
+    return ConfigError(f"{key or 'the configuration'} is {value!r}: must be {right}")
 
 
 def _parse_dataclass(kind: Any, value: Any, key: str) -> Any:
     if not isinstance(value, dict):
-        raise ConfigError(f"{key or 'the configuration'} is {value!r}: must be an object")
+        raise _wrong(key, value, "an object")
     hints = get_type_hints(kind)
     unknown = [f"{key}.{name}".lstrip(".") for name in value if name not in hints]
     if unknown:

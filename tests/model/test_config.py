@@ -126,6 +126,10 @@ def edited(change):
         (lambda d: d["sample"].update(sampling="random"), r"sample\.sampling is 'random'"),
         (lambda d: d["rpn"].update(anchor_ratios=[1, "2"]), r"rpn\.anchor_ratios\[1\] is '2'"),
         (lambda d: d.update(rpn=3), "rpn is 3: must be an object"),
+        (lambda d: d.update(body=3), "body is 3: must be an object"),
+        (lambda d: d["body"].update(kind=["hrnet"]), r"body\.kind is \['hrnet'\]: must be one of hrnet, resnet"),
+        (lambda d: d["schedule"].update(momentum=float("nan")), r"schedule\.momentum is nan: must be a finite number"),
+        (lambda d: d["schedule"].update(momentum=-(10**400)), r"schedule\.momentum is -10+: must be a finite number"),
     ],
 )
 def test_a_wrong_value_is_named(change, message):
@@ -133,9 +137,10 @@ def test_a_wrong_value_is_named(change, message):
         from_json(edited(change))
 
 
-def test_text_that_is_not_json_is_an_error():
+@pytest.mark.parametrize("text", ["{", "[" * 200_000, '{"schedule": {"steps": 1' + "0" * 5000 + "}}"])
+def test_text_that_is_not_json_is_an_error(text):
     with pytest.raises(ConfigError, match="not JSON"):
-        from_json("{")
+        from_json(text)
 
 
 def test_an_absent_key_takes_its_default():
