@@ -259,9 +259,10 @@ class Compare:
         if self.json:
             return json_output.dumps({"a": str(self.a), "b": str(self.b), **asdict(result)})
         first, second = markdown.run_names(self.a, self.b)
-        head = [f"{first}: {self.a}", f"{second}: {self.b}", f"{_number(len(a.panoptic), 'image')}, scores in percent"]
+        images = _number(len(a.panoptic), "image")
+        units = f"{images}, scores in percent; low and high: 95 % interval of the difference"
         tables = markdown.comparison(result, first, second, per_category=self.per_category)
-        return "\n".join([*head, "", tables])
+        return "\n".join([f"{first}: {self.a}", f"{second}: {self.b}", units, "", tables])
 
 
 @dataclass(frozen=True)

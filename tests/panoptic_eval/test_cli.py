@@ -276,6 +276,7 @@ def test_runs_are_compared_by_their_names(folders, tmp_path, capsys):
     run(capsys, "--pred", gt, "--gt", gt, "--quiet", "--out", tmp_path / "perfect")
     options = ["--resamples", 999, "--per-category", "--out", tmp_path / "c.csv"]
     out = run(capsys, "compare", tmp_path / "mine", tmp_path / "perfect", *options)
+    assert "6 images, scores in percent; low and high: 95 % interval of the difference" in out
     assert "| mine | perfect | difference |" in out
     assert "<0.002" in out
     assert "PQ of images that are better in perfect:" in out
