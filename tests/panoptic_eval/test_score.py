@@ -1,4 +1,5 @@
 import json
+import math
 from contextlib import suppress
 from dataclasses import replace
 
@@ -85,3 +86,31 @@ def test_percentiles_that_make_no_bins(values):
 def test_areas_that_make_no_bins(values):
     with pytest.raises(InputError, match=r"--area-edges .*: expected two or more ascending areas in pixels"):
         score(Tables(squares(1)), Rules(area_edges=values))
+
+
+def test_no_thing_at_all_leaves_size_bins_undefined():
+    data = score(Tables(table("ss", "ss", s=SKY)))
+    assert len(data.size_percentiles) == 5
+    for row in data.size_percentiles:
+        assert row["instances"] == 0
+        assert all(math.isnan(row[name]) for name in ("from_area", "to_area", "AP_mask"))
+
+
+def test_missing_scores_count_with_one_and_are_said():
+    drawing = table("cc", "cc", c=CAR)
+    nan = np.full(1, np.nan)
+    found = score(Tables(replace(drawing, pred=replace(drawing.pred, score=nan))))
+    assert found.scores["AP_mask"]["AP"] == pytest.approx(1)
+    assert any("no score" in w for w in found.warnings)
+
+
+def test_equal_edges_are_said():
+    found = score(Tables(table("cd", "cd", c=CAR, d=CAR)))
+    assert any("equal" in w for w in found.warnings)
+    assert [row["instances"] for row in found.size_percentiles] == [2] * 5
+
+
+def test_miou_may_be_over_the_categories_of_gt_alone():
+    drawing = Tables(table("ss", "sb", s=SKY, b=BUS))
+    assert score(drawing).scores["mIoU"]["all"] == 0.25
+    assert score(drawing, Rules(miou_over="gt")).scores["mIoU"]["all"] == 0.5
