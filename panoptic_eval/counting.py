@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from panoptic_eval import pairs
 from panoptic_eval.datasets import ground_truth
@@ -24,6 +25,7 @@ from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs import palette
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
+from panoptic_eval.pairs.instances import count_overlaps, detections_table
 from panoptic_eval.pairs.journal import Journal
 from panoptic_eval.pairs.ranking import best_detections
 from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable
@@ -95,8 +97,6 @@ def count(
         suspected = (*suspected, *(f"semantic maps: {text}" for text in categories_missed(semantic)))
     instances = None
     if predictions.instances is not None:
-        from panoptic_eval.pairs.instances import detections_table
-
         instances = detections_table(panoptic, gt_maps, predictions.instances, overlaps)
         suspected = (*suspected, *detections_missed(instances))
     if strict and (told := (*suspected, *input_warnings(panoptic))):
@@ -140,12 +140,10 @@ class Counted:
 
 def count_jobs(jobs: Sequence[Job]) -> list[Counted]:
     """Read and count the files of some images, in one call of what counts; never raises for bad files."""
-    from panoptic_eval.pairs import count_pairs
-
     read = [_read(job) for job in jobs]
     done, contents = [counted for counted, _ in read], [files for _, files in read]
     waiting = [k for k, counted in enumerate(done) if counted.fault is None and counted.kept_as != jobs[k].known]
-    results = count_pairs([(contents[k][0], contents[k][-1]) for k in waiting])
+    results = pairs.count_pairs([(contents[k][0], contents[k][-1]) for k in waiting])
     for k, counts in zip(waiting, results, strict=True):
         done[k] = _with_counts(jobs[k], done[k], contents[k][0], counts)
     return done
@@ -153,8 +151,6 @@ def count_jobs(jobs: Sequence[Job]) -> list[Counted]:
 
 def _read(job: Job) -> tuple[Counted, list[bytes]]:
     """Read the files of an image, and return what is known before anything is counted, and their contents."""
-    from panoptic_eval.pairs import supported
-
     contents = []
     for side, label_map in (("gt", job.gt), ("pred", job.pred)):
         if label_map is None:
@@ -166,13 +162,11 @@ def _read(job: Job) -> tuple[Counted, list[bytes]]:
             return Counted(None, "", fault=Fault(kind, (_place(side, label_map),))), []
     digest = "-".join(hashlib.sha256(c).hexdigest() for c in contents)
     kept_as = "-".join([digest, *([_digest_of(job.masks)] if job.masks else [])])
-    return Counted(None, digest, kept_as, fast=all(map(supported, contents))), contents
+    return Counted(None, digest, kept_as, fast=all(map(pairs.supported, contents))), contents
 
 
 def _with_counts(job: Job, counted: Counted, gt: bytes, counts: IdCounts | PngError) -> Counted:
     """Add the counts of an image, or what is wrong with its files, and what the masks share with its gt file."""
-    from panoptic_eval.pairs.instances import count_overlaps
-
     try:
         if isinstance(counts, PngError):
             raise counts
@@ -235,7 +229,8 @@ def _count_side(
         key = f"{what} {gt.maps[g].image_id!r}"
         known = None if journal is None else journal.digest(key)
         jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, masks[g], known))
-    finished = _bar(_run(executor, jobs, journal), len(jobs), what, progress)
+    results = _run(executor, jobs, journal)
+    finished = tqdm(results, total=len(jobs), desc=what, unit="image", disable=not progress, leave=False)
     done = [counted for _, counted in sorted(finished, key=lambda result: result[0])]
     faults = Faults()
     for fault in (counted.fault for counted in done if counted.fault is not None):
@@ -307,9 +302,3 @@ def _kept(journal: Journal, key: str, counted: Counted) -> Counted:
         return replace(counted, counts=counts, overlaps=overlaps)
     journal.add(key, counted.kept_as, counted.counts, counted.overlaps)
     return counted
-
-
-def _bar(items: Iterable[Any], total: int, what: str, progress: bool) -> Iterator[Any]:
-    from tqdm import tqdm
-
-    yield from tqdm(items, total=total, desc=what, unit="image", disable=not progress, leave=False)

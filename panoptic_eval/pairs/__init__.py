@@ -10,8 +10,9 @@ import numpy as np
 
 from panoptic_eval import core
 from panoptic_eval.errors import PngError
+from panoptic_eval.pairs import compiled, reference
 from panoptic_eval.pairs.counts import IdCounts
-from panoptic_eval.png.container import palette_ids
+from panoptic_eval.png import container
 from panoptic_eval.shapes import UInt32
 
 
@@ -21,8 +22,6 @@ def count_pairs(files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | PngErro
     The compiled core counts, where it is there; files of a kind that it does not read, the reference.
     An error starts with "gt: " or "pred: ": damaged, of a mode that holds no ids, or of different sizes.
     """
-    from panoptic_eval.pairs import compiled, reference
-
     library = core.library()
     counted = [None] * len(files) if library is None else compiled.count_files(library, files)
     results: list[IdCounts | PngError] = []
@@ -51,7 +50,7 @@ def _with_palettes(counts: IdCounts, gt: bytes, pred: bytes) -> IdCounts:
     sides = {}
     for side, png in (("gt", gt), ("pred", pred)):
         try:
-            palette = palette_ids(png)
+            palette = container.palette_ids(png)
         except PngError as error:
             raise PngError(f"{side}: {error}") from error
         if palette is not None:
@@ -65,8 +64,6 @@ def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"])
     Raises:
         PngError: the two differ in size.
     """
-    from panoptic_eval.pairs import compiled, reference
-
     library = core.library()
     if library is None or gt.shape != pred.shape or not gt.size:
         return reference.count_labels(gt, pred)
@@ -75,9 +72,7 @@ def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"])
 
 def supported(png: bytes) -> bool:
     """Return whether the core counts this file; if not, the reference does, in many times the time."""
-    from panoptic_eval.png.container import supported
-
-    return core.library() is not None and supported(png)
+    return core.library() is not None and container.supported(png)
 
 
 def path() -> Literal["fast", "reference"]:

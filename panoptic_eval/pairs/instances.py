@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
+from pycocotools import mask as mask_utils
 
 from panoptic_eval.detections import Detections
 from panoptic_eval.errors import PngError
@@ -91,14 +92,14 @@ def detected(
 
     `stated_area` is the box's where the file gives one: pycocotools then ranges even masks by it.
     """
-    from pycocotools import mask
-
     box_area = box[:, 2] * box[:, 3]
     given = ~np.isnan(box_area)
     area = np.where(given, box_area, 0)
     if rles is not None:
-        area = np.array([mask.area(rle) for rle in rles], np.int64)  # one by one: pycocotools 2.0.11 takes 255 at most
-        drawn = np.array(mask.toBbox(list(rles)), float).reshape(-1, 4)
+        area = np.array(
+            [mask_utils.area(rle) for rle in rles], np.int64
+        )  # singly: pycocotools 2.0.11 takes 255 at most
+        drawn = np.array(mask_utils.toBbox(list(rles)), float).reshape(-1, 4)
         box = np.where(given[:, None], box, drawn)
     return Segments(
         image=image,
@@ -126,16 +127,14 @@ def _shared(
     gts: Sequence[Rle], preds: Sequence[Rle]
 ) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
     """Return the index of the gt mask, of the predicted one, and the pixels of both, of each two that overlap."""
-    from pycocotools import mask
-
     if not gts or not preds:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
-    area = np.array([mask.area(rle) for rle in preds], np.int64)
+    area = np.array([mask_utils.area(rle) for rle in preds], np.int64)
     few = max(1, MAX_PAIRS // len(gts))
     parts = []
     for start in range(0, len(preds), few):
         # As if all gt were crowds, the IoU is the intersection over the detection's area: an exact way to get it.
-        share = np.asarray(mask.iou(list(preds[start : start + few]), list(gts), [1] * len(gts)))
+        share = np.asarray(mask_utils.iou(list(preds[start : start + few]), list(gts), [1] * len(gts)))
         p, g = np.nonzero(share)
         parts.append((g, start + p, np.rint(share[p, g] * area[start + p]).astype(np.int64)))
     gt, pred, pixels = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -15,6 +15,7 @@ import numpy as np
 
 from panoptic_eval import core
 from panoptic_eval.png.ids import Ids
+from panoptic_eval.png.reference import decode
 from panoptic_eval.shapes import Bool, Int
 
 Rle = Mapping[str, Any]
@@ -79,8 +80,6 @@ def encode_segments(png: bytes, ids: Ids, size: tuple[int, int]) -> list[Rle]:
             text = masks.text.array(np.uint8, masks.size).tobytes()
             library.core_release_masks(masks)
             return [{"size": [*size], "counts": text[first:last]} for first, last in pairwise([0, *ends])]
-    from panoptic_eval.png.reference import decode
-
     labels = decode(png)
     return [
         encode_window(labels[y0:y1, x0:x1] == id_, (y0, x0), size)
