@@ -87,8 +87,6 @@ def test_precision_is_bit_equal_to_pycocotools(seed, kind):
     categories = random_maps.catalogue(rng)
     images = random_maps.pairs(rng, categories, images=8)
     gt, results = random_maps.coco(categories, images)
-    if not results:
-        pytest.skip("pycocotools refuses an empty list of results")
     if kind == "box":
         from pycocotools import mask
 
