@@ -14,7 +14,7 @@ from panoptic_eval.shapes import Bool, Int
 
 
 def rgb(value: Any) -> tuple[int, int, int] | None:
-    """Red, green, blue as a file gives them; None unless they are three integers."""
+    """Return red, green, blue as a file gives them; None unless they are three integers."""
     if not isinstance(value, list | tuple) or list(map(type, value)) != [int] * 3:
         return None
     red, green, blue = value
@@ -72,16 +72,16 @@ class Catalogue:
 
     @cached_property
     def ids(self) -> Int[np.ndarray, " c"]:
-        """Category ids, in catalogue order."""
+        """Return the category ids, in catalogue order."""
         return np.array([c.id for c in self.categories], np.int64)
 
     @cached_property
     def isthing(self) -> Bool[np.ndarray, " c"]:
-        """True for things, in catalogue order."""
+        """Return which categories are things, in catalogue order."""
         return np.array([c.isthing for c in self.categories], bool)
 
     def index(self, ids: Iterable[int] | Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        """Catalogue indices of category ids; -1 where an id is in no category.
+        """Return the catalogue indices of category ids; -1 where an id is in no category.
 
         >>> Catalogue((Category(7, "road", False), Category(3, "car", True))).index([3, 7, 8]).tolist()
         [1, 0, -1]

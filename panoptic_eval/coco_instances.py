@@ -249,5 +249,5 @@ def _masks(
     rles = masks(rows, image, sizes.__getitem__, place, faults)
     if rles is None and kind == "mask":
         bare = [i for i, row in enumerate(rows) if not row.get("segmentation")]
-        faults.add('[entry has|entries have] no "segmentation"; expected one, or boxes compared', map(place, bare))
+        faults.add('[entry has|entries have] no "segmentation"; expected one, or kind="box"', map(place, bare))
     return rles

@@ -51,7 +51,7 @@ class Detections:
 
 @json_rows.collector_paused()
 def read(path: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Detections:
-    """COCO results: a list of objects with image_id, category_id, score, and segmentation or bbox or both.
+    """Read COCO results: a list of objects with image_id, category_id, score, and segmentation or bbox or both.
 
     Args:
         catalogue: gt's, numbered as the file is.
@@ -117,7 +117,7 @@ def _repeated(
     category: Int[np.ndarray, " n"],
     score: Float[np.ndarray, " n"],
 ) -> list[int]:
-    """Rows that stood earlier in the file, the same in every field but `id`."""
+    """List the rows that stood earlier in the file, the same in every field but `id`."""
     order = np.lexsort((score, category, image))
     as_before = np.zeros(len(rows) + 1, bool)
     as_before[1:-1] = np.all([values[order][1:] == values[order][:-1] for values in (image, category, score)], axis=0)
@@ -267,7 +267,7 @@ def compressed(value: Mapping[str, Any] | list[Any], size: Size) -> dict[str, An
 
 
 def _whole(values: list[Any]) -> list[int] | None:
-    """Integers, also where floats are used for them; None if there is anything else."""
+    """Return the integers, also where floats are used for them; None if there is anything else."""
     if set(map(type, values)) <= {int}:
         return values
     if not all(type(v) is int or (type(v) is float and v.is_integer()) for v in values):

@@ -195,7 +195,7 @@ def _resolve_encoded(
     predicted: bool,
     faults: Faults,
 ) -> tuple[Listed, Int[np.ndarray, " n"]]:
-    """Takes each id apart into category and instance number; each is a segment, of stuff, too."""
+    """Take each id apart into category and instance number; each is a segment, of stuff, too."""
     code, bare = split_ids(encoded, ids)
     table = np.append(encoded.category, -2)
     category = table[np.minimum(code, len(table) - 1)]
@@ -239,7 +239,7 @@ def _resolve_encoded(
 
 
 def _other_layout(catalogue: Catalogue, ids: Int[np.ndarray, " n"]) -> str:
-    """Options that read ids so that nearly all say a category; empty if none does."""
+    """Name the options that read ids so that nearly all say a category; empty if none does."""
     ids = ids[~np.isin(ids, (0, *MINUS_ONE))]
     fit = [
         options
@@ -294,7 +294,7 @@ def split_ids(encoded: Encoded, ids: Int[np.ndarray, " n"]) -> tuple[Int[np.ndar
 
 
 def some(values: Sequence[int]) -> str:
-    """Numbers in a message: a few of them where there are many.
+    """List numbers in a message: a few of them where there are many.
 
     >>> some([7, 4, 9]), some(range(1, 134))
     ('7, 4, 9', '1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …, 133')
@@ -308,7 +308,7 @@ def _place(maps: LabelMaps, image: int) -> str:
 
 
 def other_type(image_id: ImageId, known: Container[ImageId]) -> str:
-    """Message for an image id that exists with the other type; empty if there is none.
+    """Say that an image id exists with the other type; empty if it does not.
 
     >>> other_type("7", {7})
     'the image id is the string "7", which elsewhere is the integer 7'

@@ -208,7 +208,7 @@ class PredictionWriter:
             raise
 
     def close(self) -> None:
-        """Writes panoptic.json, and instances.json if there were any; the directory can be scored from then on."""
+        """Write panoptic.json, and instances.json if there were any; the directory can be scored from then on."""
         if self._file.closed:
             return
         self._file.close()
@@ -230,7 +230,7 @@ class PredictionWriter:
 
 
 def png_name(image_id: ImageId) -> str:
-    """Name of an image's PNGs: its id, where that can be a file's name.
+    """Name an image's PNGs: by its id, where that can be a file's name.
 
     >>> png_name("city/0001"), png_name(7)
     ('city%2F0001.png', '7.png')
@@ -292,7 +292,7 @@ def _content(line: bytes) -> Any:
 
 
 def _reopened(directory: Path, categories: list[dict[str, Any]]) -> list[bytes]:
-    """Records of a directory that was closed; none of a new one.
+    """Make the records of a directory that was closed; none of a new one.
 
     Raises:
         InputError: it holds PNGs that no JSON of such a writer names: somebody else's; or predictions of other
@@ -334,7 +334,7 @@ def _reopened(directory: Path, categories: list[dict[str, Any]]) -> list[bytes]:
 def _segments_info(
     labels: Integer[np.ndarray, "h w"], segments: Sequence[Mapping[str, Any]], catalogue: Catalogue
 ) -> list[dict[str, Any]]:
-    """Entries of the JSON, with area and box as counted.
+    """Make the entries of segments_info, with area and box as counted.
 
     Raises:
         ValueError: labels and segments do not fit each other or the format.
@@ -354,7 +354,7 @@ def _segments_info(
 def _results(
     instances: Sequence[Mapping[str, Any]], shape: tuple[int, ...], catalogue: Catalogue, image_id: ImageId
 ) -> list[dict[str, Any]]:
-    """COCO results of one image.
+    """Make the COCO results of one image.
 
     Raises:
         ValueError: entries that could not be scored.
@@ -372,7 +372,11 @@ def _results(
 
 
 def _result(instance: Mapping[str, Any], shape: tuple[int, ...], things: list[int]) -> dict[str, Any]:
-    """One detection; raises ValueError with what could not be scored."""
+    """Make the COCO result of one detection.
+
+    Raises:
+        ValueError: it could not be scored.
+    """
     result: dict[str, Any] = {"category_id": arguments.category(instance, things, "thing category")}
     given, mask = instance.get("bbox"), instance.get("segmentation")
     if given is None and mask is None:
@@ -402,13 +406,13 @@ def _result(instance: Mapping[str, Any], shape: tuple[int, ...], things: list[in
 
 
 def _panoptic_png(labels: Integer[np.ndarray, "h w"]) -> bytes:
-    """R + 256 G + 65536 B is the id."""
+    """Make a color PNG, where R + 256 G + 65536 B is the id."""
     channels = labels.astype("<u4").view(np.uint8).reshape(*labels.shape, 4)
     return _png(np.ascontiguousarray(channels[..., :3]))
 
 
 def _semantic_png(given: ArrayLike, shape: tuple[int, ...], catalogue: Catalogue) -> bytes:
-    """Category ids in 8 bits where all categories and values fit, else in 16.
+    """Make a gray PNG of category ids, of 8 bits where all values fit, else of 16.
 
     Raises:
         ValueError: another size, or values that are neither categories nor void.

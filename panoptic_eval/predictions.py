@@ -169,12 +169,12 @@ def _png_folder(json: Path) -> Path:
 
 
 def _pngs(folder: Path) -> list[Path]:
-    """PNGs in a folder and its subfolders, by path; not those of semantic/, which are of another kind."""
+    """List the PNGs in a folder and its subfolders, by path; not those of semantic/, which are of another kind."""
     return [png for png in files(folder, "**/*.png") if "semantic" not in png.relative_to(folder).parts[:-1]]
 
 
 def _instances(home: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> Detections | None:
-    """Detections beside a prediction, if there are any."""
+    """Read the detections beside a prediction, if there are any."""
     patterns = [pattern + end for pattern in DETECTIONS for end in ("", ".gz")]
     paths = [path for pattern in patterns for path in files(home, pattern) if path.is_file()]
     faults.warn("[file|files] beside the prediction [is|are] not read", map(str, paths[1:]))
@@ -190,7 +190,7 @@ def _instances(home: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) 
 def _from_json(
     path: Path, folder: Path, gt: LabelMaps, category_ids: CategoryIds, faults: Faults
 ) -> tuple[LabelMaps, Numbering]:
-    """Predictions in the COCO panoptic format, and how they number categories."""
+    """Read predictions in the COCO panoptic format, and find out how they number categories."""
     chosen: list[int] = []
 
     def of_gt(ids: Sequence[ImageId], place: Callable[[int], str]) -> Bool[np.ndarray, " m"]:
@@ -252,7 +252,7 @@ def _warn_of_strays(json: PanopticJson, folder: Path, pngs: Sequence[Path], faul
 def _from_pngs(
     folder: Path, gt: LabelMaps, divisor: int, category_ids: CategoryIds, faults: Faults
 ) -> tuple[LabelMaps, Numbering]:
-    """Predictions whose ids carry the category, and how they number categories."""
+    """Read predictions whose ids carry the category, and find out how they number categories."""
     maps = _matched(_pngs(folder), folder, gt, faults)
     colored = [_is_colored(m.png) for m in maps]
     faults.add(
@@ -277,7 +277,7 @@ def _from_pngs(
 
 
 def _semantic(home: Path, gt: LabelMaps, catalogue: Catalogue, faults: Faults) -> LabelMaps | None:
-    """Category ids of pixels; 0 and the largest values of 8 and 16 bits are void unless they are categories."""
+    """Read semantic/: category ids; 0 and the largest values of 8 and 16 bits are void unless they are categories."""
     folder = home / "semantic"
     pngs = _pngs(folder)
     if not pngs and (home / SEMANTIC).is_file():
@@ -302,7 +302,7 @@ def _is_colored(png: Path) -> bool:
 
 
 def _codes(png: Path, encoded: Encoded) -> set[int]:
-    """Category numbers that occur in a PNG; none if it cannot be read, which is left to those who score it."""
+    """List the category numbers that occur in a PNG; none if it cannot be read, which is left to those who score it."""
     try:
         ids = np.unique(read_runs(read_regular(png, PNG_LIMIT)).id)
     except (OSError, PngError):

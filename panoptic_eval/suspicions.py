@@ -22,17 +22,17 @@ MOST_CATEGORIES = 1000
 
 
 def suspicions(table: PairTable) -> tuple[str, ...]:
-    """Warnings about the predictions in a table of label maps."""
+    """List the warnings about the predictions in a table of label maps."""
     return tuple(filter(None, (*categories_missed(table), semantic_maps(table))))
 
 
 def categories_missed(table: PairTable) -> tuple[str, ...]:
-    """Warnings about categories in a table of label maps, of panoptic or of semantic ones."""
+    """List the warnings about categories in a table of label maps, of panoptic or of semantic ones."""
     return tuple(filter(None, (nothing(table), one_category(table), other_categories(table))))
 
 
 def detections_missed(table: PairTable) -> tuple[str, ...]:
-    """Warnings about a table of detections: of those on one object, the surest counts."""
+    """List the warnings about a table of detections: of those on one object, the surest counts."""
     return tuple(f"detections: {text}" for text in (other_categories(table),) if text)
 
 

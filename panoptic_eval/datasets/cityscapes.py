@@ -127,7 +127,7 @@ def renumber(found: Catalogue, coding: Coding) -> Catalogue:
 
 
 def numberings(found: Catalogue) -> Mapping[str, Catalogue]:
-    """Both numberings of a catalogue of Cityscapes; none of another's."""
+    """Return both numberings of a catalogue of Cityscapes; none of another's."""
     if coding_of(found) is None:
         return {}
     codings: tuple[Coding, ...] = ("id", "trainId")
@@ -135,7 +135,7 @@ def numberings(found: Catalogue) -> Mapping[str, Catalogue]:
 
 
 def image_name(name: str) -> str:
-    """Image id in the name of a file.
+    """Return the image id in the name of a file.
 
     >>> image_name("frankfurt_000000_000294_gtFine_instanceIds")
     'frankfurt_000000_000294'
@@ -144,7 +144,7 @@ def image_name(name: str) -> str:
 
 
 def default_catalogue(json_name: str) -> Catalogue | None:
-    """Categories of a panoptic JSON that some converters write without them; its name tells which numbers it has."""
+    """Return the categories of a panoptic JSON that lists none, as some converters write it; its name tells which."""
     if "cityscapes" not in json_name:
         return None
     return catalogue("trainId" if "trainId" in json_name else "id")

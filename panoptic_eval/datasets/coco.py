@@ -43,7 +43,7 @@ def choose(folder: Path, split: str | None = None) -> Path:
 
 
 def _jsons(folder: Path) -> list[Path]:
-    """panoptic_*.json here or in annotations/, or else any JSON with a folder of its name."""
+    """List panoptic_*.json here or in annotations/, or else any JSON with a folder of its name."""
     places = [folder, folder / "annotations"]
     named = sorted(json for place in places for end in JSON for json in files(place, f"panoptic_*{end}"))
     return named or [json for end in JSON for json in files(folder, f"*{end}") if (folder / json_stem(json)).is_dir()]
@@ -87,7 +87,7 @@ def _photograph(folder: Path, name: str) -> Path:
 
 
 def _photographs(path: Path) -> Path | None:
-    """Folder of the photographs: val2017/ or images/val2017/ for annotations/panoptic_val2017.json."""
+    """Find the folder of the photographs: val2017/ or images/val2017/ for annotations/panoptic_val2017.json."""
     name = json_stem(path).removeprefix("panoptic_")
     places = [path.parent.parent / name, path.parent.parent / "images" / name, path.parent / "images"]
     return next((place for place in places if name != json_stem(path) and place.is_dir()), None)

@@ -52,7 +52,7 @@ def only(paths: Sequence[Path], what: str) -> Path | None:
 
 
 def files(folder: Path, pattern: str) -> list[Path]:
-    """Files and folders that fit a pattern, sorted; what begins with a dot (._NAME, .ipynb_checkpoints) is not there.
+    """List, sorted, files and folders that fit a pattern, but none with a dot in front (._NAME, .ipynb_checkpoints).
 
     Args:
         pattern: as `Path.glob` takes it; case counts, but .png and .jpg stand for .PNG and .JPG, too.
@@ -70,7 +70,7 @@ JSON = (".json", ".json.gz")
 
 
 def json_stem(json: Path) -> str:
-    """Name of a JSON without its ending.
+    """Return the name of a JSON without its ending.
 
     >>> json_stem(Path("val.panoptic.json.gz"))
     'val.panoptic'
@@ -90,6 +90,6 @@ def gt_fine_of(folder: Path) -> Path:
 
 
 def images_below(folder: Path) -> dict[str, Path]:
-    """Photographs two levels deep, by <folder>/<stem>; empty if there is no such folder."""
+    """List the photographs two levels deep, by <folder>/<stem>; empty if there is no such folder."""
     paths = [*files(folder, "*/*.png"), *files(folder, "*/*.jpg")]
     return {f"{path.parent.name}/{path.stem}": path for path in paths}

@@ -11,12 +11,12 @@ from panoptic_eval.labels import LabelMaps
 
 
 def no_numberings(_: Catalogue) -> Mapping[str, Catalogue]:
-    """Categories have one numbering: that of the ground truth."""
+    """Return none: categories have one numbering, that of the ground truth."""
     return {}
 
 
 def no_catalogue(_: str) -> None:
-    """Files of this format list their categories."""
+    """Return none: files of this format list their categories."""
 
 
 @dataclass(frozen=True)

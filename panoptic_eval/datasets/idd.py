@@ -80,7 +80,7 @@ def read(root: Path, *, split: str | None = None) -> LabelMaps:
 
 
 def image_name(name: str) -> str:
-    """Image id in the name of a file: AutoNUE's converter makes the name itself the id.
+    """Return the image id in the name of a file: AutoNUE's converter makes the name itself the id.
 
     >>> image_name("1_000123_gtFine_panopticlevel3Ids.png")
     '1_000123'

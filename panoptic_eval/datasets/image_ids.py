@@ -55,7 +55,7 @@ def match(
 def _fill(
     index: Int[np.ndarray, " n"], given: Sequence[ImageId], guess: Int[np.ndarray, " n"]
 ) -> Int[np.ndarray, " n"]:
-    """Guesses where there is no index yet, of images that only one id means."""
+    """Take guesses where there is no index yet, of images that only one id means."""
     means: dict[int, set[ImageId]] = defaultdict(set)
     for id_, k, other in zip(given, index.tolist(), guess.tolist(), strict=True):
         means[k if k >= 0 else other].add(id_)

@@ -60,7 +60,7 @@ class Column:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """No garbage arises while a JSON is read, and looking for it among a million new objects takes half the time."""
+    """Pause the search for garbage: reading a JSON makes none, and to search a million objects takes half the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -142,7 +142,7 @@ def column(
     optional: bool = False,
     matters: bool = True,
 ) -> Column:
-    """One key's value in each row; `default` where it is not of its kind (a fault) or missing (one unless optional).
+    """Take a key's value from each row; `default` if it is of another kind (a fault) or missing (one unless optional).
 
     Args:
         place: where row i stands, for messages.
@@ -190,7 +190,7 @@ def image_ids(rows: Sequence[dict[str, Any]], key: str, place: Callable[[int], s
 
 
 def integers(values: Sequence[int]) -> Int[np.ndarray, " n"]:
-    """As int64; what does not fit is clipped, and still outside every range that is checked afterwards."""
+    """Make an array of int64; what does not fit is clipped, and still outside any range that is checked afterwards."""
     try:
         return np.array(values, np.int64)
     except OverflowError:
@@ -199,7 +199,7 @@ def integers(values: Sequence[int]) -> Int[np.ndarray, " n"]:
 
 
 def repeated(values: Iterable[Hashable]) -> dict[int, int]:
-    """Index of each value that stood earlier in the list, and the index where it stood first.
+    """List the index of each value that stood earlier, with the index where it stood first.
 
     >>> repeated(["a", "b", "a"])
     {2: 0}

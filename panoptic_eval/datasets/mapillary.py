@@ -78,7 +78,7 @@ def read(root: Path, *, split: str | None = None, version: str | None = None) ->
 
 
 def _annotations(root: Path, folder: Path) -> list[_Annotations]:
-    """Versions of which a split has annotations."""
+    """List the versions of which a split has annotations."""
     present = [
         _Annotations(sub.name.removeprefix("v"), sub, root / f"config_{sub.name}.json")
         for sub in files(folder, "v*")
@@ -105,7 +105,7 @@ def _choose(found: list[_Annotations], version: str | None, folder: Path) -> _An
 
 
 def _labels(config: Path) -> tuple[Catalogue, Encoded]:
-    """Categories, and what the values of instance files mean."""
+    """Read the categories, and what the values of instance files mean."""
     content = json_rows.load(config)
     faults = Faults()
     if not isinstance(content, dict) or "labels" not in content:

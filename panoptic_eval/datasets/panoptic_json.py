@@ -226,7 +226,7 @@ def _once(
     *,
     first_counts: bool = False,
 ) -> list[int]:
-    """Rows to read: those with a sound id, each id once. The same row again is a warning.
+    """List the rows to read: those with a sound id, each id once. The same row again is a warning.
 
     Args:
         rows: objects of a list.
@@ -234,7 +234,8 @@ def _once(
         place: where row i stands, for messages.
         what: names one and several of the rows, for messages.
         faults: gets rows with an id that stood earlier.
-        first_counts: whether another row with one id is a warning, too, as no score needs it; else a fault.
+        first_counts: whether a row that differs from the first one of its id is a warning, as no score needs it; else a
+            fault.
     """
     again = {i: first for i, first in json_rows.repeated(ids.values).items() if ids.sound[i] and ids.sound[first]}
     same = {i for i, first in again.items() if json_rows.same(rows[i], rows[first])}
@@ -266,7 +267,7 @@ def _flatten(
 def _again(
     segments: Sequence[dict[str, Any]], ids: Int[np.ndarray, " n"], annotation: Int[np.ndarray, " n"]
 ) -> list[int]:
-    """Segments that stand earlier in their annotation, the same in every field."""
+    """List the segments that stand earlier in their annotation, the same in every field."""
     rows = np.flatnonzero((ids > 0) & (ids <= MAX_ID))
     _, first, of = np.unique(annotation[rows] * (MAX_ID + 1) + ids[rows], return_index=True, return_inverse=True)
     if len(first) == len(rows):
@@ -400,7 +401,7 @@ def ground_truth(
     catalogue: Catalogue | None = None,
     isthing: IsThing = "needed",
 ) -> LabelMaps:
-    """Such a JSON as a ground truth, its images in the order of `images` (of `annotations` where there are none).
+    """Read a panoptic JSON as a ground truth, its images in the order of `images`, or else of `annotations`.
 
     Args:
         path: the JSON.
