@@ -145,7 +145,7 @@ def _count(gt: LabelMaps, k: int) -> tuple[tuple[int, int], Ids] | str:
         counts = count_pair(png, png)  # with itself: of pairs and runs, only the ids are wanted
         ids, _ = palette.renamed_ids(counts.gt, palette.lookup(gt, k, counts.gt.id, counts.gt.palette))
     except (OSError, PngError) as error:
-        return f"{label_map.png}: {error}"
+        return f"{label_map.png}: {str(error).removeprefix('gt: ')}"  # both sides are the same file
     return (counts.height, counts.width), ids
 
 
