@@ -20,7 +20,7 @@ import tyro
 from model.box_coding import UNIT_WEIGHTS, encode
 from model.config import Weights
 from model.losses.cabb import crop_aware_loss
-from reproduce.claims import BOXES, random_boxes
+from reproduce.loss_claims import BOXES, random_boxes
 
 CROP = (1024, 1024)
 HEADS = {"region proposals": (1 / 9, UNIT_WEIGHTS), "box head": (1.0, Weights(10, 5))}

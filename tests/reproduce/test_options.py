@@ -14,7 +14,7 @@ sys.exit("torch is loaded" if "torch" in sys.modules else 0)
 """
 
 
-@pytest.mark.parametrize("command", ["table1", "fig5", "fig6"])
+@pytest.mark.parametrize("command", ["table1", "fig5", "fig6", "claims", "verify"])
 def test_help_of_commands_that_compare_networks_loads_no_torch(command):
     done = subprocess.run(
         [sys.executable, "-c", HELP, f"reproduce.{command}"], cwd=ROOT, capture_output=True, text=True, timeout=120
