@@ -71,8 +71,7 @@ class Options:
     limit: int | None = None
     """Predict only so many images, the first ones."""
     semantic: bool = False
-    """Write semantic/ as well: the category of each pixel, by the semantic head alone or as the configuration says
-    (fusion.semantic)."""
+    """Write semantic/ as well: the category of each pixel, by the semantic head or as fusion.semantic says."""
     broken: Literal["error", "skip"] = "error"
     """If an image cannot be read: stop with an error, or leave it out."""
     device: str | None = None

@@ -89,8 +89,7 @@ class Options(Settings):
     method: tyro.conf.OmitArgPrefixes[Method] = Method()  # noqa: RUF009 (frozen)
     """Parts of the paper to switch on; only with the name of a preset."""
     arm: str | None = None
-    """Name of a variant, in place of the switches: full, or some of crop, cabb, isus, clipped and seamless joined by +
-    (crop+cabb+isus)."""
+    """Name of a variant, in place of the switches: full, or some of crop, cabb, isus, clipped, seamless joined by +."""
     data: Annotated[
         str, tyro.conf.arg(help=f"Data set: {NAMES} (below --root or $PANOPTIC_DATA), or the path of one.")
     ] = tyro.MISSING
@@ -105,8 +104,7 @@ class Options(Settings):
     steps: int | None = None
     """Number of steps, instead of the preset's. Its milestones move along."""
     initial: Path | None = None
-    """Weights to begin with: a file for the body (ImageNet; timm's or the official names), or the folder of a network
-    (Cityscapes from Mapillary Vistas)."""
+    """Weights to begin with: a file for the body (timm's or the official names), or the folder of a network."""
     workers: int = 2
     """Processes per rank that make samples. 0: the rank makes them itself."""
     device: str | None = None

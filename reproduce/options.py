@@ -50,11 +50,9 @@ class Comparison(DataSet):
     """The systems that are compared on a data set."""
 
     full: bool = False
-    """Compare all seeds, on all 500 validation images of the embedded data set, and add _full to the results' names.
-    Default: the first seed of each variant, on 200 images."""
+    """Compare all seeds on all images, and add _full to the results' names. Default: first seeds, 200 images."""
     checkpoints: Path | None = None
-    """Folder of checkpoints: VARIANT/ or VARIANT/seedN/, as model.train writes them. Default: for the embedded data
-    set, those that are shipped."""
+    """Folder of checkpoints: VARIANT/ or VARIANT/seedN/. Default: for the embedded data set, the shipped ones."""
     predictions: tuple[Path, ...] = ()
     """Folders of predictions of other systems, on the same images."""
     folder: Path = Path("runs/reproduce")
@@ -62,8 +60,7 @@ class Comparison(DataSet):
     device: str | None = None
     """Device to predict on: cpu, cuda or cuda:N. Default: the GPU if there is one."""
     side_by_side: int | None = None
-    """Number of checkpoints that predict at the same time. Default: one per core on the embedded data set, where an
-    image of so small a network gains little from a second core; one on other data sets."""
+    """Number of checkpoints that predict at once. Default: one per core on the embedded data set, one on others."""
 
     def result(self, name: str) -> Path:
         """Return where a result is written, without its suffix."""

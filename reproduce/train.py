@@ -77,8 +77,7 @@ class Options:
     seeds: tuple[int, ...] = ()
     """Seeds to train from. Default: all that the plan has."""
     side_by_side: int = os.cpu_count() or 1
-    """Number of runs at the same time. Default: one per core, as a step of so small a network gains nothing from a
-    second core. A GPU has room for all of them."""
+    """Number of runs at the same time. Default: one per core. A GPU has room for all of them."""
     data: Path | None = None
     """Folder of the data set. Default: the embedded data set, which is drawn."""
     runs: Path = Path("runs/streets/training")

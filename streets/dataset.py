@@ -288,8 +288,7 @@ class Options:
     testing: int = 500
     """Number of images of the testing split."""
     version: int = 1
-    """Version of the drawings. 1: 8 thing and 8 stuff categories, many objects larger than a crop. 2: 16 and 10, and
-    objects as large in the image as in Mapillary Vistas."""
+    """Version of the drawings. 2: more categories, and objects as large in the image as in Mapillary Vistas."""
     height: int | None = None
     """Height of the images, pixels. Default: that of the version, 256 or 512."""
     width: int | None = None

@@ -1,4 +1,3 @@
-import ast
 import csv
 import importlib.metadata
 import json
@@ -13,7 +12,6 @@ import random_maps
 
 import panoptic_eval
 import panoptic_eval.cli
-import panoptic_eval.rules
 from panoptic_eval.cli import main
 from panoptic_eval.datasets import FORMATS
 
@@ -226,15 +224,6 @@ def test_help_names_commands_and_exit_codes_and_required_options_come_first(caps
     titles = ["--pred", "--gt", "--root", "counting options", "outputs options", "running options"]
     assert [out.index(title) for title in titles] == sorted(out.index(title) for title in titles)
     assert "None" not in out
-
-
-def test_the_help_of_an_option_is_one_line_of_source():
-    """tyro prints the line breaks of a field's docstring as they are."""
-    for module in (panoptic_eval.cli, panoptic_eval.rules):
-        for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
-            if isinstance(node, ast.ClassDef):
-                texts = [n.value.value for n in node.body if isinstance(n, ast.Expr)]
-                assert [text for text in texts[1:] if "\n" in text] == []
 
 
 def test_json_on_standard_output_is_the_report(folders, tmp_path, capsys):
