@@ -215,8 +215,13 @@ def _resolve_encoded(
         ),
     )
     divided = encoded.layout == "divided" and encoded.divisor > 1  # semantic maps have no instances to divide off
-    if unknown.any() and predicted and divided and (fits := _other_layout(maps.catalogue, ids)):
-        faults.add(f"most ids of the pixels would be categories with {fits}", likely_cause=True)
+    given = ~np.isin(ids, (0, *MINUS_ONE))
+    mostly_void = 2 * (category[given] >= 0).sum() < given.sum()
+    if predicted and divided and (unknown.any() or mostly_void) and (fits := _other_layout(maps.catalogue, ids[given])):
+        if unknown.any():
+            faults.add(f"most ids of the pixels would be categories with {fits}", likely_cause=True)
+        else:
+            faults.warn(f"most ids of the pixels say a category that is not scored, and would say one with {fits}")
     if unknown.any() and predicted and encoded.layout == "channels":
         faults.add(
             "colored PNGs without JSON are read as category in red, instance in green and blue; if colors are ids "
@@ -240,7 +245,6 @@ def _resolve_encoded(
 
 def _other_layout(catalogue: Catalogue, ids: Int[np.ndarray, " n"]) -> str:
     """Name the options that read ids so that nearly all say a category; empty if none does."""
-    ids = ids[~np.isin(ids, (0, *MINUS_ONE))]
     fit = [
         options
         for options, category in readings(catalogue, ids).items()

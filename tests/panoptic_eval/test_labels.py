@@ -203,6 +203,20 @@ def test_no_other_divisor_is_named_for_ids_that_it_would_make_one_category(divis
     assert all("says a category that does not exist" in fault for fault in faults)
 
 
+@pytest.mark.parametrize(
+    ("ids", "told"), [([5, 6657, 6658], True), ([5, 6, 6657], False), ([0, 5, 6657], False), ([5, 2304, 2560], False)]
+)
+def test_the_divisor_that_would_fit_is_named_where_most_ids_are_of_no_category(ids, told):
+    """Mapillary's own files without --divisor 256: what the ground truth leaves out is void there."""
+    catalogue = Catalogue((Category(1, "bird", True), Category(27, "car", True)))
+    meaning = Encoded("divided", 1000, False, np.array([0, *[-1] * 25, 1]), False)
+    faults = Faults()
+    maps = LabelMaps("", catalogue, (LabelMap(0, Path("0.png")),), meaning)
+    resolve(maps, np.zeros(3, int), np.array(ids), faults, predicted=True)
+    assert not faults
+    assert [w.endswith("with --divisor 256 --category-ids label") for w in faults.warnings] == [True] * told
+
+
 def test_the_divisor_that_would_fit_is_named():
     ids = np.array([3 * 256, 26 * 256 + 1])
     _, faults = meaning_of(side(encoded(road=0, car=26, bird=3)), np.zeros(2, int), ids, predicted=True)
