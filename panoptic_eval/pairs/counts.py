@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -24,6 +25,11 @@ class Pairs:
     def take(self, rows: Int[np.ndarray, " m"]) -> Pairs:
         """Select pairs, in the order given."""
         return Pairs(self.gt[rows], self.pred[rows], self.pixels[rows])
+
+    @staticmethod
+    def concatenate(parts: Sequence[Pairs]) -> Pairs:
+        """Join pairs, in the order given; they must index the same entries."""
+        return Pairs(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Pairs)))
 
 
 def shifted(index: Int[np.ndarray, " k"], by: int) -> Int[np.ndarray, " k"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -120,7 +120,7 @@ def with_pairs(table: PairTable, masks: Iterable[tuple[Sequence[Rle], Sequence[R
     for g, p, (gts, preds) in zip(first_gt, first_pred, masks, strict=True):
         gt, pred, pixels = _shared(gts, preds)
         pairs.append(Pairs(g + gt, p + pred, pixels))
-    return replace(table, pairs=Pairs(*(np.concatenate([getattr(p, f.name) for p in pairs]) for f in fields(Pairs))))
+    return replace(table, pairs=Pairs.concatenate(pairs))
 
 
 def _shared(

@@ -143,10 +143,11 @@ def concatenate(tables: Sequence[PairTable]) -> PairTable:
         pred=Segments.concatenate(
             [replace(t.pred, image=t.pred.image + k) for t, k in zip(tables, images, strict=True)]
         ),
-        pairs=Pairs(
-            gt=np.concatenate([shifted(t.pairs.gt, k) for t, k in zip(tables, gts, strict=True)]),
-            pred=np.concatenate([shifted(t.pairs.pred, k) for t, k in zip(tables, preds, strict=True)]),
-            pixels=np.concatenate([t.pairs.pixels for t in tables]),
+        pairs=Pairs.concatenate(
+            [
+                Pairs(shifted(t.pairs.gt, g), shifted(t.pairs.pred, p), t.pairs.pixels)
+                for t, g, p in zip(tables, gts, preds, strict=True)
+            ]
         ),
         unseen=np.concatenate([t.unseen + np.array([k, 0]) for t, k in zip(tables, images, strict=True)]),
     )
