@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,11 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
 
 def _platform() -> str:
     """Return this machine's name in the name of a wheel."""
-    import sysconfig
-
     return sysconfig.get_platform().replace("-", "_").replace(".", "_")
 
 
 if __name__ == "__main__":
-    found = compiler()
-    if found is None:
+    command = compiler()
+    if command is None:
         sys.exit("no C compiler: install gcc or clang, or  pip install ziglang")
-    compile_core(found, LIBRARY)
+    compile_core(command, LIBRARY)

@@ -21,7 +21,7 @@ NO_MEMORY = 2
 
 
 class Memory(ctypes.Structure):
-    """Memory of the library's."""
+    """Memory that the library takes, and gives back when it is asked to."""
 
     _fields_ = (("start", c_void_p), ("size", c_size_t))
 
@@ -94,7 +94,7 @@ def library() -> Any:
 
 
 def check(status: int) -> bool:
-    """Return whether a function did its work, False if it refused.
+    """Return whether a function of the library did its work; False if it refused.
 
     Raises:
         MemoryError: it found no memory.

@@ -168,7 +168,11 @@ def palette_ids(png: bytes) -> UInt32[np.ndarray, " e"] | None:
 
 
 def check_rows(kind: LabelPng, chunks: Sequence[Chunk]) -> None:
-    """Check what readers of photographs forgive: that there are as many rows as there should be.
+    """Check that a PNG holds as many rows as it should, and no more: readers of photographs forgive it.
+
+    Args:
+        kind: what the PNG's header says.
+        chunks: of the PNG.
 
     Raises:
         PngError: the file is truncated or damaged.
