@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from panoptic_eval.categories import Catalogue, Category
+    from panoptic_eval.checkup import check
     from panoptic_eval.coco_instances import coco_ap
     from panoptic_eval.comparison import compare
     from panoptic_eval.counting import count
@@ -27,6 +28,7 @@ _MODULES = {
     "Report": "report",
     "Rules": "rules",
     "Tables": "score",
+    "check": "checkup",
     "coco_ap": "coco_instances",
     "compare": "comparison",
     "count": "counting",
@@ -48,6 +50,7 @@ __all__ = [
     "Rules",
     "Tables",
     "__version__",
+    "check",
     "coco_ap",
     "compare",
     "count",

@@ -15,8 +15,20 @@ import tyro
 from tyro.conf import Positional, arg
 
 from panoptic_eval import __version__
+from panoptic_eval.commands.check import Check
+from panoptic_eval.commands.options import (
+    DATA_SETS,
+    MOST,
+    Flag,
+    OptionalNumber,
+    OptionalPath,
+    OptionalText,
+    Reading,
+    number,
+    within,
+)
 from panoptic_eval.errors import SHOWN, InputError
-from panoptic_eval.rules import CategoryIds, Rules
+from panoptic_eval.rules import Rules
 from panoptic_eval.text import abbreviated, printable
 
 if TYPE_CHECKING:  # what counts and scores is imported where it is used: a help text does not wait for NumPy
@@ -27,18 +39,6 @@ if TYPE_CHECKING:  # what counts and scores is imported where it is used: a help
 RESAMPLES = 300
 """Resamples of the intervals of one run: a few seconds for 2,000 images, and limits good to a tenth of their width."""
 MOST_RESAMPLES = 100_000
-MOST = 2**31 - 1
-DATA_SETS = "mvd, idd, cityscapes, coco"
-"""Names of `datasets.FORMATS`, which imports NumPy; a test holds them equal."""
-NUMBERINGS = (
-    "Numbering of categories in predictions. id: that of the data set. position: 0, 1, 2, … in the order of the ground "
-    "truth's categories. label: one less than the id, as in Mapillary's own files. trainId: that of Cityscapes. auto: "
-    "by the names that the predictions' JSON gives, else id (for Cityscapes: id or trainId, as fits)."
-)
-OptionalPath = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]
-OptionalText = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
-Flag = Annotated[bool, arg(help_behavior_hint="")]
-OptionalNumber = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,6 @@ class Inputs:
     pred: Annotated[Path, arg(metavar="PATH")]
     """Folder with panoptic.json and panoptic/*.png. README lists the other layouts that are recognized."""
     gt: Annotated[str, arg(metavar="NAME|PATH", help=f"Name of a data set ({DATA_SETS}), or path of a ground truth.")]
-    root: OptionalPath = None
-    """Folder of the data sets, for a name in --gt. Default: $PANOPTIC_DATA."""
-    split: OptionalText = None
-    """Split to score, named as in the data set (val, validation, …). Default: the validation split."""
-    gt_version: Annotated[Literal["1.2", "2.0"] | None, arg(metavar="1.2|2.0", help_behavior_hint="")] = None
-    """Release of Mapillary Vistas to read. Default: 1.2 if the data set has both, else the one it has."""
-    gt_folder: OptionalPath = None
-    """Folder of the ground truth's PNGs, if they are not in the folder named like its JSON."""
-    pred_folder: OptionalPath = None
-    """Folder of the predictions' PNGs, if they are not in the folder named like their JSON."""
-    things: Annotated[tuple[str, ...] | None, arg(metavar="NAME ...", help_behavior_hint="")] = None
-    """Names or ids of the categories that are things, or a JSON of categories, if the ground truth does not say so."""
-    category_ids: Annotated[CategoryIds, arg(help=NUMBERINGS)] = "auto"
-    divisor: int = 1000
-    """For PNG predictions without a JSON: each pixel holds category * DIVISOR + instance."""
-    strict: Flag = False
-    """Stop with an error where there would be a warning about the input."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +85,8 @@ class Outputs:
 
     def check(self) -> None:
         """Say what is wrong with the options, before anything is counted."""
-        _within(0, MOST_RESAMPLES, resamples=self.resamples or 0)
-        _within(0, MOST, seed=self.seed)
+        within(0, MOST_RESAMPLES, resamples=self.resamples or 0)
+        within(0, MOST, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -122,7 +105,7 @@ class Running:
     def check(self) -> None:
         """Say what is wrong with the options, before anything is counted."""
         if self.workers is not None:
-            _within(1, MOST, workers=self.workers)
+            within(1, MOST, workers=self.workers)
         _shard(self.shard)
 
 
@@ -131,6 +114,7 @@ class Score:
     """Score predictions: PQ, PQ†, PC, mIoU, box and mask AP, and AP for each size of object."""
 
     inputs: Inputs
+    reading: Reading = field(default_factory=Reading)
     counting: Counting = field(default_factory=Counting)
     outputs: Outputs = field(default_factory=Outputs)
     running: Running = field(default_factory=Running)
@@ -138,42 +122,25 @@ class Score:
     def run(self) -> str:
         """Count the images, and score the tables."""
         from panoptic_eval.counting import count
-        from panoptic_eval.datasets import ground_truth
         from panoptic_eval.evaluation import store
         from panoptic_eval.pairs import slow_because
-        from panoptic_eval.predictions import read_predictions
 
-        for group in (self.counting, self.outputs, self.running):
+        for group in (self.reading, self.counting, self.outputs, self.running):
             group.check()
         shard, out = self.running.shard, self.outputs.out
         if shard is not None and (out is None or self.outputs.json):
             raise InputError("--shard needs --out, where its tables wait for merge; --json cannot be given with it")
-        if self.inputs.things == ():
-            raise InputError("--things names none; expected names or ids of categories, or a JSON of categories")
         if reason := slow_because():
             print(f"panoptic-eval: {reason}", file=sys.stderr)
         with ExitStack() as stack:
             folder = stack.enter_context(_claimed(out))
-            gt = ground_truth(
-                self.inputs.gt,
-                root=self.inputs.root,
-                split=self.inputs.split,
-                version=self.inputs.gt_version,
-                folder=self.inputs.gt_folder,
-                things=self.inputs.things or (),
-            )
-            predictions = read_predictions(
-                self.inputs.pred,
-                gt,
-                folder=self.inputs.pred_folder,
-                divisor=self.inputs.divisor,
-                category_ids=self.inputs.category_ids,
-            )
+            gt = self.reading.ground_truth(self.inputs.gt)
+            predictions = self.reading.predictions(self.inputs.pred, gt)
             tables = count(
                 predictions,
                 gt,
                 missing=self.counting.missing,
-                strict=self.inputs.strict,
+                strict=self.reading.strict,
                 shard=_shard(shard),
                 out=folder,
                 executor=None if self.running.dask is None else _dask(self.running.dask, stack),
@@ -183,7 +150,7 @@ class Score:
             if shard is None or folder is None:
                 return _finish(tables, self.counting, self.outputs, folder)
             store(None, tables, folder)
-        return f"shard {shard}: {_number(len(tables.panoptic), 'image')}, stored in {out} for panoptic-eval merge"
+        return f"shard {shard}: {number(len(tables.panoptic), 'image')}, stored in {out} for panoptic-eval merge"
 
 
 @dataclass(frozen=True)
@@ -249,8 +216,8 @@ class Compare:
         from panoptic_eval.outputs import json as json_output
 
         self.scoring.check()
-        _within(1, MOST_RESAMPLES, resamples=self.resamples)
-        _within(0, MOST, seed=self.seed)
+        within(1, MOST_RESAMPLES, resamples=self.resamples)
+        within(0, MOST, seed=self.seed)
         a, b = load(self.a), load(self.b)
         rng = np.random.default_rng(self.seed)
         result = compare(a, b, rng=rng, resamples=self.resamples, rules=self.scoring)
@@ -259,7 +226,7 @@ class Compare:
         if self.json:
             return json_output.dumps({"a": str(self.a), "b": str(self.b), **asdict(result)})
         first, second = markdown.run_names(self.a, self.b)
-        images = _number(len(a.panoptic), "image")
+        images = number(len(a.panoptic), "image")
         units = f"{images}, scores in percent; low and high: 95 % interval of the difference"
         tables = markdown.comparison(result, first, second, per_category=self.per_category)
         return "\n".join([f"{first}: {self.a}", f"{second}: {self.b}", units, "", tables])
@@ -290,13 +257,13 @@ class Draw:
         from panoptic_eval.metrics.accounting import account_counts, image_costs
         from panoptic_eval.outputs import pictures
 
-        _within(1, MOST, images=self.images, longest=self.longest)
+        within(1, MOST, images=self.images, longest=self.longest)
         table = load(self.folder).panoptic
         worst = np.argsort(-image_costs(account_counts(table)), kind="stable")[: self.images]
         drawn = pictures.write(table, worst.tolist(), self.out, longest=self.longest)
         paths = list(tqdm(drawn, total=len(worst), unit="image", disable=self.quiet, leave=False))
         panels = "photograph, ground truth, prediction; the first image costs most of 1 - PQ"
-        return f"{_number(len(paths), 'picture')} in {self.out}: {panels}"
+        return f"{number(len(paths), 'picture')} in {self.out}: {panels}"
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -305,6 +272,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "merge": Merge,
     "compare": Compare,
     "draw": Draw,
+    "check": Check,
 }
 HELP = """Exact and fast metrics of panoptic segmentation.
 
@@ -332,6 +300,7 @@ def main(arguments: list[str] | None = None) -> None:
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         result = command.run()
+        text, code = (result, 0) if isinstance(result, str) else result
     except InputError as error:
         _fail(str(error))
     except OSError as error:
@@ -343,7 +312,9 @@ def main(arguments: list[str] | None = None) -> None:
         again = "; the same command goes on where it stopped" if "--out" in arguments else ""
         print(f"panoptic-eval: interrupted{again}", file=sys.stderr)
         sys.exit(130)
-    _print(result)
+    _print(text)
+    if code:
+        sys.exit(code)
 
 
 def _with_command(arguments: list[str]) -> list[str]:
@@ -378,16 +349,6 @@ def _print(text: str) -> None:
         if isinstance(error, BrokenPipeError):
             sys.exit(141)  # as killed by SIGPIPE
         _fail(f"standard output: {error.strerror}")
-
-
-def _number(count: int, name: str) -> str:
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
-
-
-def _within(least: int, most: int, **options: int) -> None:
-    for name, value in options.items():
-        if not least <= value <= most:
-            raise InputError(f"--{name} {abbreviated(str(value))}: expected {least} to {most}")
 
 
 def _claimed(out: Path | None) -> AbstractContextManager[RunFolder | None]:
@@ -429,7 +390,7 @@ def _text(report: Report, *, per_category: bool) -> str:
 
     missing = report.protocol["missing_images"]
     done_to = {"empty": "count as predicted void", "skip": "are left out"}.get(report.protocol["missing"])
-    images = _number(report.images, "image") + (f" ({missing} without prediction {done_to})" if missing else "")
+    images = number(report.images, "image") + (f" ({missing} without prediction {done_to})" if missing else "")
     interval = " [95 % interval over images]" if report.intervals else ""
     head = [
         f"gt:   {report.provenance['gt']}",

@@ -175,7 +175,7 @@ def _with_counts(job: Job, counted: Counted, gt: bytes, counts: IdCounts | PngEr
         side, _, what = str(error).partition(": ")
         label_map = job.gt if side == "gt" or job.pred is None else job.pred
         return replace(counted, kept_as="", fault=Fault(f"a PNG {what}", (_place(side, label_map),)))
-    return replace(counted, counts=_without_prediction(counts) if job.pred is None else counts, overlaps=overlaps)
+    return replace(counted, counts=without_prediction(counts) if job.pred is None else counts, overlaps=overlaps)
 
 
 def _place(side: str, label_map: LabelMap) -> str:
@@ -188,7 +188,7 @@ def _digest_of(masks: Sequence[Mapping[str, Any]]) -> str:
     return hashlib.sha256(b" ".join(mask["counts"] for mask in masks)).hexdigest()
 
 
-def _without_prediction(counts: IdCounts) -> IdCounts:
+def without_prediction(counts: IdCounts) -> IdCounts:
     """Make of gt's counts with itself those of gt and nothing: every pixel is predicted void."""
     nothing = Ids(np.empty(0, np.uint32), np.empty(0, np.int64), np.empty((0, 4), np.int32))
     n = len(counts.gt.id)

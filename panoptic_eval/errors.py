@@ -67,12 +67,11 @@ class Faults:
         _collect(self._warnings, kind, places)
 
     def extend(self, other: Faults | InputError) -> None:
-        """Add all that another collector holds, or all faults of an error."""
+        """Add all that another collector or an error holds."""
         for fault in other.faults:
             self.add(fault.kind, fault.places or None)
-        if isinstance(other, Faults):
-            for kind, places in other._warnings.items():
-                self.warn(kind, places or None)
+        for oddity in other.oddities:
+            self.warn(oddity.kind, oddity.places or None)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -80,34 +79,46 @@ class Faults:
         return _by_kind(self._faults)
 
     @property
+    def oddities(self) -> tuple[Fault, ...]:
+        """Warnings, one a kind."""
+        return _by_kind(self._warnings)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings, one line a kind."""
-        return tuple(map(str, _by_kind(self._warnings)))
+        return tuple(map(str, self.oddities))
 
     def __bool__(self) -> bool:
         """Return whether there is a fault; warnings do not count."""
         return bool(self._faults)
 
-    def check(self, *, strict: bool = False) -> None:
+    def check(self, *, strict: bool = False, read: object = None) -> None:
         """Raise what was collected.
 
         Args:
             strict: whether warnings are faults, too.
+            read: goes with the error, see `InputError.read`.
 
         Raises:
             InputError: there is a fault.
         """
-        faults = self.faults + (_by_kind(self._warnings) if strict else ())
+        faults = self.faults + (self.oddities if strict else ())
         if faults:
-            raise InputError(faults)
+            raise InputError(faults, oddities=() if strict else self.oddities, read=read)
 
 
 class InputError(ValueError):
     """Input that cannot be scored: all faults that were found, a line a kind."""
 
-    def __init__(self, faults: Faults | Sequence[Fault | str] | str) -> None:
+    def __init__(
+        self, faults: Faults | Sequence[Fault | str] | str, *, oddities: Sequence[Fault] = (), read: object = None
+    ) -> None:
         given = faults.faults if isinstance(faults, Faults) else (faults,) if isinstance(faults, str) else faults
         self.faults = tuple(Fault(fault) if isinstance(fault, str) else fault for fault in given)
+        self.oddities = tuple(oddities)
+        """Warnings about the same input."""
+        self.read = read
+        """What could be read all the same, for `panoptic_eval.checkup`, which goes on with it; None if nothing."""
         shown = "\n".join(f"- {fault}" for fault in self.faults[:SHOWN])
         rest = len(self.faults) - SHOWN
         more = f"\n- … and {rest} more" if rest > 0 else ""

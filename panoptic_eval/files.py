@@ -62,6 +62,14 @@ def read_regular(path: Path, limit: int) -> bytes:
     return content
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is a file; not for a name that no file can have: too long, or with a NUL in it."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file that is no pipe, device or folder, for reading.
 

@@ -46,10 +46,13 @@ class Listed:
     """Finite, larger is surer; NaN where none is given."""
     area: Float[np.ndarray, " n"]
     """As stated, for comparison with what the PNG holds; -1 where not stated."""
+    box: Float[np.ndarray, "n 4"] | None = None
+    """x, y, width, height in pixels as stated, NaN where not stated; None where nobody asked."""
 
     def take(self, rows: Int[np.ndarray, " m"]) -> Listed:
         """Select segments, in the order given."""
-        return Listed(**{name: values[rows] for name, values in vars(self).items()})
+        given = {name: values[rows] for name, values in vars(self).items() if values is not None}
+        return Listed(**given)
 
 
 @dataclass(frozen=True)

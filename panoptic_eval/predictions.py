@@ -105,8 +105,9 @@ def read_predictions(
         panoptic, numbering = _from_pngs(layout.pngs, gt, divisor, category_ids, faults)
     instances = _instances(layout.home, gt, numbering.catalogue, faults)
     semantic = _semantic(layout.home, gt, numbering.catalogue, faults)
-    faults.check()
-    return Predictions(panoptic, instances, semantic, faults.warnings)
+    predictions = Predictions(panoptic, instances, semantic, faults.warnings)
+    faults.check(read=predictions)
+    return predictions
 
 
 def _locate(pred: Path, folder: Path | None) -> _Layout:

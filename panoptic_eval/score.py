@@ -263,7 +263,12 @@ def _undefined(by_name: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
 
 
 def input_warnings(table: PairTable) -> tuple[str, ...]:
-    """Tell what is odd about the segments of label maps: no scores, several segments of one stuff category."""
+    """Tell what `input_oddities` finds, a line a kind."""
+    return input_oddities(table).warnings
+
+
+def input_oddities(table: PairTable) -> Faults:
+    """Find what is odd about the segments of label maps: no scores, several segments of one stuff category."""
     oddities, pred = Faults(), table.pred
     unscored = np.flatnonzero(np.isnan(pred.score) & table.catalogue.isthing[pred.category])
     oddities.warn(
@@ -275,7 +280,7 @@ def input_warnings(table: PairTable) -> tuple[str, ...]:
         "[image has|images have] several segments of one stuff category; PQ† takes them as one",
         [f"image {table.image_id[k]!r}" for k in pq.split_stuff(table).tolist()],
     )
-    return oddities.warnings
+    return oddities
 
 
 def _warnings(edges: Float[np.ndarray, " e"]) -> list[str]:

@@ -96,6 +96,24 @@ def other_categories(table: PairTable) -> str:
     )
 
 
+def exchanged(table: PairTable) -> list[str]:
+    """List the predicted categories of which nearly all segments that lie on one of gt lie on one of another category.
+
+    A network that mistakes a rare category does this, too: it is no reason for a warning when a run is scored.
+    """
+    g, p = _same_place(table)
+    solid = ~table.gt.crowd[g]
+    here, there = table.pred.category[p[solid]], table.gt.category[g[solid]]
+    told = []
+    for c in np.unique(here).tolist():
+        meets = np.bincount(there[here == c])
+        d = int(meets.argmax())
+        if d != c and meets.sum() >= ENOUGH and meets[d] >= MOSTLY * meets.sum():
+            a, b = (table.catalogue.categories[k] for k in (c, d))
+            told.append(f"{a.name} ({a.id}) lies on {b.name} ({b.id}): {meets[d]} of {meets.sum()} segments")
+    return told
+
+
 def semantic_maps(table: PairTable) -> str:
     """Say so if no image has two predicted objects of a category where the ground truth has several; else empty."""
     gt, pred = table.gt, table.pred

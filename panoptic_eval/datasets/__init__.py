@@ -107,6 +107,23 @@ def recognize(folder: Path) -> Format | None:
     return next((f for f in FORMATS if f.recognized(folder)), None)
 
 
+def sign_of(gt: str | Path, root: Path | str | None = None, pngs: Path | str | None = None) -> str:
+    """Say which files a ground truth that `find` finds is recognized by, for people.
+
+    Raises:
+        InputError: it is not found.
+    """
+    by_name = {f.name: f for f in FORMATS}
+    if str(gt) in by_name:
+        kind = by_name[str(gt)]
+        folder = _below(kind, None if root is None else Path(root))
+    elif Path(gt).is_file():
+        return f"{gt} is one file, a panoptic JSON"
+    else:
+        kind, folder = _recognize(Path(gt), None if pngs is None else Path(pngs))
+    return f"{folder} holds {kind.sign}"
+
+
 def _below(kind: Format, root: Path | None) -> Path:
     """Return the folder of a data set that is given by name.
 

@@ -63,6 +63,8 @@ class PanopticJson:
     """NaN where none is given."""
     area: Float[np.ndarray, " n"]
     """-1 where none is given."""
+    box: Float[np.ndarray, "n 4"]
+    """x, y, width, height, pixels; NaN where none is given, or one of another form: no score needs it."""
     images: dict[ImageId, ImageEntry]
     """Empty where the file has none."""
     categories: tuple[Category, ...]
@@ -179,6 +181,7 @@ def read(
         crowd=crowd,
         score=np.array(score, np.float64),
         area=area,
+        box=_boxes(segments),
         images=_images(_list(content, "images"), path, faults),
         categories=_categories(_list(content, "categories"), path, faults, isthing, not prediction),
     )
@@ -210,6 +213,14 @@ def _crowd_and_area(
         (f'{place(i)}: "area" is {values[i]}' for i in np.flatnonzero(area < 0).tolist()),
     )
     return crowd == 1, np.where(area >= 0, area, -1.0)
+
+
+def _boxes(segments: Sequence[dict[str, Any]]) -> Float[np.ndarray, "n 4"]:
+    """Return every bbox that is a list of four numbers; NaN for the others."""
+    values = [segment.get("bbox") for segment in segments]
+    none = [np.nan] * 4
+    numbers = [v if type(v) is list and len(v) == 4 and {*map(type, v)} <= {int, float} else none for v in values]
+    return np.array(numbers, np.float64).reshape(-1, 4)
 
 
 def _list(content: Mapping[str, Any], key: str) -> Any:
@@ -435,7 +446,8 @@ def ground_truth(
             '[annotation is|annotations are] of an image that "images" does not list; scored all the same',
             (json.place(i) for i, id_ in enumerate(json.image_id) if id_ not in json.images),
         )
-    faults.check()
+    if catalogue is None:
+        faults.check()
     assert catalogue is not None  # else there is a fault
 
     ids = [*(id_ for id_ in json.images if id_ in annotation_of), *(i for i in json.image_id if i not in json.images)]
@@ -448,5 +460,7 @@ def ground_truth(
     position[[annotation_of[id_] for id_ in ids]] = np.arange(len(maps))
     image = position[json.annotation]
     order = np.argsort(image, kind="stable")
-    listed = Listed(image, json.id, category, json.crowd, json.score, json.area).take(order)
-    return LabelMaps(source, catalogue, maps, listed, faults.warnings)
+    listed = Listed(image, json.id, category, json.crowd, json.score, json.area, json.box).take(order)
+    read_maps = LabelMaps(source, catalogue, maps, listed, faults.warnings)
+    faults.check(read=read_maps)
+    return read_maps

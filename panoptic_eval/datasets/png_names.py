@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from panoptic_eval.datasets.json_rows import short
 from panoptic_eval.errors import Faults
+from panoptic_eval.files import is_file
 
 
 def png_paths(names: Sequence[str], folder: Path, place: Callable[[int], str], faults: Faults) -> tuple[Path, ...]:
@@ -21,7 +22,11 @@ def png_paths(names: Sequence[str], folder: Path, place: Callable[[int], str], f
     with os.scandir(folder) as entries:
         present = {entry.name for entry in entries}
     paths = [folder / name for name in names]
-    missing = [i for i, name in enumerate(names) if name not in present and not _is_file(folder, paths[i])]
+    missing = [
+        i
+        for i, name in enumerate(names)
+        if name not in present and not (inside(folder, paths[i]) and is_file(paths[i]))
+    ]
     search = _Search(folder)
     other = {i: path for i in missing if (path := search.other_form(names[i])) is not None}
     used = Counter(map(os.path.normpath, [*(p for i, p in enumerate(paths) if i not in other), *other.values()]))
@@ -48,13 +53,6 @@ def png_paths(names: Sequence[str], folder: Path, place: Callable[[int], str], f
 def inside(folder: Path, path: Path) -> bool:
     """Compare path names only: symbolic links inside the folder may lead out of it."""
     return Path(os.path.relpath(path, folder)).parts[:1] != (os.pardir,)
-
-
-def _is_file(folder: Path, path: Path) -> bool:
-    try:
-        return inside(folder, path) and path.is_file()
-    except (OSError, ValueError):  # too long a name, or a NUL in it
-        return False
 
 
 class _Search:

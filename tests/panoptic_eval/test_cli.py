@@ -361,3 +361,31 @@ def test_a_missing_core_is_slow_and_named_once(folders, tmp_path, monkeypatch, c
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["provenance"]["path"] == path
     assert report["provenance"]["reference_images"] == (6 if path == "reference" else 0)
+
+
+def test_check_prints_what_is_there_and_what_is_wrong(folders, capsys, tmp_path):
+    gt, pred = folders
+    out = run(capsys, "check", gt, "--pred", pred, "--quiet", "--html", tmp_path / "page.html")
+    assert "| images     | 6 " in out
+    assert "can be scored: 0 errors" in out
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    rows = json.loads(pred.read_text())
+    rows["annotations"][0]["segments_info"].append({"id": 5000, "category_id": 5000})
+    pred.write_text(json.dumps(rows))
+    with pytest.raises(SystemExit) as stop:
+        run(capsys, "check", gt, "--pred", pred, "--quiet", "--json")
+    assert stop.value.code == 1
+    values = json.loads(capsys.readouterr().out)
+    assert not values["scorable"]
+    assert any("category_id that is in no category" in f["text"] for f in values["findings"])
+
+
+def test_check_is_strict_about_warnings_if_asked_to(folders, capsys):
+    gt, _ = folders
+    rows = json.loads(gt.read_text())
+    rows["annotations"][0]["segments_info"].append({"id": 5000, "category_id": rows["categories"][0]["id"]})
+    gt.write_text(json.dumps(rows))
+    assert "has no pixel" in run(capsys, "check", gt, "--quiet")
+    with pytest.raises(SystemExit) as stop:
+        run(capsys, "check", gt, "--quiet", "--strict")
+    assert stop.value.code == 1
