@@ -19,14 +19,18 @@ from panoptic_eval.commands.check import Check
 from panoptic_eval.commands.options import (
     DATA_SETS,
     MOST,
+    MOST_RESAMPLES,
     Flag,
     OptionalNumber,
     OptionalPath,
     OptionalText,
     Reading,
+    Scoring,
     number,
     within,
 )
+from panoptic_eval.commands.plot import Plot
+from panoptic_eval.commands.table import Table
 from panoptic_eval.errors import SHOWN, InputError
 from panoptic_eval.rules import Rules
 from panoptic_eval.text import abbreviated, printable
@@ -38,7 +42,6 @@ if TYPE_CHECKING:  # what counts and scores is imported where it is used: a help
 
 RESAMPLES = 300
 """Resamples of the intervals of one run: a few seconds for 2,000 images, and limits good to a tenth of their width."""
-MOST_RESAMPLES = 100_000
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,6 @@ class Inputs:
     pred: Annotated[Path, arg(metavar="PATH")]
     """Folder with panoptic.json and panoptic/*.png. README lists the other layouts that are recognized."""
     gt: Annotated[str, arg(metavar="NAME|PATH", help=f"Name of a data set ({DATA_SETS}), or path of a ground truth.")]
-
-
-@dataclass(frozen=True)
-class Scoring(Rules):
-    """Rules of the scores, and their size bins."""
-
-    area_edges: Annotated[tuple[float, ...], arg(metavar="AREA ...", help_behavior_hint="")] = ()
-    """Edges of the size bins in pixels of area, instead of percentiles: perhaps those in another run's report.json."""
 
 
 @dataclass(frozen=True)
@@ -273,6 +268,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": Compare,
     "draw": Draw,
     "check": Check,
+    "table": Table,
+    "plot": Plot,
 }
 HELP = """Exact and fast metrics of panoptic segmentation.
 

@@ -72,7 +72,7 @@ def compare(
     Raises:
         InputError: the runs have other images, categories or ground truth.
     """
-    b = _in_the_order_of(a, b)
+    b = in_the_order_of(a, b)
     weights = draw(rng, len(a.panoptic), resamples)
     bins = sizes.bins(size_edges(a.panoptic, rules))
     first, second = (scores(tables, rules, weights=weights, bins=bins) for tables in (a, b))
@@ -121,7 +121,7 @@ def difference(
     return Difference(score, part, category_id, float(a[0]), float(b[0]), float(b[0] - a[0]), low, high, p, smallest)
 
 
-def _in_the_order_of(a: Tables, b: Tables) -> Tables:
+def in_the_order_of(a: Tables, b: Tables) -> Tables:
     """Put the images of `b` in the order of `a`'s.
 
     Raises:

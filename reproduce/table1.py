@@ -14,6 +14,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, LabelMaps
 from panoptic_eval.outputs import csv, markdown
+from panoptic_eval.outputs.paper_table import COLUMNS
 from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.table import PairTable
 from reproduce.audit import audit, published
@@ -24,19 +25,6 @@ from reproduce.systems import PAIRS, System, about, gt_digests, images, systems
 from reproduce.variants import BY_NAME, VARIANTS, title
 
 HEADER = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU", "PC", "PC_th", "PC_st", "PQ_dagger")
-COLUMNS = {
-    "PQ": ("PQ", "all"),
-    "PQ_th": ("PQ", "things"),
-    "PQ_st": ("PQ", "stuff"),
-    "mAP": ("AP_mask", "AP"),
-    "mIoU": ("mIoU", "all"),
-    "PC": ("PC", "all"),
-    "PC_th": ("PC", "things"),
-    "PC_st": ("PC", "stuff"),
-    "PQ†": ("PQ_dagger", "all"),
-    "box AP": ("AP_box", "AP"),
-}
-"""In the order of the published table, box AP added; both APs are those of the fused output."""
 DIFFERENCES = ("PQ", "PQ_th", "PC_th", "mAP", "box AP")
 """Columns whose differences are on the page, beside those of the largest objects; the CSV file has all."""
 

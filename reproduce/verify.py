@@ -22,7 +22,7 @@ from panoptic_eval.pairs.table import take
 from panoptic_eval.score import Tables
 from reproduce.bootstrap import bootstrap
 from reproduce.claims import image_claims
-from reproduce.fig5 import ap_by_size
+from reproduce.fig5 import ap_by_size, differences_by_size
 from reproduce.systems import CHECKPOINTS, PAIRS, TABLE, System, shipped_tables
 from reproduce.table1 import difference_rows, our_rows
 
@@ -87,6 +87,8 @@ def differing_scores(results: Path, suffix: str, records: Mapping[str, Any], com
     for name, rows in (("table1", pd.DataFrame(our_rows(scores))), ("fig5", ap_by_size(scores))):
         if f"{name}{suffix}" in records:
             found += differing_rows(results / f"{name}{suffix}.csv", rows)
+    if f"fig5{suffix}" in records:
+        found += differing_rows(results / f"fig5{suffix}_differences.csv", differences_by_size(scores))
     differences = difference_rows(scores)
     if differences and f"table1{suffix}" in records:
         found += differing_rows(results / f"table1{suffix}_differences.csv", pd.DataFrame(differences))

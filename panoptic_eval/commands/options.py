@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import arg
 
 from panoptic_eval.errors import InputError
-from panoptic_eval.rules import CategoryIds
+from panoptic_eval.rules import CategoryIds, Rules
 from panoptic_eval.text import abbreviated
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from panoptic_eval.predictions import Predictions
 
 MOST = 2**31 - 1
+MOST_RESAMPLES = 100_000
 DATA_SETS = "mvd, idd, cityscapes, coco"
 """Names of `datasets.FORMATS`, which imports NumPy; a test holds them equal."""
 OptionalPath = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]
@@ -29,6 +30,14 @@ NUMBERINGS = (
     "truth's categories. label: one less than the id, as in Mapillary's own files. trainId: that of Cityscapes. auto: "
     "by the names that the predictions' JSON gives, else id (for Cityscapes: id or trainId, as fits)."
 )
+
+
+@dataclass(frozen=True)
+class Scoring(Rules):
+    """Rules of the scores, and their size bins."""
+
+    area_edges: Annotated[tuple[float, ...], arg(metavar="AREA ...", help_behavior_hint="")] = ()
+    """Edges of the size bins in pixels of area, instead of percentiles: perhaps those in another run's report.json."""
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,12 @@ def run_names(a: Path, b: Path) -> tuple[str, str]:
     return names if names[0] != names[1] and columns.isdisjoint(names) else ("a", "b")
 
 
+def names_of(runs: Sequence[Path]) -> list[str]:
+    """Choose short names of runs: those of their folders, or the paths as given where these do not tell them apart."""
+    names = [run.resolve().name for run in runs]
+    return [str(run) for run in runs] if len(set(names)) < len(names) else names
+
+
 def comparison(result: Comparison, a: str, b: str, *, per_category: bool = False) -> str:
     """Write everything that the terminal shows of two runs.
 

@@ -1,70 +1,224 @@
-"""Figures of reports, drawn on axes that the caller gives."""
+"""Figures of runs by size of their objects, and how figures look and are written.
+
+Bins of size stand apart and are not joined by lines: they may overlap, and their widths are not to scale. A panel
+holds four runs at most; of more, differences to the first are drawn.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+import io
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from panoptic_eval.errors import InputError
+from panoptic_eval.files import write_atomically
+from panoptic_eval.metrics.average_precision import TITLES
+
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from panoptic_eval.size_curves import SizeCurves, SizePoint
+
+WIDTH = 7.2
+"""Width of a figure, inches: that of a printed page."""
+STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,  # letters that other programs can edit
+    "svg.fonttype": "none",
+    "svg.hashsalt": "panoptic-eval",  # else names within the file are random
+}
+UNDATED: Mapping[str, Any] = {
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+}
+"""What to leave out of each kind of file, so that the same figure gives the same bytes."""
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9")
+"""Colors that everybody can tell apart (Okabe and Ito, 2008)."""
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+"""One more than there are colors, so that many runs look different."""
+PER_PANEL = 4
+"""Largest number of runs in a panel."""
+SPREAD = 0.55
+"""Share of a bin's width over which its runs stand."""
+SCORES = {"cost": "PQ lost by things", **TITLES}
+"""Titles of the scores that are drawn."""
+GRAY = "#777777"
+LEGEND = 120
+"""Characters that a row of the legend has room for."""
 
 
-def ap_by_size_percentile(
-    rows: pd.DataFrame, *, ax: Axes, kind: Literal["AP_mask", "AP_box"] = "AP_mask", label: str | None = None
-) -> None:
-    """Plot AP in each size bin, percent (Porzi et al., CVPR 2021, Fig. 5, arXiv 2012.07717).
+@dataclass(frozen=True)
+class Look:
+    """How a run is drawn, and called in the legend."""
+
+    title: str
+    color: str
+    marker: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Points to draw together: of up to four runs, each in the same bins."""
+
+    title: str
+    unit: str
+    """Label of the y axis."""
+    points: Sequence[SizePoint]
+    looks: Mapping[str, Look]
+    """By the name of a run, in the order in which they stand in a bin."""
+    differences: bool = False
+    """True for differences: there is a line at 0, and values have a sign."""
+
+
+def looks_of(names: Sequence[str]) -> dict[str, Look]:
+    """Choose a color and a marker for each run of a figure."""
+    return {name: Look(name, COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)]) for k, name in enumerate(names)}
+
+
+def draw_panels(rows: Sequence[Sequence[Panel]], looks: Mapping[str, Look]) -> Figure:
+    """Draw panels in rows, with letters, a legend above that explains every mark, and one label of the size axis below.
+
+    Panels of one column that show differences have the same scale.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.6 + 2.2 * len(rows)), layout="constrained")
+        axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+        letters = itertools.cycle("abcdefghijklmnopqrstuvwxyz")
+        for panels, of_row in zip(rows, axes, strict=True):
+            for panel, ax in zip(panels, of_row, strict=True):
+                draw_panel(panel, f"({next(letters)}) {panel.title}", ax=ax)
+        for column in range(len(rows[0])):
+            alike = [ax for panels, ax in zip(rows, axes[:, column], strict=True) if panels[column].differences]
+            limits = [limit for ax in alike for limit in ax.get_ylim()]
+            for ax in alike:
+                ax.set_ylim(min(limits), max(limits))
+        sides = any(not math.isnan(p.from_area) for panels in rows for panel in panels for p in panel.points)
+        axis = f"size of the objects: percentiles of area{', √area' if sides else ''}; number of objects"
+        figure.supxlabel(axis, fontsize=STYLE["font.size"])
+        legend(figure, looks)
+    return figure
+
+
+def draw_panel(panel: Panel, title: str, *, ax: Axes) -> None:
+    """Draw the points of a panel with their intervals, in percent or points."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    bins = list(dict.fromkeys((p.bin, p.from_area, p.to_area, p.instances) for p in panel.points))
+    at = {name: k for k, (name, *_) in enumerate(bins)}
+    extremes = [0.0]
+    for k, (run, look) in enumerate(panel.looks.items()):
+        mine = [p for p in panel.points if p.run == run]
+        x = np.array([at[p.bin] for p in mine]) + SPREAD * ((k + 0.5) / len(panel.looks) - 0.5)
+        value, low, high = (100 * np.array([getattr(p, name) for p in mine]) for name in ("value", "low", "high"))
+        known = ~np.isnan(low)
+        ax.vlines(x[known], low[known], high[known], color=look.color, linewidth=1, clip_on=False)
+        ax.plot(x, value, linestyle="none", marker=look.marker, markersize=4, color=look.color, clip_on=False)
+        extremes += [v for v in (*value, *low, *high) if not np.isnan(v)]
+    ax.set_title(title)
+    ax.set_ylabel(panel.unit)
+    ax.set_xticks(range(len(bins)), [_bin_label(*b) for b in bins])
+    ax.tick_params(axis="x", length=0, labelsize=7)
+    ax.set_xlim(-0.5, len(bins) - 0.5)
+    for edge in range(1, len(bins)):
+        ax.axvline(edge - 0.5, color=GRAY, linewidth=0.4, alpha=0.5)
+    locator = MaxNLocator(5, steps=[1, 2, 5, 10])
+    ticks = locator.tick_values(min(extremes), max(max(extremes), 1e-3))
+    ax.yaxis.set_major_locator(locator)
+    ax.set_ylim(ticks[0], ticks[-1])
+    if panel.differences:
+        ax.axhline(0, color="black", linewidth=0.7)
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:+g}".replace("-", "−") if y else "0"))
+
+
+def _bin_label(name: str, from_area: float, to_area: float, instances: int) -> str:
+    """Write a bin: its percentiles, the sides of squares of its areas, and how many objects it has."""
+    known = not (name.endswith("px") or math.isnan(from_area))
+    sides = [f"{from_area**0.5:.0f}–{to_area**0.5:.0f} px"] if known else []
+    return "\n".join([name, *sides, f"n = {instances}"])
+
+
+def legend(figure: Figure, looks: Mapping[str, Look]) -> None:
+    """Explain every mark above the panels."""
+    from matplotlib.lines import Line2D
+
+    marks = [Line2D([], [], linestyle="none", marker=k.marker, color=k.color, label=k.title) for k in looks.values()]
+    bar = Line2D([], [], linestyle="none", marker="|", markersize=9, color=GRAY, label="95 % interval over images")
+    lengths = [len(str(handle.get_label())) + 7 for handle in (*marks, bar)]
+    columns = next(n for n in (4, 3, 2, 1) if n == 1 or _width(lengths, n) <= LEGEND)
+    figure.legend(handles=[*marks, bar], loc="outside upper left", ncols=columns, alignment="left")
+
+
+def _width(lengths: Sequence[int], columns: int) -> int:
+    """Return the length of the longest entries of all columns together."""
+    parts = np.array_split(np.array(lengths), min(columns, len(lengths)))
+    return sum(int(part.max()) for part in parts)
+
+
+def by_size(curves: SizeCurves, *, kind: str = "AP_mask") -> Figure:
+    """Draw AP and cost by size: of up to four runs as they are, and their differences to the first run.
+
+    Of more runs the first one is drawn as it is.
 
     Args:
-        rows: of size_percentiles.csv, as `panoptic_eval.outputs.csv.read` gives them.
-        ax: gets one line; call again for another run.
-        kind: the column that is drawn.
-        label: the run's name in the legend.
+        curves: of the runs.
+        kind: AP_mask or AP_box.
     """
-    x = np.arange(len(rows))
-    if rows["from_percent"].isna().any():  # edges in pixels, from another run
-        names = [f"{a:.0f}–{b:.0f} px" for a, b in zip(rows["from_area"], rows["to_area"], strict=True)]
-    else:
-        names = [f"{a:g}–{b:g}" for a, b in zip(rows["from_percent"], rows["to_percent"], strict=True)]
-    ax.plot(x, 100 * rows[kind].to_numpy(float), marker="o", label=label)
-    ax.set_xticks(x, names)
-    ax.set_xlabel("instance area, percentile" if "px" not in names[0] else "instance area")
-    ax.set_ylabel(f"{'mask' if kind == 'AP_mask' else 'box'} AP, percent")
-    ax.set_ylim(bottom=0)
-    if label is not None:
-        ax.legend()
+    names = list(dict.fromkeys(p.run for p in curves.points))
+    looks = looks_of(names)
+    first = names if len(names) <= PER_PANEL else names[:1]
+
+    def panel(score: str, group: Sequence[str], points: Sequence[SizePoint], *, differences: bool) -> Panel:
+        title = SCORES[score] + (f" − {names[0]}" if differences else "")
+        unit = "points of PQ of things" if score == "cost" else "points of AP" if differences else "AP, %"
+        shown = [p for p in points if p.score == score and p.run in group]
+        return Panel(title, unit, shown, {name: looks[name] for name in group}, differences)
+
+    rows = [[panel(score, first, curves.points, differences=False) for score in (kind, "cost")]]
+    rows += [
+        [panel(score, group, curves.differences, differences=True) for score in (kind, "cost")]
+        for group in _groups(names[1:])
+    ]
+    return draw_panels(rows, looks)
 
 
-def ap_with_intervals(rows: pd.DataFrame, *, ax: Axes, looks: Mapping[str, tuple[str, str, str]]) -> None:
-    """Plot AP of several runs in each size bin, percent, with intervals as bars; runs stand beside each other in a bin.
+def _groups(names: Sequence[str]) -> list[list[str]]:
+    """Divide names into as few groups of four or fewer as possible.
 
-    Args:
-        rows: name, from_percent, to_percent, instances, value, low, high: a row for each run and bin; fractions.
-        ax: gets one line for each run.
-        looks: color, line style and title in the legend, by the name of the run.
+    >>> _groups("abcdef")
+    [['a', 'b', 'c', 'd'], ['e', 'f']]
     """
-    bins = rows[["from_percent", "to_percent", "instances"]].drop_duplicates()
-    names = rows["name"].unique()
-    for k, name in enumerate(names):
-        color, style, title = looks[name]
-        run = rows[rows["name"] == name]
-        x = np.arange(len(run)) + (k - (len(names) - 1) / 2) * 0.6 / len(names)
-        value, low, high = (100 * run[column].to_numpy(float) for column in ("value", "low", "high"))
-        ax.errorbar(
-            x,
-            value,
-            (value - low, high - value),
-            color=color,
-            linestyle=style,
-            marker="o",
-            markersize=3,
-            linewidth=1.1,
-            elinewidth=0.8,
-            label=title,
-        )
-    labels = [f"{a:g}–{b:g}\n({n})" for a, b, n in bins.itertuples(index=False)]
-    ax.set_xticks(np.arange(len(bins)), labels)
-    ax.set_xlabel("size percentile of the object (instances)")
-    ax.set_ylim(bottom=0)
+    return [list(names[k : k + PER_PANEL]) for k in range(0, len(names), PER_PANEL)]
+
+
+def write(figure: Figure, path: Path, *, dpi: int = 300) -> None:
+    """Write a figure as PNG, PDF or SVG, as the path's ending says; equal figures give equal bytes.
+
+    Raises:
+        InputError: the path has another ending.
+    """
+    import matplotlib as mpl
+
+    undated = UNDATED.get(path.suffix.lower())
+    if undated is None:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(UNDATED)}")
+    content = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(content, format=path.suffix[1:].lower(), dpi=dpi, metadata=undated)
+    write_atomically(path, content.getvalue())

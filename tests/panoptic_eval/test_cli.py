@@ -389,3 +389,33 @@ def test_check_is_strict_about_warnings_if_asked_to(folders, capsys):
     with pytest.raises(SystemExit) as stop:
         run(capsys, "check", gt, "--quiet", "--strict")
     assert stop.value.code == 1
+
+
+@pytest.fixture
+def two_runs(folders, capsys, tmp_path):
+    gt, pred = folders
+    for name in ("first", "second_50%"):
+        run(capsys, "--pred", pred, "--gt", gt, "--quiet", "--out", tmp_path / "runs" / name, "--resamples", 0)
+    return [tmp_path / "runs" / name for name in ("first", "second_50%")]
+
+
+def test_table_prints_the_scores_of_runs(two_runs, capsys):
+    out = run(capsys, "table", *two_runs, "--resamples", 5)
+    assert out.splitlines()[2].startswith("| first ")
+    assert "±" in out
+    assert r"second\_50\% & " in run(capsys, "table", *two_runs, "--latex", "--resamples", 5)
+    rows = list(csv.DictReader(run(capsys, "table", *two_runs, "--csv", "--resamples", 0).splitlines()))
+    report = json.loads((two_runs[0] / "report.json").read_text())
+    assert float(rows[0]["value"]) == report["scores"]["PQ"]["all"]
+    with pytest.raises(SystemExit, match="expected one of them"):
+        run(capsys, "table", *two_runs, "--csv", "--latex")
+
+
+def test_plot_draws_runs_by_size(two_runs, capsys, tmp_path):
+    numbers = tmp_path / "figure.csv"
+    run(capsys, "plot", *two_runs, "--out", tmp_path / "figure.svg", "--csv", numbers, "--resamples", 5)
+    assert "<svg" in (tmp_path / "figure.svg").read_text()
+    rows = list(csv.DictReader(numbers.open()))
+    assert {row["minus"] for row in rows} == {"", "first"}
+    with pytest.raises(SystemExit, match=r"\.pdf"):
+        run(capsys, "plot", *two_runs, "--out", tmp_path / "figure.doc")

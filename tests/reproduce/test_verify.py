@@ -33,6 +33,7 @@ def written(tmp_path_factory):
     scores, record = bootstrap(found, wide=None), about(comparison, maps, found)
     table1.write(out / "table1", scores, found, record, "page")
     fig5.ap_by_size(scores).to_csv(out / "fig5.csv", index=False, float_format="%.6g")
+    fig5.differences_by_size(scores).to_csv(out / "fig5_differences.csv", index=False, float_format="%.6g")
     (out / "fig5.json").write_text(json.dumps(record))
     claims = [{"number": c.number, "verdict": c.verdict} for c in image_claims(scores)]
     (out / "claims.json").write_text(json.dumps({"provenance": record, "claims": claims}))
@@ -61,7 +62,13 @@ def test_another_checkpoint_is_found_out(results):
 
 
 @pytest.mark.parametrize(
-    ("name", "column"), [("table1.csv", "value"), ("table1_differences.csv", "high"), ("fig5.csv", "low")]
+    ("name", "column"),
+    [
+        ("table1.csv", "value"),
+        ("table1_differences.csv", "high"),
+        ("fig5.csv", "low"),
+        ("fig5_differences.csv", "difference"),
+    ],
 )
 def test_a_number_that_was_changed_by_hand_is_found_out(results, name, column):
     out, checkpoints = results

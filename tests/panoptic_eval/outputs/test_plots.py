@@ -1,19 +1,119 @@
+"""Figures by size: every mark is where its number is, explained, and few enough to tell apart."""
+
+import math
+from itertools import pairwise
+
 import numpy as np
+import pytest
 
-from panoptic_eval.outputs import csv, plots
+from panoptic_eval import InputError
+from panoptic_eval.outputs import plots
+from panoptic_eval.size_curves import SizeCurves, SizePoint
+
+BINS = (("0–50 %", 1.0, 100.0, 30), ("50–100 %", 100.0, 400.0, 29))
 
 
-def test_the_figure_shows_the_bins(scored, tmp_path):
-    import matplotlib
+def curves(*runs):
+    """AP of run k is k tenths, then more; its cost falls."""
+    points, differences = [], []
+    for k, run in enumerate(runs):
+        for score in ("AP_mask", "cost"):
+            for b, of_bin in enumerate(BINS):
+                value = (k + 1) / 10 + b / 20
+                points.append(SizePoint(run, score, *of_bin, value, value - 0.02, value + 0.03))
+                if k:
+                    differences.append(SizePoint(run, score, *of_bin, k / 10, k / 10 - 0.05, k / 10 + 0.05))
+    return SizeCurves(tuple(points), tuple(differences))
 
-    matplotlib.use("agg")
-    from matplotlib import pyplot
 
-    csv.write(scored, tmp_path)
-    rows = csv.read(tmp_path / "size_percentiles.csv")
-    _, ax = pyplot.subplots()
-    plots.ap_by_size_percentile(rows, ax=ax, label="ours")
-    (line,) = ax.lines
-    np.testing.assert_allclose(line.get_ydata(), 100 * rows["AP_mask"])
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["0–25", "25–50", "50–75", "75–99", "99–100"]
-    pyplot.close()
+def marks(ax):
+    """Values drawn by each marker; not the lines that separate bins."""
+    return {line.get_marker(): line.get_ydata() for line in ax.lines if line.get_linestyle() == "None"}
+
+
+def titles(figure):
+    return [ax.get_title(loc="left") for ax in figure.axes]
+
+
+def entries(figure):
+    (legend,) = figure.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_values_are_percent_and_differences_stand_below():
+    figure = plots.by_size(curves("a", "b"))
+    assert titles(figure) == [
+        "(a) mask AP",
+        "(b) PQ lost by things",
+        "(c) mask AP − a",
+        "(d) PQ lost by things − a",
+    ]
+    np.testing.assert_allclose(marks(figure.axes[0])["o"], [10, 15])
+    np.testing.assert_allclose(marks(figure.axes[0])["s"], [20, 25])
+    assert list(marks(figure.axes[2])) == ["s"]  # nothing is compared with itself
+    np.testing.assert_allclose(marks(figure.axes[2])["s"], [10, 10])
+    (bars,) = figure.axes[2].collections
+    np.testing.assert_allclose([segment[:, 1] for segment in bars.get_segments()], [[5, 15], [5, 15]])
+
+
+def test_every_mark_is_explained():
+    figure = plots.by_size(curves("a", "b", "c"))
+    assert entries(figure) == ["a", "b", "c", "95 % interval over images"]
+    assert all(ax.get_ylabel() for ax in figure.axes)
+    assert "percentiles" in figure.get_supxlabel()
+    labels = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert labels == ["0–50 %\n1–10 px\nn = 30", "50–100 %\n10–20 px\nn = 29"]
+
+
+@pytest.mark.parametrize("runs", [1, 2, 4, 5, 9, 12])
+def test_no_panel_has_more_than_four_runs_and_all_look_different(runs):
+    names = [f"run {k}" for k in range(runs)]
+    figure = plots.by_size(curves(*names))
+    assert max(len(marks(ax)) for ax in figure.axes) <= plots.PER_PANEL
+    looks = [(look.color, look.marker) for look in plots.looks_of(names).values()]
+    assert len(set(looks)) == runs
+    shown = sum(len(marks(ax)) for ax in figure.axes if "AP" in ax.get_title(loc="left"))
+    assert shown == (runs if runs <= plots.PER_PANEL else 1) + runs - 1
+
+
+def test_bins_are_not_joined_and_runs_of_a_bin_stay_in_it():
+    figure = plots.by_size(curves("a", "b", "c", "d"))
+    for ax in figure.axes:
+        for line in ax.lines:
+            if len(line.get_xdata()) == len(BINS) and line.get_marker() != "None":
+                assert line.get_linestyle() == "None"
+                assert np.abs(line.get_xdata() - np.arange(len(BINS))).max() < 0.5
+
+
+def test_the_axis_ends_at_a_tick_beyond_all_values():
+    for ax in plots.by_size(curves("a", "b", "c")).axes:
+        low, high = ax.get_ylim()
+        ticks = [t for t in ax.get_yticks() if low <= t <= high]
+        assert ticks[-1] == pytest.approx(high)
+        assert max(max(v) for v in marks(ax).values()) < high
+
+
+def test_differences_have_one_scale_a_column():
+    figure = plots.by_size(curves(*"abcdefg"))
+    columns = [figure.axes[k::2] for k in (0, 1)]
+    for column in columns:
+        assert all(a.get_ylim() == b.get_ylim() for a, b in pairwise(column[1:]))
+
+
+def test_undefined_values_and_intervals_leave_gaps():
+    nan = math.nan
+    points = tuple(SizePoint("a", score, *b, nan, nan, nan) for score in ("AP_mask", "cost") for b in BINS)
+    figure = plots.by_size(SizeCurves(points, ()))
+    assert not figure.axes[0].collections[0].get_segments()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_equal_figures_give_equal_bytes(tmp_path, suffix):
+    for name in ("one", "two"):
+        plots.write(plots.by_size(curves("a", "b")), tmp_path / f"{name}{suffix}")
+    assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"\.png, \.pdf, \.svg"):
+        plots.write(plots.by_size(curves("a")), tmp_path / "figure.jpg")

@@ -1,0 +1,57 @@
+"""panoptic-eval plot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from panoptic_eval.commands.options import MOST, MOST_RESAMPLES, OptionalPath, Scoring, within
+from panoptic_eval.errors import InputError
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw AP and lost points of PQ of finished runs by size of the objects, with 95 % intervals over images, as PDF,
+    PNG or SVG. Runs must be on the same images."""
+
+    runs: Annotated[tuple[Path, ...], Positional, arg(metavar="RUN", help_behavior_hint="")]
+    """Folders of the runs: those that were given to --out. Others are compared with the first."""
+    out: Annotated[Path, arg(metavar="PATH")]
+    """File that receives the figure; its ending says the kind: .pdf, .png or .svg."""
+    csv: OptionalPath = None
+    """CSV file that receives the numbers of the figure; fractions."""
+    kind: Literal["mask", "box"] = "mask"
+    """AP of masks or of boxes."""
+    scoring: Scoring = field(default_factory=Scoring)
+    resamples: int = 300
+    """Number of resamples of the images for intervals, 0 for no intervals."""
+    seed: int = 0
+    """Random seed of the resamples."""
+
+    def run(self) -> str:
+        """Score the tables in bins of size, and draw."""
+        self.scoring.check()
+        within(0, MOST_RESAMPLES, resamples=self.resamples)
+        within(0, MOST, seed=self.seed)
+        try:
+            import matplotlib  # noqa: F401
+        except ImportError as error:
+            raise InputError("plot needs the extra:  pip install 'panoptic-eval[plots]'") from error
+        from panoptic_eval.evaluation import load
+        from panoptic_eval.outputs import csv, plots
+        from panoptic_eval.outputs.markdown import names_of
+        from panoptic_eval.size_curves import size_curves
+
+        if self.out.suffix.lower() not in plots.UNDATED:
+            raise InputError(f"--out {self.out}: expected a name that ends in {', '.join(plots.UNDATED)}")
+        tables = dict(zip(names_of(self.runs), map(load, self.runs), strict=True))
+        curves = size_curves(tables, rules=self.scoring, resamples=self.resamples, seed=self.seed)
+        plots.write(plots.by_size(curves, kind=f"AP_{self.kind}"), self.out)
+        if self.csv is not None:
+            base = next(iter(tables))
+            rows = [{**vars(p), "minus": ""} for p in curves.points]
+            csv.write_rows([*rows, *({**vars(p), "minus": base} for p in curves.differences)], self.csv)
+        return f"AP and lost points of PQ by size: {self.out}"

@@ -1,0 +1,75 @@
+"""What objects of each size cost: the part of 1 - PQ of things that falls on each bin of size.
+
+A segment's price (`panoptic_eval.metrics.accounting`) goes to the bin of its area: that of the gt segment, or of the
+prediction where it is a false positive. Each area is in one bin, so that the bins add up to 1 - PQ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from panoptic_eval.metrics.metric import divide
+from panoptic_eval.metrics.panoptic_quality import match
+from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.shapes import Float, Int
+
+
+@dataclass(frozen=True)
+class SizeCosts:
+    """Prices of things in units of 1 / D, and D itself; counts of images add."""
+
+    lost: Float[np.ndarray, "i t b"]
+    """Of each image, thing category and bin."""
+    weight: Float[np.ndarray, "i t"]
+    """D = TP + FP/2 + FN/2."""
+
+
+def bin_of(area: Float[np.ndarray, " n"], edges: Float[np.ndarray, " e"]) -> Int[np.ndarray, " n"]:
+    """Find the bin of each area: from its lower edge to before its upper one; the outer bins hold all beyond them.
+
+    >>> bin_of(np.array([0, 4, 5, 9]), np.array([1, 5, 9])).tolist()
+    [0, 0, 1, 1]
+    """
+    return np.searchsorted(edges[1:-1], area, side="right")
+
+
+def size_costs(table: PairTable, edges: Float[np.ndarray, " e"]) -> SizeCosts:
+    """Count what the things of each image lose, by category and bin of size.
+
+    Args:
+        table: of label maps.
+        edges: of the bins, pixels of area, ascending.
+    """
+    gt, pred, matching = table.gt, table.pred, match(table)
+    thing = table.catalogue.isthing
+    position = np.where(thing, np.cumsum(thing) - 1, -1)
+    shape = len(table), int(thing.sum()), len(edges) - 1
+    lost, weight = np.zeros(shape), np.zeros(shape[:2])
+    parts = (
+        (gt, matching.gt, 1 - matching.shared / matching.union, 1.0),
+        (gt, np.flatnonzero(matching.missed), 0.5, 0.5),
+        (pred, np.flatnonzero(matching.spurious), 0.5, 0.5),
+    )
+    for side, rows, price, share in parts:
+        at = position[side.category[rows]]
+        is_thing = at >= 0
+        rows, at = rows[is_thing], at[is_thing]
+        prices = np.broadcast_to(price, is_thing.shape)[is_thing]
+        np.add.at(lost, (side.image[rows], at, bin_of(side.area[rows], edges)), prices)
+        np.add.at(weight, (side.image[rows], at), share)
+    return SizeCosts(lost, weight)
+
+
+def cost_of_bins(costs: SizeCosts, weights: Float[np.ndarray, "w i"]) -> Float[np.ndarray, "w b"]:
+    """Return the part of 1 - PQ of things that each bin takes; NaN where neither side has a thing.
+
+    Args:
+        costs: of images.
+        weights: how often each image counts, one row for each resample.
+    """
+    lost, weight = np.tensordot(weights, costs.lost, 1), weights @ costs.weight
+    present = (weight > 0).sum(-1, keepdims=True)
+    shares = np.where(weight[..., None] > 0, lost / np.maximum(weight, 0.5)[..., None], 0)
+    return divide(shares.sum(1), present)
