@@ -195,7 +195,7 @@ def entropy(count: np.ndarray) -> float:
 def draw(iou: pd.DataFrame, scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, crop: int) -> Figure:
     """Draw both panels."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         draw_iou(iou, crop, ax=left)
         draw_scales(scales, by_level, levels, ax=right)
@@ -203,18 +203,31 @@ def draw(iou: pd.DataFrame, scales: pd.DataFrame, by_level: pd.DataFrame, levels
 
 
 def draw_iou(iou: pd.DataFrame, crop: int, *, ax: Axes) -> None:
-    """Draw the left panel: mean IoU against size."""
+    """Draw the left panel: mean IoU against size, with quartiles, and where objects are as large as the crop."""
     iou = iou[iou["objects"] >= MIN_COUNT]
-    for name, rows in iou.groupby("sampling", sort=False):
-        center = np.sqrt(rows["size_from"] * rows["size_to"])
+    shift = 2**0.04  # so that the bars of two samplings do not hide each other
+    for k, (name, rows) in enumerate(iou.groupby("sampling", sort=False)):
+        center = np.sqrt(rows["size_from"] * rows["size_to"]) * shift ** (2 * k - 1)
         color = COLORS[str(name)]
-        ax.plot(center, rows["mean_iou"], color=color, marker="o", markersize=3, label=name)
+        ax.plot(center, rows["mean_iou"], color=color, marker="os"[k % 2], markersize=3, label=f"{name}, mean")
+        ax.vlines(
+            center,
+            rows["quartile_1"],
+            rows["quartile_3"],
+            color=color,
+            linewidth=1,
+            alpha=0.5,
+            label=f"{name}, quartiles",
+        )
+    ax.axvline(crop, color="black", linewidth=0.8, linestyle=(0, (4, 3)))
+    ax.annotate(f"crop: {crop} pixels", (crop, 0.02), (-3, 0), textcoords="offset points", ha="right", va="bottom")
     ax.set_xscale("log", base=2)
     ax.set_ylim(0, 1.03)
+    ax.set_title("(a) boxes that crops leave")
     ax.set_xlabel("object size in the image, √area, pixels")
-    ax.set_ylabel("mean IoU of cropped and full box")
+    ax.set_ylabel("IoU of cropped and full box")
     _plain_ticks(ax)
-    _legend_above(ax, f"crops of {crop} pixels")
+    ax.legend(loc="lower left", borderaxespad=0.3, handlelength=1.5)
 
 
 def draw_scales(scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, *, ax: Axes) -> None:
@@ -222,40 +235,36 @@ def draw_scales(scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, *,
     for name, rows in scales.groupby("source", sort=False):
         bits = by_level.loc[by_level["source"] == name, "entropy_bits"].iloc[0]
         edges = [*rows["scaled_from"], rows["scaled_to"].iloc[-1]]
-        ax.stairs(100 * rows["share"], edges, color=COLORS[str(name)], linewidth=1.3, label=f"{name} {bits:.2f}")
+        label = f"{name} (entropy over levels: {bits:.2f} bits)"
+        ax.stairs(100 * rows["share"], edges, color=COLORS[str(name)], linewidth=1.3, label=label)
     ax.set_xscale("log", base=2)
-    shown = scales[scales["share"] > 0.001]
-    low, high = shown["scaled_from"].min(), shown["scaled_to"].max()
+    shown = scales[scales["share"] > 0]
+    low, high = shown["scaled_from"].min(), shown["scaled_to"].max() * 2**0.1
     switches = [levels.octave(level)[0] for level in range(1, levels.count)]
     for switch in switches:
-        ax.axvline(switch, color="black", linewidth=0.6, linestyle=(0, (4, 3)))
-    top = 115 * scales["share"].max()  # room for the names of levels
+        ax.axvline(switch, color="black", linewidth=0.6, linestyle=(0, (4, 3)), zorder=0)
     inner = [low, *(s for s in switches if low < s < high), high]
-    for number, (a, b) in enumerate(pairwise(inner)):
-        level = number + sum(s <= low for s in switches)
-        ax.text(np.sqrt(a * b), 0.97 * top, f"P{level + 2}", ha="center", va="top")
+    first = sum(s <= low for s in switches)
+    above = ax.secondary_xaxis("top")
+    above.set_xticks([np.sqrt(a * b) for a, b in pairwise(inner)], [f"P{first + k + 2}" for k in range(len(inner) - 1)])
+    above.xaxis.set_minor_locator(NullLocator())
+    above.tick_params(length=0)
+    above.set_xlabel("level of the pyramid that sees the size")
     ax.set_xlim(low, high)
-    ax.set_ylim(0, top)
+    ax.set_ylim(0, 140 * scales["share"].max())  # room for the legend
+    ax.set_title("(b) sizes of objects")
     ax.set_xlabel("object size at the network, √(width · height), pixels")
-    ax.set_ylabel("objects, per cent")
+    ax.set_ylabel(f"share of objects in 1/{PER_OCTAVE} octave, %")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     _plain_ticks(ax)
-    _legend_above(ax, "entropy over levels, bits")
-
-
-def _legend_above(ax: Axes, title: str) -> None:
-    """Put the legend above the axes, where it hides nothing."""
     ax.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        ncols=3,
-        title=title,
-        alignment="left",
-        frameon=False,
-        borderaxespad=0,
-        borderpad=0.2,
-        columnspacing=1.2,
+        loc="upper left",
+        borderaxespad=0.3,
         handlelength=1.5,
+        frameon=True,
+        framealpha=1,
+        edgecolor="none",
+        fancybox=False,
     )
 
 

@@ -6,7 +6,7 @@ mean IoU, and those with the largest absolute difference are drawn, whichever sy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,14 +18,16 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from model.checkpoint_files import CONFIG
 from model.config import from_json
+from panoptic_eval.categories import Category
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
+from panoptic_eval.outputs import pictures
 from panoptic_eval.outputs.pictures import Region, overlay, regions, resized
 from panoptic_eval.pairs.palette import decode_listed
 from panoptic_eval.pairs.table import PairTable
@@ -41,6 +43,14 @@ TOP = 95.0
 """Percentile of area from which things are large, where none is wider than a crop."""
 LONGEST = 640
 """Largest length of the longer side of one picture, pixels."""
+OTHER = (150, 150, 150)
+"""Color of predicted objects that lie on none of the ground truth's."""
+DULL = 0.6
+"""How much of the colors of stuff is gray, so that no object looks like it."""
+STRIPES = 6
+"""Pixels of the stripes where there is no segment: a light and a dark one together."""
+BOX = "#f0e442"
+"""Color of the boxes of predictions."""
 
 
 @dataclass(frozen=True)
@@ -149,43 +159,124 @@ def panels_of(two: Sequence[System], image: int, rows: Int[np.ndarray, " r"]) ->
     photograph.thumbnail((LONGEST, LONGEST))
     large = truth.gt.box[rows]
     names = tuple(truth.catalogue.categories[c].name for c in truth.gt.category[rows].tolist())
-    picture = segments_on(photograph, files.gt, regions(truth.gt, truth.catalogue, image))
-    panels = [Panel(picture, size, large, names, np.empty((0, 4)))]
+    objects = objects_of(truth, image)
+    segments = regions(truth.gt, truth.catalogue, image)
+    panels = [Panel(segments_on(photograph, files.gt, segments, objects), size, large, names, np.empty((0, 4)))]
     for system in two:
         table = system.tables.panoptic
         png = table.files[image].pred
         assert png is not None, "a system without a prediction of an image is not counted"
-        picture = segments_on(photograph, png, regions(table.pred, table.catalogue, image))
+        segments = regions(table.pred, table.catalogue, image)
+        picture = segments_on(photograph, png, segments, predicted_objects(table, image))
         notes = tuple(f"IoU {iou:.2f}" for iou in best_boxes(table, rows)[0])
         panels.append(Panel(picture, size, large, notes, boxes_on(table, rows)))
     return panels
 
 
-def segments_on(photograph: Image.Image, png: Path, segments: Sequence[Region]) -> UInt8[np.ndarray, "h w 3"]:
-    """Lay the segments of a label PNG over its photograph, each instance in a color of its own."""
-    ids = decode_listed(np.array([segment.id for segment in segments], np.int64), png.read_bytes())
+def objects_of(table: PairTable, image: int) -> dict[int, int]:
+    """Number the things of an image's ground truth, by their ids."""
+    rows = np.flatnonzero((table.gt.image == image) & table.catalogue.isthing[table.gt.category])
+    return {id_: k for k, id_ in enumerate(np.sort(table.gt.id[rows]).tolist())}
+
+
+def predicted_objects(table: PairTable, image: int) -> dict[int, int]:
+    """Give predicted things of an image, by their ids, the number of the object that they lie on, so that it has one
+    color in all pictures; those that lie mostly on none are left out.
+
+    It is the object of their category with which they share most, if that is more than half of the smaller of the two.
+    """
+    gt, pred, pairs = table.gt, table.pred, table.pairs
+    objects = objects_of(table, image)
+    both = (pairs.gt >= 0) & (pairs.pred >= 0)
+    g, p, shared = pairs.gt[both], pairs.pred[both], pairs.pixels[both]
+    fits = (gt.image[g] == image) & (gt.category[g] == pred.category[p]) & table.catalogue.isthing[gt.category[g]]
+    fits &= shared > np.minimum(gt.area[g], pred.area[p]) / 2
+    g, p, shared = g[fits], p[fits], shared[fits]
+    order = np.argsort(shared, kind="stable")  # what shares most comes last, and stays
+    return {int(pred.id[p[k]]): objects[int(gt.id[g[k]])] for k in order.tolist()}
+
+
+def segments_on(
+    photograph: Image.Image, png: Path, segments: Sequence[Region], objects: Mapping[int, int]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Lay the segments of a label PNG over its photograph; where there is none, stripes.
+
+    Args:
+        photograph: of the image.
+        png: label PNG.
+        segments: regions of the PNG.
+        objects: number of each thing, which gives its color; things without one are gray.
+    """
+    ids = resized(decode_listed(np.array([s.id for s in segments], np.int64), png.read_bytes()), photograph)
     shown = []
-    # Nameless, as notes say more; a category without color gets one from its id.
-    for k, segment in enumerate(sorted(segments, key=lambda segment: segment.id)):
-        category = replace(segment.category, name="")
-        shown.append(Region(segment.id, replace(category, id=k, color=None) if category.isthing else category))
-    return overlay(np.asarray(photograph), resized(ids, photograph), shown)
+    for segment in segments:  # nameless, as notes say more; none as a thing, as each would get a shade of its own
+        category = replace(segment.category, name="", isthing=False, color=dull(segment.category.color))
+        if segment.category.isthing:
+            category = replace(category, color=object_color(objects.get(segment.id)))
+        shown.append(Region(segment.id, category))
+    picture = overlay(np.asarray(photograph), ids, shown)
+    y, x = np.indices(ids.shape)
+    void = ~np.isin(ids, [segment.id for segment in segments])
+    dark = (x + y) % STRIPES < STRIPES // 2
+    picture[void & dark], picture[void & ~dark] = 40, 90
+    return picture
 
 
-def draw(panels: Sequence[Sequence[Panel]], titles: Sequence[str], labels: Sequence[str]) -> Figure:
-    """Draw a row for each image; titles name the columns, labels the rows."""
+def object_color(number: int | None) -> tuple[int, int, int]:
+    """Choose the color of an object by its number; gray for None."""
+    if number is None:
+        return OTHER
+    red, green, blue = pictures.color(Category(number, "", isthing=True), 1).astype(int).tolist()
+    return red, green, blue
+
+
+def dull(color: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+    """Mix a color with gray of its brightness."""
+    if color is None:
+        return None
+    gray = sum(color) / 3
+    red, green, blue = (round(DULL * gray + (1 - DULL) * c) for c in color)
+    return red, green, blue
+
+
+def draw(
+    panels: Sequence[Sequence[Panel]], titles: Sequence[str], labels: Sequence[str], stuff: Sequence[Category]
+) -> Figure:
+    """Draw a row for each image; titles name the columns, labels the rows. A legend explains boxes and colors."""
     heights = [row[0].size[0] / row[0].size[1] for row in panels]
     with mpl.rc_context(STYLE | {"axes.spines.top": True, "axes.spines.right": True}):
         narrow = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
-        figure = Figure(figsize=(WIDTH, WIDTH / len(titles) * sum(heights) + 0.3), layout=narrow)
+        figure = Figure(figsize=(WIDTH, WIDTH / len(titles) * sum(heights) + 0.8), layout=narrow)
         axes = figure.subplots(len(panels), len(titles), squeeze=False, height_ratios=heights)
         for row, label, of in zip(panels, labels, axes, strict=True):
             for panel, ax in zip(row, of, strict=True):
                 draw_panel(panel, ax=ax)
             of[0].set_ylabel(label, fontsize=6)
         for title, ax in zip(titles, axes[0], strict=True):
-            ax.set_title(title, fontsize=8)
+            ax.set_title(title, loc="left", fontsize=8)
+        figure.legend(handles=legend_of(stuff), loc="outside lower left", ncols=5, fontsize=6, alignment="left")
     return figure
+
+
+def legend_of(stuff: Sequence[Category]) -> list[Patch]:
+    """Explain boxes, colors of objects, and those of stuff."""
+    ground, line = "#808080", 0.4
+    handles = [
+        Patch(facecolor=ground, edgecolor="white", linestyle=(0, (3, 2)), label="true box of a large object"),
+        Patch(facecolor=ground, edgecolor=BOX, label="box predicted there"),
+        Patch(facecolor=_rgb(OTHER), edgecolor="black", linewidth=line, label="predicted object on no true one"),
+        Patch(facecolor="#5a5a5a", edgecolor="#282828", hatch="////", label="no segment"),
+        Patch(facecolor="none", label="other colors: one an object"),
+    ]
+    colors = [(c.name, pictures.color(replace(c, color=dull(c.color)), 1).tolist()) for c in stuff]
+    of_stuff = (Patch(facecolor=_rgb(c), edgecolor="black", linewidth=line, label=name) for name, c in colors)
+    return [*handles, *of_stuff]
+
+
+def _rgb(color: Sequence[float]) -> tuple[float, float, float]:
+    """Return a color of 0 to 255 as one of 0 to 1."""
+    red, green, blue = (c / 255 for c in color)
+    return red, green, blue
 
 
 def draw_panel(panel: Panel, *, ax: Axes) -> None:
@@ -205,7 +296,7 @@ def draw_panel(panel: Panel, *, ax: Axes) -> None:
             clip_on=True,
         )
     for x, y, w, h in panel.predicted:
-        ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor="#f0e442", linewidth=0.9))
+        ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=BOX, linewidth=0.9))
     ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
 
 
@@ -234,8 +325,10 @@ def run(options: Options) -> None:
     ranked = ranked_images(a, b, rows)
     chosen = ranked.head(options.images)
     panels = [panels_of(two, image, rows[a.gt.image[rows] == image]) for image in chosen["image"].tolist()]
-    labels = [f"{id_}\nIoU {d:+.2f}" for id_, d in zip(chosen["image_id"], chosen["difference"], strict=True)]
-    figure = draw(panels, ["ground truth", *map(title, options.systems)], labels)
+    labels = [f"{row.image_id}\nmean box IoU {row.a:.2f} → {row.b:.2f}" for row in chosen.itertuples()]
+    shown = np.isin(a.gt.image, chosen["image"]) & ~a.catalogue.isthing[a.gt.category]
+    stuff = [a.catalogue.categories[c] for c in np.unique(a.gt.category[shown]).tolist()]
+    figure = draw(panels, ["ground truth", *map(title, options.systems)], labels, stuff)
 
     table = ranked.drop(columns="image").rename(columns={k: f"iou {s.name}" for k, s in zip("ab", two, strict=True)})
     table["drawn"] = table.index < options.images
@@ -244,7 +337,7 @@ def run(options: Options) -> None:
     record = about(options, gt, two)
     record["config"] |= {"systems": list(options.systems), "images": options.images, "large": rule}
     write_provenance(path.with_suffix(".json"), record)
-    save(figure, path, dpi=160)
+    save(figure, path, dpi=220)
     up, down = ((sign * ranked["difference"] > 0).sum() for sign in (1, -1))
     print(table.head(options.images).round(3).to_string(index=False))
     print(f"{len(rows)} large objects ({rule}) on {len(ranked)} images; wrote {path}.png")

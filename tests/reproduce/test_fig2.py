@@ -78,7 +78,7 @@ def test_the_command_writes_figure_numbers_and_provenance(tmp_path, monkeypatch)
     out = tmp_path / "results"
     arguments = ["--gt", str(root), "--preset", "streets", "--crops", "20", "--out", str(out)]
     fig2.main(arguments)
-    assert Image.open(out / "fig2.png").size == (2160, 840)
+    assert Image.open(out / "fig2.png").size == (2160, 960)
     assert (out / "fig2.pdf").read_bytes().startswith(b"%PDF")
     record = json.loads((out / "fig2.json").read_text())
     assert record["data"]["images"] == 3

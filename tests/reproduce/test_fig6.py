@@ -3,12 +3,24 @@ import json
 
 import numpy as np
 import pytest
-from drawings import BUS, CAR, SKY, table
+from drawings import BUS, CAR, CATALOGUE, SKY, table
+from folders import write_rgb
 from PIL import Image
 from variant_folders import write_checkpoints, write_validation
 
+from panoptic_eval.outputs.pictures import Region
 from panoptic_eval.pairs.table import concatenate
-from reproduce.fig6 import boxes_on, crop_widths, large_objects, main, ranked_images
+from reproduce.fig6 import (
+    boxes_on,
+    crop_widths,
+    dull,
+    large_objects,
+    main,
+    objects_of,
+    predicted_objects,
+    ranked_images,
+    segments_on,
+)
 from reproduce.systems import System
 
 GT = ("cccc....", "........cccc", "ssccccss", "cc......", "ss..cccc")
@@ -55,6 +67,37 @@ def test_the_boxes_drawn_are_those_mostly_on_a_large_object_of_their_category():
     assert boxes_on(A, at[4]).tolist() == []
 
 
+def test_an_object_has_one_number_in_all_columns():
+    assert objects_of(A, 2) == {ord("c"): 0}
+    assert predicted_objects(A, 2) == {ord("c"): 0, ord("d"): 0}  # both lie on the one car
+    assert predicted_objects(B, 2) == {ord("c"): 0}
+    assert predicted_objects(A, 4) == {}  # a bus is no car
+    assert predicted_objects(B, 3) == {}
+
+
+def test_a_prediction_on_two_objects_belongs_to_the_one_it_shares_most_with():
+    both = table("ccddddss", "eeeeeess", c=CAR, d=CAR, e=CAR, s=SKY)
+    assert predicted_objects(both, 0) == {ord("e"): objects_of(both, 0)[ord("d")]}
+
+
+def test_colors_say_which_object_and_stripes_where_there_is_none(tmp_path):
+    ids = np.zeros((24, 24), int)
+    ids[:8, :8], ids[:8, 12:20] = 1, 2
+    png = write_rgb(tmp_path / "ids.png", ids)
+    car = CATALOGUE.categories[0]
+    gray = Image.new("RGB", (24, 24), (128,) * 3)
+    drawn = {number: segments_on(gray, png, [Region(1, car), Region(2, car)], {1: number}) for number in (0, 1)}
+    assert (drawn[0][3, 3] != drawn[1][3, 3]).any()
+    assert (drawn[0][3, 15] == drawn[1][3, 15]).all()  # on no object: gray
+    assert len(set(drawn[0][3, 15].tolist())) == 1
+    assert {tuple(c) for c in drawn[0][10:].reshape(-1, 3).tolist()} == {(40,) * 3, (90,) * 3}
+
+
+def test_colors_of_stuff_are_grayer_and_as_bright():
+    assert dull((0, 0, 150)) == (30, 30, 90)
+    assert dull(None) is None
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("fig6")
@@ -80,7 +123,7 @@ def test_the_crop_is_brought_to_the_size_of_each_image(folder):
 def test_the_command_writes_the_figure_the_ranking_and_where_it_comes_from(folder, tmp_path, capsys):
     main([*arguments(folder, tmp_path), "--images", "2"])
     assert {p.name for p in tmp_path.iterdir()} == {f"fig6.{suffix}" for suffix in ("png", "pdf", "csv", "json")}
-    assert Image.open(tmp_path / "fig6.png").width == 1152
+    assert Image.open(tmp_path / "fig6.png").width == 1584
     rows = list(csv.DictReader((tmp_path / "fig6.csv").open()))
     assert [r["drawn"] for r in rows] == ["True", "True"] + ["False"] * (len(rows) - 2)
     assert all({"iou crop", "iou crop+cabb+isus", "large", "difference"} <= set(r) for r in rows)
