@@ -56,7 +56,7 @@ def compile_core(command: list[str], out: Path, *options: str) -> None:
     work = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         sources = sorted(map(str, FOLDER.glob("*.c")))
-        subprocess.run([*command, *OPTIONS, *options, "-o", str(work), *sources], check=True)
+        subprocess.run([*command, *OPTIONS, *options, "-o", str(work), *sources, "-lm"], check=True)
         work.replace(out)
     finally:
         work.unlink(missing_ok=True)

@@ -25,12 +25,13 @@ from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs import palette
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
-from panoptic_eval.pairs.instances import count_overlaps, detections_table
+from panoptic_eval.pairs.instances import count_overlaps, detections_table, placed
 from panoptic_eval.pairs.journal import Journal
 from panoptic_eval.pairs.ranking import best_detections
 from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable
 from panoptic_eval.png.ids import Ids
 from panoptic_eval.predictions import Detections, Predictions, read_predictions
+from panoptic_eval.rules import check_boundary
 from panoptic_eval.run_folder import JOURNAL, RunFolder, opened
 from panoptic_eval.score import Tables, input_warnings
 from panoptic_eval.shapes import Int
@@ -51,6 +52,7 @@ def count(
     missing: Missing = "error",
     strict: bool = False,
     shard: Shard = (1, 1),
+    boundary: float = 0.0,
     out: RunFolder | Path | str | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
@@ -63,6 +65,7 @@ def count(
     """
     if not 1 <= shard[0] <= shard[1]:
         raise InputError(f"shard {shard[0]}/{shard[1]} does not exist; expected 1/n to n/n")
+    check_boundary(boundary)
     gt_maps = gt if isinstance(gt, LabelMaps) else ground_truth(gt)
     others = [m.image_id for m in gt_maps.maps if type(m.image_id) not in (int, str)]
     if others:  # no file holds them: said before anything is counted
@@ -90,8 +93,10 @@ def count(
             journal=journal,
             progress=progress,
         )
-        panoptic, overlaps = walk(predictions.panoptic, "panoptic", predictions.instances)
-        semantic = None if predictions.semantic is None else walk(predictions.semantic, "semantic")[0]
+        panoptic, overlaps = walk(predictions.panoptic, "panoptic", predictions.instances, boundary=boundary)
+        semantic = None
+        if predictions.semantic is not None:
+            semantic = walk(predictions.semantic, "semantic", boundary=0.0)[0]
     suspected = suspicions(panoptic)
     if semantic is not None:
         suspected = (*suspected, *(f"semantic maps: {text}" for text in categories_missed(semantic)))
@@ -120,6 +125,8 @@ class Job:
     """Detections in this image, COCO's compressed run lengths."""
     known: str | None = None
     """Digest of the files and masks whose counts an earlier run kept."""
+    boundary: float = 0.0
+    """Distance up to which a pixel is near a boundary, in diagonals of the image; 0 if boundaries are not counted."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ class Counted:
     digest: str
     """Digest of both files."""
     kept_as: str = ""
-    """Digest of both files and the masks."""
+    """Digest of both files and the masks, and the distance of boundaries."""
     overlaps: Overlaps | None = None
     """Pixels that the ids of gt share with the masks; None without masks."""
     fast: bool = True
@@ -143,7 +150,8 @@ def count_jobs(jobs: Sequence[Job]) -> list[Counted]:
     read = [_read(job) for job in jobs]
     done, contents = [counted for counted, _ in read], [files for _, files in read]
     waiting = [k for k, counted in enumerate(done) if counted.fault is None and counted.kept_as != jobs[k].known]
-    results = pairs.count_pairs([(contents[k][0], contents[k][-1]) for k in waiting])
+    boundary = jobs[0].boundary if jobs else 0.0
+    results = pairs.count_pairs([(contents[k][0], contents[k][-1]) for k in waiting], boundary)
     for k, counts in zip(waiting, results, strict=True):
         done[k] = _with_counts(jobs[k], done[k], contents[k][0], counts)
     return done
@@ -161,7 +169,9 @@ def _read(job: Job) -> tuple[Counted, list[bytes]]:
             kind = f"a PNG cannot be read: {error.strerror or error}"
             return Counted(None, "", fault=Fault(kind, (_place(side, label_map),))), []
     digest = "-".join(hashlib.sha256(c).hexdigest() for c in contents)
-    kept_as = "-".join([digest, *([_digest_of(job.masks)] if job.masks else [])])
+    kept_as = "-".join(
+        [digest, *([_digest_of(job.masks)] if job.masks else []), *([repr(job.boundary)] if job.boundary else [])]
+    )
     return Counted(None, digest, kept_as, fast=all(map(pairs.supported, contents))), contents
 
 
@@ -170,7 +180,7 @@ def _with_counts(job: Job, counted: Counted, gt: bytes, counts: IdCounts | PngEr
     try:
         if isinstance(counts, PngError):
             raise counts
-        overlaps = count_overlaps(gt, counts, job.masks) if job.masks else None
+        overlaps = count_overlaps(gt, counts, job.masks, job.boundary) if job.masks else None
     except PngError as error:
         side, _, what = str(error).partition(": ")
         label_map = job.gt if side == "gt" or job.pred is None else job.pred
@@ -192,7 +202,8 @@ def without_prediction(counts: IdCounts) -> IdCounts:
     """Make of gt's counts with itself those of gt and nothing: every pixel is predicted void."""
     nothing = Ids(np.empty(0, np.uint32), np.empty(0, np.int64), np.empty((0, 4), np.int32))
     n = len(counts.gt.id)
-    return replace(counts, pred=nothing, pairs=Pairs(np.arange(n), np.full(n, -1), counts.gt.area))
+    of_gt = Pairs(np.arange(n), np.full(n, -1), counts.gt.area)  # gt's counts with itself have a pair for each id
+    return replace(counts, pred=nothing, pairs=of_gt)
 
 
 def _count_side(
@@ -206,6 +217,7 @@ def _count_side(
     strict: bool,
     executor: Executor,
     journal: Journal | None,
+    boundary: float,
     progress: bool,
 ) -> tuple[PairTable, list[Overlaps | None]]:
     """Return the table of one side's label maps; and of each image, what the detections share with gt's ids."""
@@ -228,7 +240,7 @@ def _count_side(
     for g, p in zip(gt_at.tolist(), pred_at.tolist(), strict=True):
         key = f"{what} {gt.maps[g].image_id!r}"
         known = None if journal is None else journal.digest(key)
-        jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, masks[g], known))
+        jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, masks[g], known, boundary))
     results = _run(executor, jobs, journal)
     finished = tqdm(results, total=len(jobs), desc=what, unit="image", disable=not progress, leave=False)
     done = [counted for _, counted in sorted(finished, key=lambda result: result[0])]
@@ -237,7 +249,7 @@ def _count_side(
         faults.add(fault.kind, fault.places)
     faults.check()
     slow = sum(not c.fast for c in done)
-    origin = Origin(gt.source, pred.source, missing, len(without), slow, shard, path=pairs.path())
+    origin = Origin(gt.source, pred.source, missing, len(without), slow, shard, boundary=boundary, path=pairs.path())
     counts = [c.counts for c in done if c.counts is not None]
     digest = [c.digest for c in done]
     oddities = Faults()
@@ -248,7 +260,7 @@ def _count_side(
     overlaps: list[Overlaps | None] = []
     for g, c in zip(gt_at.tolist(), done, strict=True):
         named = palette.renamed_overlaps(gt, g, c.counts, c.overlaps)
-        overlaps.append(named and replace(named, mask=place[g][named.mask]))
+        overlaps.append(named and placed(named, place[g]))
     return table, overlaps
 
 

@@ -32,6 +32,7 @@ def evaluate(
     *,
     missing: Missing = "error",
     strict: bool = False,
+    boundary: float = 0.0,
     rules: Rules = DEFAULT,
     out: Path | str | None = None,
     executor: Executor | None = None,
@@ -45,6 +46,8 @@ def evaluate(
         gt: what `ground_truth` returned, or a path or name for it.
         missing: what an image without prediction is: an error, all void, or left out.
         strict: whether what is odd about the input, else a warning, is a fault.
+        boundary: distance up to which a pixel is near the boundary of its segment, in diagonals of the image, for
+            boundary PQ and AP; 0 for none.
         rules: every choice that changes a number.
         out: gets the report, tables and the pair tables; an interrupted run with the same `out` goes on.
         executor: walks the images; threads, as many as `workers`, if not given.
@@ -61,6 +64,7 @@ def evaluate(
             gt,
             missing=missing,
             strict=strict,
+            boundary=boundary,
             out=folder,
             executor=executor,
             workers=workers,
@@ -146,8 +150,8 @@ def merge(shards: Sequence[Tables]) -> Tables:
         if given[k, total] != 1
     ]
     faults += [f"shard {k}/{n} is of another run; expected shards of {total}" for k, n in given if n != total]
-    for name in ("gt", "pred", "missing"):
-        values = sorted({getattr(origin, name) for origin in origins})
+    for name in ("gt", "pred", "missing", "boundary"):
+        values = sorted({str(getattr(origin, name)) for origin in origins})
         if len(values) > 1:
             faults.append(f"the shards differ in {name}: {', '.join(values)}; expected those of one run")
     if faults or not shards:

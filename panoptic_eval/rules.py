@@ -61,6 +61,16 @@ class Rules:
 DEFAULT = Rules()
 
 
+def check_boundary(ratio: float) -> None:
+    """Say what is wrong with the distance of boundaries, before anything is counted.
+
+    Raises:
+        InputError: below 0, above 1, or not finite.
+    """
+    if not 0 <= ratio <= 1:
+        raise InputError(f"--boundary {ratio:g}: expected a share of the image's diagonal from 0 to 1, such as 0.02")
+
+
 def _ascend(values: Sequence[float]) -> bool:
     """Tell whether there are two edges or more, in order; equal ones are allowed, as objects of one size make them."""
     return len(values) > 1 and all(map(math.isfinite, values)) and all(a <= b for a, b in pairwise(values))

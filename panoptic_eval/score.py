@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +85,8 @@ def scores(
     if bins is None:
         bins = sizes.bins(size_edges(table, rules))
     causes = () if rules.quirks else metrics.CAUSES  # an account of areas that are stated may have negative parts
-    measured = [(metric, table) for metric in (*metrics.METRICS, *causes)]
+    boundary = metrics.BOUNDARY_METRICS if table.origin.boundary else ()
+    measured = [(metric, table) for metric in (*metrics.METRICS, *boundary, *causes)]
     if tables.semantic is not None:
         measured += [(metric, tables.semantic) for metric in metrics.SEMANTIC_METRICS]
     wanted = [(metric.count, of) for metric, of in measured] + [(pq.pq_counts, table), (account_counts, table)]
@@ -133,10 +134,10 @@ def _means(values: Float[np.ndarray, "*b c"], isthing: Bool[np.ndarray, " c"]) -
 
 def _matches(tables: Tables, bins: Bins) -> dict[str, ap.Matches]:
     """Match masks and boxes of the panoptic map, and of the detections where there are any."""
-    kinds: tuple[Literal["mask", "box"], ...] = ("mask", "box")
-    matches = {f"AP_{kind}": ap.match_ranges(tables.panoptic, kind, bins, stated=False) for kind in kinds}
+    masks: tuple[ap.Kind, ...] = ("mask", "boundary") if tables.panoptic.origin.boundary else ("mask",)
+    matches = {f"AP_{kind}": ap.match_ranges(tables.panoptic, kind, bins, stated=False) for kind in (*masks, "box")}
     if (table := tables.instances) is not None:
-        for kind in kinds if table.has_masks else kinds[1:]:
+        for kind in (*masks, "box") if table.has_masks else ("box",):
             matches[f"AP_{kind}_instances"] = ap.match_ranges(table, kind, bins, stated=True)
     return matches
 
@@ -193,6 +194,7 @@ def score(
         protocol={
             **asdict(rules),
             "quirks": list(PANOPTICAPI_QUIRKS) if rules.quirks else [],
+            "boundary": table.origin.boundary,
             "missing": table.origin.missing,
             "missing_images": table.origin.missing_images,
         },

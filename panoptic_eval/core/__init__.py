@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, c_char_p, c_int32, c_int64, c_size_t, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ class Counts(ctypes.Structure):
     """The ids and pairs of several images, one after the other."""
 
     _fields_ = (
-        *((name, Memory) for name in ("id", "area", "box", "gt", "pred", "pixels")),
+        *((name, Memory) for name in ("id", "area", "box", "gt", "pred", "pixels", "near")),
         ("ids", c_int64),
         ("pairs", c_int64),
     )
@@ -63,8 +63,8 @@ class Masks(ctypes.Structure):
 
 
 _ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "core_count_files": (c_int64, POINTER(Files), c_void_p, POINTER(Counts)),
-    "core_count_arrays": (c_void_p, c_void_p, c_int32, c_int32, c_void_p, POINTER(Counts)),
+    "core_count_files": (c_int64, POINTER(Files), c_double, c_void_p, POINTER(Counts)),
+    "core_count_arrays": (c_void_p, c_void_p, c_int32, c_int32, c_double, c_void_p, POINTER(Counts)),
     "core_release_counts": (POINTER(Counts),),
     "core_read_runs": (c_char_p, c_uint64, POINTER(Runs)),
     "core_release_runs": (POINTER(Runs),),

@@ -127,4 +127,28 @@ Status png_finish(LabelPng *png);
 void png_release(LabelPng *png);
 uint32_t id_of(const LabelPng *png, uint32_t color);
 
+/* boundary.c: which pixels of a label image lie near the boundary of their segment. */
+
+typedef struct {
+    uint32_t distance, height, width;
+    uint32_t rows; /* that were added */
+    Memory ids;    /* uint32: the last distance + 1 rows, row y at y modulo their number */
+    Memory depth;  /* uint32: of each column, rows up to the last with one id in a window of 2 distance + 1 pixels */
+} Boundary;
+
+uint32_t boundary_distance(double ratio, uint32_t height, uint32_t width); /* ratio of the image's diagonal */
+Status boundary_open(Boundary *boundary, uint32_t distance, uint32_t height, uint32_t width);
+void boundary_add(Boundary *boundary, const Run *row, const LabelPng *png); /* without a PNG, colors are ids */
+
+static inline uint32_t *boundary_ids(const Boundary *boundary, uint32_t y) {
+    return (uint32_t *)boundary->ids.start + (size_t)(y % (boundary->distance + 1)) * boundary->width;
+}
+
+/* Whether a pixel is not near the boundary. Known of the row that is `distance` above the last that was added, and of
+   those below it once all were. */
+static inline bool boundary_inside(const Boundary *boundary, uint32_t y, uint32_t x) {
+    return y + boundary->distance < boundary->height &&
+           ((const uint32_t *)boundary->depth.start)[x] > 2 * boundary->distance;
+}
+
 #endif

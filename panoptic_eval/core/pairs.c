@@ -6,14 +6,20 @@
 typedef struct {
     uint64_t colors; /* gt's in the upper half, pred's in the lower; later their ids */
     int64_t pixels;
-    int32_t box[4]; /* x0, y0, x1, y1 */
+    union {
+        int32_t box[4]; /* x0, y0, x1, y1 */
+        int64_t near[2]; /* in the table of boundaries: pixels near gt's boundary, and near pred's; `pixels`: near both */
+    };
 } Pair;
 
 /* A hash table with open addressing. A slot holds 1 + the index of a pair, or 0. */
 typedef struct {
     Memory pairs, slots, sorted;
     size_t count, mask;
+    Pair none; /* what a pair begins with */
 } Table;
+
+static const Pair NO_PIXELS = {0, 0, {.box = {INT32_MAX, INT32_MAX, 0, 0}}}, NOT_NEAR = {0};
 
 static inline size_t first_slot(uint64_t colors, size_t mask) {
     return (size_t)(colors * 0x9E3779B97F4A7C15u >> 32) & mask; /* 2^64 / golden ratio (Knuth, TAOCP 3, 6.4) */
@@ -49,7 +55,8 @@ static Status find_or_add(Table *table, uint64_t colors, Pair **pair) {
         return find_or_add(table, colors, pair);
     }
     *pair = pairs + table->count;
-    **pair = (Pair){colors, 0, {INT32_MAX, INT32_MAX, 0, 0}};
+    **pair = table->none;
+    (*pair)->colors = colors;
     slots[at] = (uint32_t)++table->count;
     return OK;
 }
@@ -75,6 +82,34 @@ static Status merge_row(Table *table, const Run *gt, const Run *pred, uint32_t w
     return OK;
 }
 
+/* Count the pixels of row y, of which the boundaries are known on both sides. */
+static Status count_near(Table *table, const Boundary *gt, const Boundary *pred, uint32_t y) {
+    const uint32_t *gt_ids = boundary_ids(gt, y), *pred_ids = boundary_ids(pred, y);
+    for (uint32_t x = 0; x < gt->width;) {
+        uint64_t ids = (uint64_t)gt_ids[x] << 32 | pred_ids[x];
+        Pair *pair;
+        TRY(find_or_add(table, ids, &pair));
+        for (; x < gt->width && ((uint64_t)gt_ids[x] << 32 | pred_ids[x]) == ids; x++) {
+            bool near_gt = !boundary_inside(gt, y, x), near_pred = !boundary_inside(pred, y, x);
+            pair->near[0] += near_gt;
+            pair->near[1] += near_pred;
+            pair->pixels += near_gt && near_pred;
+        }
+    }
+    return OK;
+}
+
+/* Add a row to both boundaries, and count the rows that are known by it. */
+static Status add_near(Table *table, Boundary *near, const Run *gt, const Run *pred, const LabelPng *pngs) {
+    boundary_add(near, gt, pngs);
+    boundary_add(near + 1, pred, pngs ? pngs + 1 : NULL);
+    uint32_t rows = near->rows, d = near->distance;
+    uint32_t end = rows == near->height ? rows : rows > d ? rows - d : 0;
+    for (uint32_t y = rows > d ? rows - d - 1 : 0; y < end; y++)
+        TRY(count_near(table, near, near + 1, y));
+    return OK;
+}
+
 /* What Python gets: of each image gt's ids, then pred's, then the pairs; `panoptic_eval/core/__init__.py` has the same. */
 typedef struct {
     int32_t status, height, width;
@@ -84,8 +119,17 @@ typedef struct {
 typedef struct {
     Memory id, area, box; /* uint32, int64, int32 x 4 */
     Memory gt, pred, pixels; /* int32, int32, int64: of each pair, indices into the image's ids */
+    Memory near; /* int64 x 3: of each pair, pixels near the boundary in gt, in pred, in both; only if asked for */
     int64_t ids, pairs;
 } Counts;
+
+/* What is kept from one image to the next. */
+typedef struct {
+    Table pairs, boundaries;
+    Boundary near[2]; /* gt, pred */
+    Memory runs;
+    double ratio; /* distance to the boundary in diagonals of the image; 0 where it is not asked for */
+} Work;
 
 static void add_id(Counts *counts, bool is_new, uint32_t id, const Pair *pair) {
     if (is_new) {
@@ -148,6 +192,37 @@ static Status append(Counts *counts, Counted *image, Table *table, const LabelPn
     return OK;
 }
 
+/* Append what the pairs have near boundaries, in the order of the pairs, which is that of their ids. */
+static Status append_near(Counts *counts, Table *table) {
+    size_t n = table->count, first = (size_t)counts->pairs - n;
+    TRY(grow(&counts->near, (size_t)counts->pairs * 24));
+    TRY(reserve(&table->sorted, 2 * n * sizeof(Key)));
+    const Pair *pairs = table->pairs.start;
+    Key *keys = table->sorted.start;
+    for (size_t i = 0; i < n; i++)
+        keys[i] = (Key){pairs[i].colors, i};
+    keys = sort_keys(keys, keys + n, n);
+    for (size_t i = 0; i < n; i++) {
+        const Pair *pair = pairs + keys[i].at;
+        int64_t near[3] = {pair->near[0], pair->near[1], pair->pixels};
+        memcpy((int64_t *)counts->near.start + 3 * (first + i), near, sizeof near);
+    }
+    return OK;
+}
+
+static Status open_tables(Work *work, uint32_t height, uint32_t width) {
+    work->pairs.count = work->boundaries.count = 0;
+    work->pairs.none = NO_PIXELS;
+    work->boundaries.none = NOT_NEAR;
+    TRY(make_slots(&work->pairs, 1024));
+    if (work->ratio <= 0)
+        return OK;
+    TRY(make_slots(&work->boundaries, 1024));
+    uint32_t distance = boundary_distance(work->ratio, height, width);
+    TRY(boundary_open(work->near, distance, height, width));
+    return boundary_open(work->near + 1, distance, height, width);
+}
+
 typedef struct {
     const uint8_t *gt;
     uint64_t gt_size;
@@ -155,17 +230,19 @@ typedef struct {
     uint64_t pred_size;
 } Files;
 
-static Status count_files(const Files *files, LabelPng *gt, LabelPng *pred, Table *table) {
+static Status count_files(const Files *files, LabelPng *pngs, Work *work) {
+    LabelPng *gt = pngs, *pred = pngs + 1;
     TRY(png_open(gt, files->gt, files->gt_size));
     TRY(png_open(pred, files->pred, files->pred_size));
     if (gt->height != pred->height || gt->width != pred->width)
         return REFUSED;
-    table->count = 0;
-    TRY(make_slots(table, 1024));
+    TRY(open_tables(work, gt->height, gt->width));
     for (uint32_t y = 0; y < gt->height; y++) {
         TRY(png_next_row(gt));
         TRY(png_next_row(pred));
-        TRY(merge_row(table, gt->row, pred->row, gt->width, y));
+        TRY(merge_row(&work->pairs, gt->row, pred->row, gt->width, y));
+        if (work->ratio > 0)
+            TRY(add_near(&work->boundaries, work->near, gt->row, pred->row, pngs));
     }
     TRY(png_finish(gt));
     return png_finish(pred);
@@ -189,17 +266,24 @@ static void find_runs(const uint32_t *ids, uint32_t width, Run *out) {
     *out = (Run){width, 0};
 }
 
-static Status count_arrays(const uint32_t *gt, const uint32_t *pred, uint32_t height, uint32_t width, Memory *runs,
-                           Table *table) {
-    TRY(reserve(runs, 2 * ((size_t)width + 1) * sizeof(Run)));
-    TRY(make_slots(table, 1024));
-    Run *gt_runs = runs->start, *pred_runs = gt_runs + width + 1;
+static Status count_arrays(const uint32_t *gt, const uint32_t *pred, uint32_t height, uint32_t width, Work *work) {
+    TRY(reserve(&work->runs, 2 * ((size_t)width + 1) * sizeof(Run)));
+    TRY(open_tables(work, height, width));
+    Run *gt_runs = work->runs.start, *pred_runs = gt_runs + width + 1;
     for (uint32_t y = 0; y < height; y++) {
         find_runs(gt + (size_t)y * width, width, gt_runs);
         find_runs(pred + (size_t)y * width, width, pred_runs);
-        TRY(merge_row(table, gt_runs, pred_runs, width, y));
+        TRY(merge_row(&work->pairs, gt_runs, pred_runs, width, y));
+        if (work->ratio > 0)
+            TRY(add_near(&work->boundaries, work->near, gt_runs, pred_runs, NULL));
     }
     return OK;
+}
+
+/* Append an image's counts; `pngs` is NULL where colors are ids. */
+static Status append_all(Counts *counts, Counted *image, Work *work, const LabelPng *pngs) {
+    TRY(append(counts, image, &work->pairs, pngs, pngs ? pngs + 1 : NULL));
+    return work->ratio > 0 ? append_near(counts, &work->boundaries) : OK;
 }
 
 static void release_table(Table *table) {
@@ -208,25 +292,36 @@ static void release_table(Table *table) {
     release(&table->sorted);
 }
 
+static void release_work(Work *work) {
+    release_table(&work->pairs);
+    release_table(&work->boundaries);
+    for (int i = 0; i < 2; i++) {
+        release(&work->near[i].ids);
+        release(&work->near[i].depth);
+    }
+    release(&work->runs);
+}
+
 EXPORT void core_release_counts(Counts *counts) {
-    Memory *all[] = {&counts->id, &counts->area, &counts->box, &counts->gt, &counts->pred, &counts->pixels};
-    for (int i = 0; i < 6; i++)
+    Memory *all[] = {&counts->id, &counts->area, &counts->box, &counts->gt, &counts->pred, &counts->pixels, &counts->near};
+    for (int i = 0; i < 7; i++)
         release(all[i]);
 }
 
-/* Count n pairs of files; `images` says how each went. NO_MEMORY is returned for all of them. */
-EXPORT int core_count_files(int64_t n, const Files *files, Counted *images, Counts *counts) {
+/* Count n pairs of files; `images` says how each went. NO_MEMORY is returned for all of them. With a `ratio` above 0
+   pixels no farther than that share of the image's diagonal from the boundary of their segment are counted, too. */
+EXPORT int core_count_files(int64_t n, const Files *files, double ratio, Counted *images, Counts *counts) {
     Status status = OK;
-    Table table = {0};
+    Work work = {.ratio = ratio};
     LabelPng *sides = calloc(2, sizeof(LabelPng));
     *counts = (Counts){0};
     if (!sides)
         return NO_MEMORY;
     for (int64_t i = 0; i < n && status != NO_MEMORY; i++) {
         images[i] = (Counted){0};
-        status = count_files(files + i, sides, sides + 1, &table);
+        status = count_files(files + i, sides, &work);
         if (status == OK)
-            status = append(counts, images + i, &table, sides, sides + 1);
+            status = append_all(counts, images + i, &work, sides);
         images[i].status = (int32_t)status;
         images[i].height = (int32_t)sides[0].height;
         images[i].width = (int32_t)sides[0].width;
@@ -234,7 +329,7 @@ EXPORT int core_count_files(int64_t n, const Files *files, Counted *images, Coun
     png_release(sides);
     png_release(sides + 1);
     free(sides);
-    release_table(&table);
+    release_work(&work);
     if (status != NO_MEMORY)
         return OK;
     core_release_counts(counts);
@@ -242,17 +337,15 @@ EXPORT int core_count_files(int64_t n, const Files *files, Counted *images, Coun
 }
 
 /* Count one pair of arrays of ids, row by row, of at least one pixel. */
-EXPORT int core_count_arrays(const uint32_t *gt, const uint32_t *pred, int32_t height, int32_t width, Counted *image,
-                             Counts *counts) {
-    Table table = {0};
-    Memory runs = {0};
+EXPORT int core_count_arrays(const uint32_t *gt, const uint32_t *pred, int32_t height, int32_t width, double ratio,
+                             Counted *image, Counts *counts) {
+    Work work = {.ratio = ratio};
     *counts = (Counts){0};
     *image = (Counted){.height = height, .width = width};
-    Status status = count_arrays(gt, pred, (uint32_t)height, (uint32_t)width, &runs, &table);
+    Status status = count_arrays(gt, pred, (uint32_t)height, (uint32_t)width, &work);
     if (status == OK)
-        status = append(counts, image, &table, NULL, NULL);
-    release(&runs);
-    release_table(&table);
+        status = append_all(counts, image, &work, NULL);
+    release_work(&work);
     if (status != OK)
         core_release_counts(counts);
     return (int)status;

@@ -18,11 +18,13 @@ from typing import Literal
 import numpy as np
 
 from panoptic_eval.metrics import coco_matching
-from panoptic_eval.metrics.sums import overlaps as _overlaps
+from panoptic_eval.pairs.counts import Pairs
 from panoptic_eval.pairs.ranking import best_detections
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.shapes import Bool, Float, Int
 
+Kind = Literal["mask", "box", "boundary"]
+"""What of a detection and an instance is compared."""
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 MAX_PAIRS = 2**18
@@ -33,8 +35,10 @@ PARTS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 TITLES = {
     "AP_mask": "mask AP",
     "AP_box": "box AP",
+    "AP_boundary": "boundary AP",
     "AP_mask_instances": "mask AP of instances.json",
     "AP_box_instances": "box AP of instances.json",
+    "AP_boundary_instances": "boundary AP of instances.json",
 }
 """Names of AP in tables for people."""
 CHUNK = 4
@@ -74,12 +78,34 @@ class AveragePrecision:
 
 def mask_overlaps(table: PairTable) -> Overlaps:
     """Find overlaps by the pixels that a detection and an instance share."""
-    g, p, shared = _overlaps(table)
-    same = table.gt.category[g] == table.pred.category[p]
-    g, p, shared = g[same], p[same], shared[same]
-    area = table.pred.area[p]
-    union = np.where(table.gt.crowd[g], area, area + table.gt.area[g] - shared)
-    return _enough(table, p, g, shared / union)
+    pairs = _of_one_category(table)
+    return _enough(table, pairs.pred, pairs.gt, _mask_iou(table, pairs))
+
+
+def boundary_overlaps(table: PairTable) -> Overlaps:
+    """Find overlaps by the smaller of the IoUs of the masks, and of their parts near the boundary: Cheng et al.,
+    "Boundary IoU", CVPR 2021, arXiv 2103.16562, Sec. 5. With a crowd the masks alone count, as in its authors' code.
+    """
+    pairs, gt, pred = _of_one_category(table), table.gt, table.pred
+    assert pairs.near is not None
+    assert gt.near is not None
+    assert pred.near is not None
+    near = pairs.near / (gt.near[pairs.gt] + pred.near[pairs.pred] - pairs.near)
+    masks = _mask_iou(table, pairs)
+    return _enough(table, pairs.pred, pairs.gt, np.where(gt.crowd[pairs.gt], masks, np.minimum(masks, near)))
+
+
+def _of_one_category(table: PairTable) -> Pairs:
+    """Select the pairs of a detection and an instance of the same category."""
+    both = table.pairs.take(np.flatnonzero((table.pairs.gt >= 0) & (table.pairs.pred >= 0)))
+    return both.take(np.flatnonzero(table.gt.category[both.gt] == table.pred.category[both.pred]))
+
+
+def _mask_iou(table: PairTable, pairs: Pairs) -> Float[np.ndarray, " k"]:
+    """Compute the IoU of pairs; with a crowd, the share of the detection that lies in it."""
+    area = table.pred.area[pairs.pred]
+    union = np.where(table.gt.crowd[pairs.gt], area, area + table.gt.area[pairs.gt] - pairs.pixels)
+    return pairs.pixels / union
 
 
 def box_overlaps(table: PairTable) -> Overlaps:
@@ -145,28 +171,26 @@ class Matches:
     """Gt instances that count, of each range, image and category."""
 
 
-def match_ranges(
-    table: PairTable, kind: Literal["mask", "box"], bins: Sequence[tuple[float, float]], *, stated: bool
-) -> Matches:
+def match_ranges(table: PairTable, kind: Kind, bins: Sequence[tuple[float, float]], *, stated: bool) -> Matches:
     """Match in COCO's four ranges, then in the bins of size.
 
     The bins take pixels on both sides, so that an exact copy of an instance is in the instance's bin.
 
     Args:
         table: of label maps or of detections.
-        kind: what overlaps.
+        kind: what overlaps; "boundary" only of a table whose boundaries were counted.
         bins: smallest and largest area in pixels, both included.
         stated: whether `stated_area`, where there is one, decides the COCO range of a mask: of detections with boxes,
             as in pycocotools. Of label maps the counted pixels decide: a JSON that states another area changes nothing.
     """
     gt, pred = table.gt, table.pred
     ranged = pred.box[:, 2] * pred.box[:, 3] if kind == "box" else pred.area.astype(float)
-    if kind == "mask" and stated:
+    if kind != "box" and stated:
         ranged = np.where(np.isnan(pred.stated_area), ranged, pred.stated_area)
     coco = list(COCO_RANGES.values())
     return match(
         table,
-        mask_overlaps(table) if kind == "mask" else box_overlaps(table),
+        {"mask": mask_overlaps, "box": box_overlaps, "boundary": boundary_overlaps}[kind](table),
         gt_outside=outside(gt.area, [*coco, *bins]),
         pred_outside=np.concatenate([outside(ranged, coco), outside(pred.area, bins)]),
     )

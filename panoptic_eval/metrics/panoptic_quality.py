@@ -59,6 +59,8 @@ class Matching:
     """Index into the table's gt."""
     pred: Int[np.ndarray, " k"]
     """Index into the table's pred."""
+    iou: Float[np.ndarray, " k"]
+    """IoU, above 1/2: of the segments, or the smaller of theirs and that of their pixels near the boundary."""
     shared: Int[np.ndarray, " k"]
     """Pixels of the intersection."""
     union: Float[np.ndarray, " k"]
@@ -69,13 +71,15 @@ class Matching:
     """True for false positives."""
 
 
-def match(table: PairTable, rules: Rules = DEFAULT) -> Matching:
+def match(table: PairTable, rules: Rules = DEFAULT, *, boundary: bool = False) -> Matching:
     """Match segments of one image and category.
 
     Args:
         table: of label maps.
         rules: with panopticapi's quirks, of several crowds of one category in an image only the last counts, and gt
             areas are those of the JSON, where it states them.
+        boundary: whether the pixels near the boundary have to overlap, too (Cheng et al., "Boundary IoU", CVPR 2021,
+            arXiv 2103.16562, Sec. 5.2).
     """
     gt, pred = table.gt, table.pred
     area = np.where(rules.quirks & ~np.isnan(gt.stated_area), gt.stated_area, gt.area)
@@ -85,30 +89,56 @@ def match(table: PairTable, rules: Rules = DEFAULT) -> Matching:
     void = void_overlap(table)
 
     union = np.where(gt.crowd[g], np.inf, area[g] + (pred.area - void)[p] - shared)
-    matched = shared / union > 0.5  # more than half of the union: at most one partner on either side
+    iou = shared / union
+    if boundary:
+        iou = np.minimum(iou, boundary_iou(table)[same])
+    matched = iou > 0.5  # more than half of the union: at most one partner on either side
 
     counts_as_crowd = gt.crowd & _last_of_category(table) if rules.quirks else gt.crowd
     in_crowd = counts_as_crowd[g]
     ignored = void + np.bincount(p[in_crowd], weights=shared[in_crowd], minlength=len(pred))
     missed, spurious = ~gt.crowd, ignored / pred.area <= 0.5
     missed[g[matched]] = spurious[p[matched]] = False
-    return Matching(g[matched], p[matched], shared[matched], union[matched], missed, spurious)
+    return Matching(g[matched], p[matched], iou[matched], shared[matched], union[matched], missed, spurious)
 
 
-def pq_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
+def boundary_iou(table: PairTable) -> Float[np.ndarray, " k"]:
+    """Compute the IoU of the pixels near the boundaries of the pairs without void, in the order of `overlaps`.
+
+    Void leaves the prediction's, as it leaves its area. The pixels were counted with the images.
+    """
+    pairs, gt, pred = table.pairs, table.gt, table.pred
+    assert pairs.near is not None
+    assert gt.near is not None
+    assert pred.near is not None
+    void = (pairs.gt < 0) & (pairs.pred >= 0)
+    kept = pred.near - np.bincount(pairs.pred[void], pairs.near[void], len(pred))
+    both = pairs.take(np.flatnonzero((pairs.gt >= 0) & (pairs.pred >= 0)))
+    assert both.near is not None
+    union = gt.near[both.gt] + kept[both.pred] - both.near
+    return divide(both.near, union)
+
+
+def boundary_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
+    """Count as `pq_counts` does, with the smaller of the IoUs of the segments and of their pixels near the boundary."""
+    return pq_counts(table, rules, boundary=True)
+
+
+def pq_counts(table: PairTable, rules: Rules = DEFAULT, *, boundary: bool = False) -> PQCounts:
     """Count matches, unmatched segments and summed IoU of each image and category, shape (images, categories).
 
     Args:
         table: of label maps.
         rules: as for `match`; with panopticapi's quirks gt segments without pixels are false negatives, too.
+        boundary: as for `match`.
     """
-    gt, pred, matching = table.gt, table.pred, match(table, rules)
+    gt, pred, matching = table.gt, table.pred, match(table, rules, boundary=boundary)
     image, category = gt.image[matching.gt], gt.category[matching.gt]
     fn = histogram(table, gt.image[matching.missed], gt.category[matching.missed])
     if rules.quirks:
         fn = fn + histogram(table, table.unseen[:, 0], table.unseen[:, 1])
     return PQCounts(
-        iou=histogram(table, image, category, weights=matching.shared / matching.union),
+        iou=histogram(table, image, category, weights=matching.iou),
         tp=histogram(table, image, category).astype(np.int64),
         fp=histogram(table, pred.image[matching.spurious], pred.category[matching.spurious]).astype(np.int64),
         fn=fn.astype(np.int64),
@@ -199,4 +229,5 @@ _EITHER = "has a segment in gt or in the predictions"
 PQ = Metric("PQ", "PQ", pq_counts, panoptic_quality, _EITHER)
 SQ = Metric("SQ", "SQ", pq_counts, segmentation_quality, _EITHER)
 RQ = Metric("RQ", "RQ", pq_counts, recognition_quality, _EITHER)
+PQ_BOUNDARY = Metric("PQ_boundary", "boundary PQ", boundary_counts, panoptic_quality, _EITHER)
 PQ_DAGGER = Metric("PQ_dagger", "PQ†", dagger_counts, pq_dagger, "has a segment in gt")

@@ -16,30 +16,35 @@ from panoptic_eval.png import container
 from panoptic_eval.shapes import UInt32
 
 
-def count_pairs(files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | PngError]:
+def count_pairs(files: Sequence[tuple[bytes, bytes]], boundary: float = 0.0) -> list[IdCounts | PngError]:
     """Count pairs of label PNGs (gt, pred), given as the contents of the files; returns errors for what is wrong.
 
     The compiled core counts, where it is there; files of a kind that it does not read, the reference.
     An error starts with "gt: " or "pred: ": damaged, of a mode that holds no ids, or of different sizes.
+
+    Args:
+        files: contents of the two files of each image.
+        boundary: distance up to which a pixel is near the boundary of its segment, in diagonals of the image; 0 if
+            boundaries are not to be counted.
     """
     library = core.library()
-    counted = [None] * len(files) if library is None else compiled.count_files(library, files)
+    counted = [None] * len(files) if library is None else compiled.count_files(library, files, boundary)
     results: list[IdCounts | PngError] = []
     for counts, (gt, pred) in zip(counted, files, strict=True):
         try:
-            results.append(_with_palettes(counts or reference.count_pair(gt, pred), gt, pred))
+            results.append(_with_palettes(counts or reference.count_pair(gt, pred, boundary), gt, pred))
         except PngError as error:
             results.append(error)
     return results
 
 
-def count_pair(gt: bytes, pred: bytes) -> IdCounts:
-    """Count two label PNGs, given as the contents of the files, to their joint histogram.
+def count_pair(gt: bytes, pred: bytes, boundary: float = 0.0) -> IdCounts:
+    """Count two label PNGs, given as the contents of the files, to their joint histogram; `boundary` as above.
 
     Raises:
         PngError: as for `count_pairs`.
     """
-    (counts,) = count_pairs([(gt, pred)])
+    (counts,) = count_pairs([(gt, pred)], boundary)
     if isinstance(counts, PngError):
         raise counts
     return counts
@@ -58,16 +63,16 @@ def _with_palettes(counts: IdCounts, gt: bytes, pred: bytes) -> IdCounts:
     return replace(counts, **sides) if sides else counts
 
 
-def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"]) -> IdCounts:
-    """Count two label images given as arrays of ids to their joint histogram.
+def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"], boundary: float = 0.0) -> IdCounts:
+    """Count two label images given as arrays of ids to their joint histogram; `boundary` as above.
 
     Raises:
         PngError: the two differ in size.
     """
     library = core.library()
     if library is None or gt.shape != pred.shape or not gt.size:
-        return reference.count_labels(gt, pred)
-    return compiled.count_arrays(library, gt, pred)
+        return reference.count_labels(gt, pred, boundary)
+    return compiled.count_arrays(library, gt, pred, boundary)
 
 
 def supported(png: bytes) -> bool:

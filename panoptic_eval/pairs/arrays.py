@@ -17,6 +17,7 @@ from panoptic_eval.labels import ImageId, LabelMap, LabelMaps, Listed
 from panoptic_eval.pairs import count_labels
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.table import Origin, PairTable
+from panoptic_eval.rules import check_boundary
 
 
 def pair_table(
@@ -27,6 +28,7 @@ def pair_table(
     pred_segments: Sequence[Mapping[str, Any]],
     *,
     image_id: ImageId = 0,
+    boundary: float = 0.0,
 ) -> PairTable:
     """Count two label maps to the table of one image; `panoptic_eval.pairs.table.concatenate` joins those of several.
 
@@ -35,6 +37,8 @@ def pair_table(
         gt, pred: segment ids, 0 to 2**32 - 1; 0 is void. Tensors on the CPU, lists, and (1, h, w) are taken, too.
         gt_segments: as in COCO panoptic JSON: `id`, `category_id`, and `iscrowd` if it is one.
         pred_segments: `id`, `category_id`, and `score` if there is one.
+        boundary: distance up to which a pixel is near the boundary of its segment, in diagonals of the image, for
+            boundary PQ and AP; 0 for none.
         image_id: unique among the tables that are to be joined; an integer of 64 bits, or a string that is not empty.
 
     Raises:
@@ -44,6 +48,7 @@ def pair_table(
             image, side and key.
         PngError: label maps of different sizes.
     """
+    check_boundary(boundary)
     try:
         image_id = arguments.image_id(image_id)
     except ValueError as error:
@@ -53,7 +58,7 @@ def pair_table(
     for side, (map_, _) in given.items():
         with _named(side, image_id):
             labels[side] = arguments.label_map(map_, 2**32 - 1).astype(np.uint32, copy=False)
-    counts = count_labels(labels["gt"], labels["pred"])
+    counts = count_labels(labels["gt"], labels["pred"], boundary)
     maps: list[LabelMaps] = []
     for side, found in (("gt", counts.gt), ("pred", counts.pred)):
         with _named(side, image_id):
@@ -70,7 +75,8 @@ def pair_table(
         maps.append(LabelMaps("arrays", catalogue, (LabelMap(image_id, Path(f"{side} array")),), listed))
     one = np.zeros(1, np.int64)
     faults = Faults()
-    table = build(maps[0], maps[1], one, one, [counts], faults=faults, digest=[""], origin=Origin("arrays", "arrays"))
+    origin = Origin("arrays", "arrays", boundary=boundary)
+    table = build(maps[0], maps[1], one, one, [counts], faults=faults, digest=[""], origin=origin)
     faults.check(strict=True)  # arrays have no place for warnings
     return table
 

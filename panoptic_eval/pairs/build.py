@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from panoptic_eval.errors import Faults, PngError
 from panoptic_eval.labels import UNLISTED, VOID, LabelMaps, Listed, resolve
 from panoptic_eval.pairs.counts import IdCounts, Pairs, shifted
-from panoptic_eval.pairs.palette import Lookup, lookup, renamed
+from panoptic_eval.pairs.palette import Lookup, check_distinct, lookup, renamed
 from panoptic_eval.pairs.table import Origin, PairTable, Segments
 from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import Int
@@ -48,6 +49,15 @@ def build(
         _of_pairs(pred_row, [c.pairs.pred for c in counts], [len(c.pred.id) for c in counts]),
         _join([c.pairs.pixels for c in counts], 0),
     )
+    if origin.boundary:
+        near = _join([c.near for c in counts if c.near is not None], 3)
+        gt_segments, pred_segments = (
+            replace(segments, near=np.bincount(index[index >= 0], n[index >= 0], len(segments)).astype(np.int64))
+            for segments, index, n in ((gt_segments, pairs.gt, near[:, 0]), (pred_segments, pairs.pred, near[:, 1]))
+        )
+        one_sided = np.where(pairs.gt >= 0, near[:, 0], near[:, 1])
+        both = np.where((pairs.gt >= 0) & (pairs.pred >= 0), near[:, 2], one_sided)
+        pairs = replace(pairs, near=both)
     image = np.repeat(np.arange(len(counts)), [len(c.pairs.pixels) for c in counts])
     # By segment, not by id: sums then have one order, and one last bit, whatever the ids are.
     order = np.lexsort((pairs.pred, pairs.gt, image))
@@ -70,7 +80,10 @@ def _named(counts: IdCounts, gt: LabelMaps, gt_at: int, pred: LabelMaps, pred_at
     names: list[Lookup | None] = []
     for maps, at, ids in ((gt, gt_at, counts.gt), (pred, pred_at, counts.pred)):
         try:
-            names.append(lookup(maps, at, ids.id, ids.palette))
+            read = lookup(maps, at, ids.id, ids.palette)
+            if counts.near is not None:
+                check_distinct(ids, read)
+            names.append(read)
         except PngError as error:
             names.append(None)
             faults.add(f"[PNG has|PNGs have] {str(error).removeprefix('has ')}", str(maps.maps[at].png))

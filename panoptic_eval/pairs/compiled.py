@@ -13,8 +13,14 @@ from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import Int, UInt32
 
 
-def count_files(library: Any, files: Sequence[tuple[bytes, bytes]]) -> list[IdCounts | None]:
+def count_files(library: Any, files: Sequence[tuple[bytes, bytes]], boundary: float = 0.0) -> list[IdCounts | None]:
     """Count each pair of PNG files (gt, pred) to its joint histogram; None is for the reference to count, or to refuse.
+
+    Args:
+        library: the core.
+        files: their contents.
+        boundary: distance up to which a pixel is near the boundary of its segment, in diagonals of the image; 0 if
+            boundaries are not to be counted.
 
     Raises:
         MemoryError: there is not enough.
@@ -22,12 +28,14 @@ def count_files(library: Any, files: Sequence[tuple[bytes, bytes]]) -> list[IdCo
     images = np.zeros((len(files), 6), np.int32)
     given = (core.Files * len(files))(*(core.Files(gt, len(gt), pred, len(pred)) for gt, pred in files))
     counts = core.Counts()
-    core.check(library.core_count_files(len(files), given, core.address(images, np.int32), counts))
-    return _taken(library, counts, images)
+    core.check(library.core_count_files(len(files), given, boundary, core.address(images, np.int32), counts))
+    return _taken(library, counts, images, near=boundary > 0)
 
 
-def count_arrays(library: Any, gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"]) -> IdCounts:
-    """Count two label images of one size, with at least one pixel, to their joint histogram.
+def count_arrays(
+    library: Any, gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"], boundary: float = 0.0
+) -> IdCounts:
+    """Count two label images of one size, with at least one pixel, to their joint histogram; `boundary` as above.
 
     Raises:
         MemoryError: there is not enough.
@@ -35,19 +43,20 @@ def count_arrays(library: Any, gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.nd
     image = np.zeros((1, 6), np.int32)
     counts = core.Counts()
     ids = core.addresses((gt, np.uint32), (pred, np.uint32))
-    core.check(library.core_count_arrays(*ids, *gt.shape, core.address(image, np.int32), counts))
-    (counted,) = _taken(library, counts, image)
+    core.check(library.core_count_arrays(*ids, *gt.shape, boundary, core.address(image, np.int32), counts))
+    (counted,) = _taken(library, counts, image, near=boundary > 0)
     assert counted is not None
     return counted
 
 
-def _taken(library: Any, counts: core.Counts, images: Int[np.ndarray, "n 6"]) -> list[IdCounts | None]:
+def _taken(library: Any, counts: core.Counts, images: Int[np.ndarray, "n 6"], *, near: bool) -> list[IdCounts | None]:
     """Return the counts of each image, copied from the library's memory, which is released."""
     ids, pairs = counts.ids, counts.pairs
     id_, area = counts.id.array(np.uint32, ids), counts.area.array(np.int64, ids)
     box = counts.box.array(np.int32, 4 * ids).reshape(-1, 4)
     gt, pred = counts.gt.array(np.int32, pairs), counts.pred.array(np.int32, pairs)
     pixels = counts.pixels.array(np.int64, pairs)
+    near_pixels = counts.near.array(np.int64, 3 * pairs).reshape(-1, 3) if near else None
     library.core_release_counts(counts)
     results: list[IdCounts | None] = []
     first = first_pair = 0
@@ -58,6 +67,8 @@ def _taken(library: Any, counts: core.Counts, images: Int[np.ndarray, "n 6"]) ->
         middle, last = first + gt_ids, first + gt_ids + pred_ids
         of_gt, of_pred = (Ids(id_[s], area[s], box[s]) for s in (slice(first, middle), slice(middle, last)))
         rows = slice(first_pair, first_pair + n)
-        results.append(IdCounts(height, width, of_gt, of_pred, Pairs(gt[rows], pred[rows], pixels[rows])))
+        of_pairs = Pairs(gt[rows], pred[rows], pixels[rows])
+        near_rows = None if near_pixels is None else near_pixels[rows]
+        results.append(IdCounts(height, width, of_gt, of_pred, of_pairs, near_rows))
         first, first_pair = last, first_pair + n
     return results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -21,15 +22,29 @@ class Pairs:
     """Index into the entries of the prediction; -1 where the pixels belong to none."""
     pixels: Int[np.ndarray, " k"]
     """Number of shared pixels."""
+    near: Int[np.ndarray, " k"] | None = None
+    """Number of them that are near the boundary of both entries; of the one entry where the other side has none. None
+    where boundaries were not counted."""
 
     def take(self, rows: Int[np.ndarray, " m"]) -> Pairs:
         """Select pairs, in the order given."""
-        return Pairs(self.gt[rows], self.pred[rows], self.pixels[rows])
+        return Pairs(**taken(self, rows))
 
     @staticmethod
     def concatenate(parts: Sequence[Pairs]) -> Pairs:
         """Join pairs, in the order given; they must index the same entries."""
-        return Pairs(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Pairs)))
+        return Pairs(**joined(parts))
+
+
+def taken(columns: Any, rows: Int[np.ndarray, " m"]) -> dict[str, Any]:
+    """Select rows of a dataclass of arrays, some of which may be None."""
+    return {name: None if values is None else values[rows] for name, values in vars(columns).items()}
+
+
+def joined(parts: Sequence[Any]) -> dict[str, Any]:
+    """Join dataclasses of arrays; an array that one of them does not have, the result does not have."""
+    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(parts[0])}
+    return {n: None if any(v is None for v in values) else np.concatenate(values) for n, values in columns.items()}
 
 
 def shifted(index: Int[np.ndarray, " k"], by: int) -> Int[np.ndarray, " k"]:
@@ -47,6 +62,9 @@ class IdCounts:
     pred: Ids
     pairs: Pairs
     """int32 indices into `gt` and `pred`, int64 pixels; sorted by (gt, pred), each occurs once and has a pixel."""
+    near: Int[np.ndarray, "k 3"] | None = None
+    """int64, of each pair: its pixels near the boundary of the gt entry, of the predicted one, and of both; None where
+    they were not asked for."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +76,7 @@ class Overlaps:
     mask: Int[np.ndarray, " k"]
     """Index into the image's masks."""
     pixels: Int[np.ndarray, " k"]
+    near: Int[np.ndarray, " k"] | None = None
+    """Number of these pixels that are near the boundary of both; None where boundaries were not counted."""
+    mask_near: Int[np.ndarray, " m"] | None = None
+    """Number of pixels near the boundary of each of the image's masks."""

@@ -12,10 +12,12 @@ from panoptic_eval.detections import Detections
 from panoptic_eval.errors import PngError
 from panoptic_eval.labels import LabelMaps, find_segments
 from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
+from panoptic_eval.pairs.reference import boundary_distance, near_boundary
 from panoptic_eval.pairs.table import PairTable, Segments
 from panoptic_eval.png import rle
+from panoptic_eval.png.reference import decode
 from panoptic_eval.png.rle import Rle
-from panoptic_eval.shapes import Float, Int
+from panoptic_eval.shapes import Float, Int, UInt32
 
 MAX_PAIRS = 2**20
 """Masks of gt times masks of predictions that are compared at a time."""
@@ -40,7 +42,10 @@ def detections_table(
     rows = rows[np.argsort(image[rows], kind="stable")]  # within an image, the order of the file
     rles = None if detections.rle is None else [detections.rle[r] for r in rows.tolist()]
     pred = detected(image[rows], detections.category[rows], detections.score[rows], detections.box[rows], rles)
-    pairs = _instance_pairs(table, np.searchsorted(pred.image, np.arange(len(table))), overlaps)
+    first = np.searchsorted(pred.image, np.arange(len(table)))
+    if table.origin.boundary and rles is not None:
+        pred = replace(pred, near=_mask_near(len(pred), first, overlaps))
+    pairs = _instance_pairs(table, first, overlaps)
     return replace(table, pred=pred, pairs=pairs, has_masks=rles is not None)
 
 
@@ -59,16 +64,33 @@ def _instance_pairs(table: PairTable, first: Int[np.ndarray, " i"], overlaps: Se
     # Indices of a palette may be one id: their pixels add.
     pair, at = np.unique(pred * (len(table.gt) + 1) + row[shared], return_inverse=True)
     pred, gt = np.divmod(pair, len(table.gt) + 1)
-    return Pairs(gt, pred, np.bincount(at, pixels[shared], len(pair)).astype(np.int64))
+    pairs = Pairs(gt, pred, np.bincount(at, pixels[shared], len(pair)).astype(np.int64))
+    if not table.origin.boundary:
+        return pairs
+    near = np.concatenate([none.id, *(o.near for o in per_image if o.near is not None)])
+    return replace(pairs, near=np.bincount(at, near[shared], len(pair)).astype(np.int64))
 
 
-def count_overlaps(png: bytes, counts: IdCounts, masks: Sequence[Rle]) -> Overlaps:
+def _mask_near(
+    detections: int, first: Int[np.ndarray, " i"], overlaps: Sequence[Overlaps | None]
+) -> Int[np.ndarray, " n"]:
+    """Return the pixels near the boundary of each detection's mask; 0 for masks that were not counted."""
+    near = np.zeros(detections, np.int64)
+    for start, of_image in zip(first.tolist(), overlaps, strict=True):
+        if of_image is not None and of_image.mask_near is not None:
+            near[start : start + len(of_image.mask_near)] = of_image.mask_near
+    return near
+
+
+def count_overlaps(png: bytes, counts: IdCounts, masks: Sequence[Rle], boundary: float = 0.0) -> Overlaps:
     """Count the pixels that each id of a ground truth's label PNG shares with each mask.
 
     Args:
         png: the file.
         counts: its joint histogram with a prediction.
         masks: COCO's compressed run lengths.
+        boundary: distance up to which a pixel is near a boundary, in diagonals of the image; 0 if boundaries are not to
+            be counted.
 
     Raises:
         PngError: the masks have another size: the file was replaced after they had been read.
@@ -78,7 +100,37 @@ def count_overlaps(png: bytes, counts: IdCounts, masks: Sequence[Rle]) -> Overla
         raise PngError(f"gt: has {size[1]} x {size[0]} pixels, its detections another size; expected it not to change")
     segments = rle.encode_segments(png, counts.gt, (counts.height, counts.width))
     segment, mask, pixels = _shared(segments, masks)
-    return Overlaps(counts.gt.id[segment].astype(np.int64), mask, pixels)
+    overlaps = Overlaps(counts.gt.id[segment].astype(np.int64), mask, pixels)
+    if not boundary:
+        return overlaps
+    shared, mask_near = _near_boundaries(decode(png), counts.gt.id, masks, boundary_distance(boundary, tuple(size)))
+    return replace(overlaps, near=shared[mask, segment], mask_near=mask_near)
+
+
+def _near_boundaries(
+    labels: UInt32[np.ndarray, "h w"], ids: UInt32[np.ndarray, " n"], masks: Sequence[Rle], reach: int
+) -> tuple[Int[np.ndarray, "m n"], Int[np.ndarray, " m"]]:
+    """Count the pixels near the boundaries of both each mask and each id, and those near the boundary of each mask."""
+    near_labels = near_boundary(labels, reach)
+    shared, near = np.zeros((len(masks), len(ids)), np.int64), np.zeros(len(masks), np.int64)
+    for k, mask in enumerate(masks):
+        x, y, width, height = np.asarray(mask_utils.toBbox(mask), int)
+        window = slice(y, y + height), slice(x, x + width)
+        inside = mask_utils.decode(mask)[window]  # beyond its box nothing is of the mask, as beyond the image
+        of_mask = near_boundary(inside, reach) & (inside > 0)
+        near[k] = of_mask.sum()
+        at = np.searchsorted(ids, labels[window][of_mask & near_labels[window]])
+        shared[k] = np.bincount(at, minlength=len(ids))
+    return shared, near
+
+
+def placed(overlaps: Overlaps, place: Int[np.ndarray, " m"]) -> Overlaps:
+    """Number the masks that were counted by their places among all masks of the image."""
+    near = overlaps.mask_near
+    if near is not None:
+        near = np.zeros(int(place[-1]) + 1, np.int64)
+        near[place] = overlaps.mask_near
+    return replace(overlaps, mask=place[overlaps.mask], mask_near=near)
 
 
 def detected(

@@ -22,7 +22,7 @@ from panoptic_eval.png.ids import Ids
 from panoptic_eval.shapes import UInt32
 
 SIGN = b"panoptic-eval journal "
-HEAD = SIGN + b"4\n"
+HEAD = SIGN + b"5\n"
 LIMIT = 64 << 30
 """Bytes of the largest journal that is read."""
 _RECORD = struct.Struct("<Q16s")  # length and checksum of what follows
@@ -119,8 +119,9 @@ def _pack(key: str, digest: str, counts: IdCounts, overlaps: Overlaps | None) ->
     arrays += [counts.pairs.gt, counts.pairs.pred, counts.pairs.pixels]
     palettes = [side.palette for side in (counts.gt, counts.pred)]
     arrays += [np.zeros(0, np.uint32) if palette is None else palette for palette in palettes]  # none of them is empty
+    arrays.append(np.zeros((0, 3), np.int64) if counts.near is None else counts.near)
     if overlaps is not None:
-        arrays += vars(overlaps).values()
+        arrays += [values for values in vars(overlaps).values() if values is not None]
     head = {
         "key": key,
         "digest": digest,
@@ -143,8 +144,9 @@ def _unpack(payload: bytes) -> tuple[str, str, IdCounts, Overlaps | None]:
         at += array.nbytes
     gt = Ids(arrays[0], arrays[1], arrays[2], _palette(arrays[9]))
     pred = Ids(arrays[3], arrays[4], arrays[5], _palette(arrays[10]))
-    counts = IdCounts(height, width, gt, pred, Pairs(*arrays[6:9]))
-    overlaps = Overlaps(*arrays[11:]) if arrays[11:] else None
+    near = arrays[11] if len(arrays[11]) else None  # every image has a pair
+    counts = IdCounts(height, width, gt, pred, Pairs(*arrays[6:9]), near)
+    overlaps = Overlaps(*arrays[12:]) if arrays[12:] else None
     return head["key"], head["digest"], counts, overlaps
 
 

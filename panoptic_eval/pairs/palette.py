@@ -79,9 +79,24 @@ def renamed(counts: IdCounts, gt: Lookup | None, pred: Lookup | None) -> IdCount
     )
     key, inverse = np.unique(pair_gt * np.int64(len(pred_ids.id) + 1) + pair_pred + 1, return_inverse=True)
     pixels = np.bincount(inverse, weights=counts.pairs.pixels).astype(np.int64)
+    near = None if counts.near is None else counts.near[np.argsort(inverse)]
     pair_gt, pair_pred = np.divmod(key, len(pred_ids.id) + 1)
     pairs = Pairs(pair_gt.astype(np.int32), (pair_pred - 1).astype(np.int32), pixels)
-    return replace(counts, gt=gt_ids, pred=pred_ids, pairs=pairs)
+    return replace(counts, gt=gt_ids, pred=pred_ids, pairs=pairs, near=near)
+
+
+def check_distinct(ids: Ids, names: Lookup | None) -> None:
+    """Refuse indices of one id: where their pixels meet there is no boundary, but one was counted.
+
+    Raises:
+        PngError: two indices that have pixels are one id.
+    """
+    used = ids.id.astype(np.int64) if names is None else names[ids.id.astype(np.int64)]
+    if len(np.unique(used)) < len(used):
+        raise PngError(
+            "has a palette in which several indices are one id, so that boundaries cannot be counted; expected a PNG "
+            "without palette"
+        )
 
 
 def renamed_ids(ids: Ids, names: Lookup | None) -> tuple[Ids, Int[np.ndarray, " n"]]:

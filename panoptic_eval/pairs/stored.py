@@ -133,13 +133,18 @@ def _columns(table: PairTable) -> dict[str, Shaped[np.ndarray, " n"]]:
     """Return all arrays of a table, by the name of a part and a column."""
     columns = {"images.height": table.size[:, 0], "images.width": table.size[:, 1]}
     for side, segments in (("gt", table.gt), ("pred", table.pred)):
-        named = {**vars(segments), "category": table.catalogue.ids[segments.category]}
+        named = {**_given(segments), "category": table.catalogue.ids[segments.category]}
         box = named.pop("box")
         named |= dict(zip(BOX, box.T, strict=True))
         columns |= {f"{side}.{'category_id' if name == 'category' else name}": v for name, v in named.items()}
     if len(table.unseen):
         columns |= {"unseen.image": table.unseen[:, 0], "unseen.category_id": table.catalogue.ids[table.unseen[:, 1]]}
-    return columns | {f"pairs.{name}": values for name, values in vars(table.pairs).items()}
+    return columns | {f"pairs.{name}": values for name, values in _given(table.pairs).items()}
+
+
+def _given(columns: Segments | Pairs) -> dict[str, Shaped[np.ndarray, " n"]]:
+    """Return the arrays that there are: none of boundaries where these were not counted."""
+    return {name: values for name, values in vars(columns).items() if values is not None}
 
 
 def _unpack(data: bytes, folder: str) -> dict[str, PairTable]:
@@ -214,6 +219,7 @@ def _table(
             box=np.stack([numbers(f"{side}.{name}") for name in BOX], axis=1),
             crowd=columns.pop(f"{side}.crowd").astype(bool, casting="no"),
             score=numbers(f"{side}.score"),
+            near=integers(f"{side}.near") if f"{side}.near" in columns else None,
         )
 
     unseen = np.empty((0, 2), np.int64)
@@ -223,6 +229,7 @@ def _table(
     origin = Origin(**{**given, **{name: tuple(given[name]) for name in ("shard", "warnings") if name in given}})
     _check_types(str, origin.gt, origin.pred, origin.missing, origin.path, *origin.warnings, *about["digest"])
     _check_types(int, origin.missing_images, origin.reference_images, *origin.shard)
+    _check_types(float, origin.boundary)
     _check_types(bool, about["has_masks"])
     return PairTable(
         catalogue=catalogue,
@@ -231,7 +238,10 @@ def _table(
         digest=tuple(about["digest"]),
         gt=segments("gt"),
         pred=segments("pred"),
-        pairs=Pairs(**{f.name: integers(f"pairs.{f.name}") for f in fields(Pairs)}),
+        pairs=Pairs(
+            **{f.name: integers(f"pairs.{f.name}") for f in fields(Pairs) if f.name != "near"},
+            near=integers("pairs.near") if "pairs.near" in columns else None,
+        ),
         unseen=unseen,
         has_masks=about["has_masks"],
         origin=origin,
@@ -266,9 +276,11 @@ def contradiction(table: PairTable, *, overlapping: bool) -> str:
     for side, segments in (("gt", table.gt), ("pred", table.pred)):
         if fault := _contradiction_of(segments, images):
             return f"{side}: {fault}"
-    if len({len(values) for values in vars(pairs).values()}) > 1:
+    if len({len(values) for values in _given(pairs).values()}) > 1:
         return "its pairs have columns of different lengths"
     sides = ((pairs.gt, table.gt), (pairs.pred, table.pred))
+    if fault := _contradiction_of_boundaries(table):
+        return fault
     if any(((index < -1) | (index >= len(segments))).any() for index, segments in sides):
         return "a pair names a segment that is not there"
     if ((pairs.gt < 0) & (pairs.pred < 0)).any() or (pairs.pixels < 1).any():
@@ -300,7 +312,7 @@ def contradiction(table: PairTable, *, overlapping: bool) -> str:
 
 def _contradiction_of(segments: Segments, images: int) -> str:
     """Say what in the segments of one side cannot be; empty if all is well."""
-    if len({len(values) for values in vars(segments).values()}) > 1:
+    if len({len(values) for values in _given(segments).values()}) > 1:
         return "its columns have different lengths"
     if len(segments) and (segments.image[0] < 0 or segments.image[-1] >= images):
         return "a segment is of an image that is not there"
@@ -315,6 +327,17 @@ def _contradiction_of(segments: Segments, images: int) -> str:
         return "an area or a box is no number"
     if np.isinf(segments.score).any() or np.isinf(segments.stated_area).any():
         return "a score or a stated area is infinite"
+    return ""
+
+
+def _contradiction_of_boundaries(table: PairTable) -> str:
+    """Say what in the pixels near boundaries cannot be; empty if all is well."""
+    parts = (table.pairs, table.gt, table.pred) if table.has_masks else (table.pairs, table.gt)
+    if {part.near is not None for part in parts} != {table.origin.boundary > 0}:
+        return "boundaries are counted in a part of it"
+    sizes = ((table.pairs.near, table.pairs.pixels), (table.gt.near, table.gt.area), (table.pred.near, table.pred.area))
+    if any(near is not None and ((near < 0) | (near > all_)).any() for near, all_ in sizes):
+        return "more pixels are near a boundary than there are"
     return ""
 
 

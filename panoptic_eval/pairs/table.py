@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ import numpy as np
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import ImageId
-from panoptic_eval.pairs.counts import Pairs, shifted
+from panoptic_eval.pairs.counts import Pairs, joined, shifted, taken
 from panoptic_eval.shapes import Bool, Float, Int
 
 Missing = Literal["error", "empty", "skip"]
@@ -39,18 +39,20 @@ class Segments:
     crowd: Bool[np.ndarray, " n"]
     score: Float[np.ndarray, " n"]
     """Confidence of a predicted segment; NaN where none is given."""
+    near: Int[np.ndarray, " n"] | None = None
+    """Number of pixels near its boundary; None where boundaries were not counted."""
 
     def __len__(self) -> int:
         return len(self.image)
 
     def take(self, rows: Int[np.ndarray, " m"]) -> Segments:
         """Select segments, in the order given."""
-        return Segments(**{name: values[rows] for name, values in vars(self).items()})
+        return Segments(**taken(self, rows))
 
     @staticmethod
     def concatenate(parts: Sequence[Segments]) -> Segments:
         """Join segments, in the order given; their `image` must index the images of the joined table."""
-        return Segments(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Segments)})
+        return Segments(**joined(parts))
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Origin:
     shard: tuple[int, int] = (1, 1)
     """Part of how many, from 1."""
     warnings: tuple[str, ...] = ()
+    boundary: float = 0.0
+    """Distance up to which a pixel is near the boundary of its segment, in diagonals of the image; 0 where boundaries
+    were not counted."""
     path: str = ""
     """Way that images were counted: "fast" or "reference"; both where shards differ."""
 
@@ -145,7 +150,7 @@ def concatenate(tables: Sequence[PairTable]) -> PairTable:
         ),
         pairs=Pairs.concatenate(
             [
-                Pairs(shifted(t.pairs.gt, g), shifted(t.pairs.pred, p), t.pairs.pixels)
+                replace(t.pairs, gt=shifted(t.pairs.gt, g), pred=shifted(t.pairs.pred, p))
                 for t, g, p in zip(tables, gts, preds, strict=True)
             ]
         ),
@@ -181,7 +186,7 @@ def take(table: PairTable, images: Int[np.ndarray, " m"]) -> PairTable:
         files=tuple(table.files[i] for i in images.tolist()) if table.files else (),
         gt=gt,
         pred=pred,
-        pairs=Pairs(gt_new[pairs.gt], pred_new[pairs.pred], pairs.pixels),
+        pairs=replace(pairs, gt=gt_new[pairs.gt], pred=pred_new[pairs.pred]),
         unseen=np.stack([position[table.unseen[:, 0]], table.unseen[:, 1]], axis=1)[rows_of(table.unseen[:, 0])],
     )
 

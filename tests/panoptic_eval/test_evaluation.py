@@ -80,6 +80,23 @@ def test_threads_processes_and_shards_give_the_same(folders, tmp_path):
     assert merged.provenance["fingerprint"] == evaluate_images(pred, gt).provenance["fingerprint"]
 
 
+def test_boundaries_are_counted_alike_by_processes_shards_and_from_arrays(folders, tmp_path):
+    gt, pred, table = folders
+    report = evaluate_images(pred, gt, boundary=0.05, out=tmp_path / "whole")
+    shards = [count(pred, gt, boundary=0.05, shard=(k, 3)) for k in (1, 2, 3)]
+    assert scores(rescore(merge(shards))) == scores(report)
+    assert scores(rescore(load(tmp_path / "whole"))) == scores(report)
+    plain = evaluate_images(pred, gt)
+    assert set(report.scores) - set(plain.scores) == {"PQ_boundary", "AP_boundary"}
+    assert report.scores["PQ_boundary"]["all"] < report.scores["PQ"]["all"]
+    np.testing.assert_equal({name: report.scores[name] for name in plain.scores}, plain.scores)
+    for ratio in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match=r"--boundary .*: expected a share of the image's diagonal from 0 to 1"):
+            evaluate_images(pred, gt, boundary=ratio)
+    with pytest.raises(InputError, match="the shards differ in boundary"):
+        merge([shards[0], count(pred, gt, shard=(2, 3)), shards[2]])
+
+
 def test_shards_must_be_all_of_one_run(folders):
     gt, pred, _ = folders
     one, two = (count(pred, gt, shard=(k, 2)) for k in (1, 2))
@@ -276,9 +293,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the te
 import panoptic_eval.pairs as pairs
 from panoptic_eval.cli import main
 count = pairs.count_pairs
-def slow(files):
+def slow(files, *others):
     time.sleep(0.1 * len(files))
-    return count(files)
+    return count(files, *others)
 pairs.count_pairs = slow
 main(sys.argv[1:])
 """
@@ -305,7 +322,7 @@ class TestInterrupted:
         gt, pred, _ = folders
         counted = []
         count_pairs = panoptic_eval.pairs.count_pairs
-        monkeypatch.setattr(panoptic_eval.pairs, "count_pairs", lambda f: (counted.extend(f), count_pairs(f))[1])
+        monkeypatch.setattr(panoptic_eval.pairs, "count_pairs", lambda f, b: (counted.extend(f), count_pairs(f, b))[1])
         return evaluate_images(pred, gt, out=out), len(counted)
 
     def test_by_ctrl_c(self, folders, tmp_path, monkeypatch):

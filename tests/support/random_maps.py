@@ -75,10 +75,13 @@ def _segments(
     ]
 
 
-def table(categories: Catalogue, images: list[Pair]) -> PairTable:
+def table(categories: Catalogue, images: list[Pair], *, boundary: float = 0.0) -> PairTable:
     """The pair table of all images."""
     return concatenate(
-        [pair_table(categories, p.gt, p.gt_segments, p.pred, p.pred_segments, image_id=p.image_id) for p in images]
+        [
+            pair_table(categories, p.gt, p.gt_segments, p.pred, p.pred_segments, image_id=p.image_id, boundary=boundary)
+            for p in images
+        ]
     )
 
 

@@ -1,6 +1,7 @@
 import tracemalloc
 from dataclasses import replace
 
+import boundary_reference
 import numpy as np
 import pytest
 import random_maps
@@ -10,6 +11,7 @@ from drawings import BUS, CAR, SKY, table
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.pairs.counts import Pairs
 from panoptic_eval.pairs.table import PairTable, Segments, concatenate
+from panoptic_eval.score import Tables, score
 
 
 def evaluate(drawing, kind="mask", ranges=((0, 1e10),)):
@@ -68,7 +70,7 @@ def test_only_the_best_hundred_of_an_image_and_category_count():
         **{
             name: np.concatenate([np.repeat(values[:1], 100, 0), values])
             for name, values in vars(drawing.pred).items()
-            if name != "score"
+            if name not in ("score", "near")
         },
         score=np.array([0.9] * 100 + [0.1]),
     )
@@ -78,6 +80,18 @@ def test_only_the_best_hundred_of_an_image_and_category_count():
         pairs=replace(drawing.pairs, pred=np.where(drawing.pairs.pred == 0, 100, drawing.pairs.pred)),
     )
     assert evaluate(drawing).mean(0) == 0
+
+
+@pytest.mark.parametrize("ratio", [0.02, 0.15])
+@pytest.mark.parametrize("seed", range(8))
+def test_boundary_ap_is_that_of_pycocotools_with_the_smaller_of_both_ious(seed, ratio):
+    rng = np.random.default_rng(seed)
+    categories = random_maps.catalogue(rng)
+    images = random_maps.pairs(rng, categories, images=8)
+    tables = random_maps.table(categories, images, boundary=ratio)
+    expected = boundary_reference.boundary_ap(*random_maps.coco(categories, images), ratio)[:6]
+    found = score(Tables(tables)).scores["AP_boundary"]
+    np.testing.assert_allclose(list(found.values()), np.where(expected < 0, np.nan, expected), atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["mask", "box"])

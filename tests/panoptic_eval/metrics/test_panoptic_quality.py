@@ -1,6 +1,7 @@
 import contextlib
 import io
 
+import boundary_reference
 import numpy as np
 import pytest
 import random_maps
@@ -9,6 +10,7 @@ from panopticapi.evaluation import pq_compute_single_core
 
 from panoptic_eval.metrics.metric import summed
 from panoptic_eval.metrics.panoptic_quality import (
+    boundary_counts,
     dagger_counts,
     panoptic_quality,
     pq_counts,
@@ -17,6 +19,7 @@ from panoptic_eval.metrics.panoptic_quality import (
     segmentation_quality,
     split_stuff,
 )
+from panoptic_eval.pairs.arrays import pair_table
 from panoptic_eval.pairs.table import concatenate
 from panoptic_eval.rules import Rules
 
@@ -140,3 +143,27 @@ def test_agrees_with_panopticapi(tmp_path, seed):
 
 def test_the_catalogue_of_the_drawings_is_the_one_indexed():
     assert {c.id: k for k, c in enumerate(CATALOGUE.categories)} == INDEX
+
+
+@pytest.mark.parametrize("ratio", [0.02, 0.15])
+@pytest.mark.parametrize("seed", range(8))
+def test_boundary_pq_counts_are_those_of_masks(seed, ratio):
+    rng = np.random.default_rng(seed)
+    categories = random_maps.catalogue(rng)
+    images = random_maps.pairs(rng, categories, images=8)
+    counts = summed(boundary_counts(random_maps.table(categories, images, boundary=ratio)))
+    for name, expected in zip(("iou", "tp", "fp", "fn"), boundary_reference.boundary_pq(images, ratio), strict=True):
+        found = getattr(counts, name)[0]
+        np.testing.assert_allclose(found, [expected.get(c, 0) for c in categories.ids.tolist()], rtol=1e-12)
+
+
+def test_a_boundary_that_is_missed_costs_a_match_that_the_inside_would_give():
+    gt = np.ones((60, 60), np.uint32)
+    gt[10:50, 10:50] = 2
+    pred = np.where(gt == 2, 4, 3).astype(np.uint32)
+    pred[10:12], pred[:, 10:12] = 3, 3  # a tenth of its pixels, and half of its boundary
+    road, car = ({"id": i, "category_id": c} for i, c in ((1, ROAD), (2, CAR)))
+    predicted = [{"id": 3, "category_id": ROAD}, {"id": 4, "category_id": CAR}]
+    drawing = pair_table(CATALOGUE, gt, [road, car], pred, predicted, boundary=1 / 85)  # 1 pixel of a diagonal of 85
+    assert row(boundary_counts(drawing), CAR)[1:] == (0, 1, 1)
+    assert row(pq_counts(drawing), CAR) == (0.9025, 1, 0, 0)

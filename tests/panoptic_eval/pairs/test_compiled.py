@@ -412,3 +412,23 @@ def test_arrays_are_counted_as_the_reference_counts_them(maps):
     assert bits(pairs.count_labels(*maps)) == bits(reference.count_labels(*maps))
     transposed = maps[0].T, maps[1].T
     assert bits(pairs.count_labels(*transposed)) == bits(reference.count_labels(*transposed))
+
+
+@settings(max_examples=100, deadline=None)
+@given(written_maps(), st.floats(0.001, 1))
+def test_pixels_near_boundaries_are_those_of_the_reference(files, ratio):
+    (counts,) = compiled.count_files(core.library(), [tuple(files)], ratio)
+    expected = reference.count_pair(*files, ratio)
+    assert bits(counts) == bits(expected)
+    assert counts.near.tolist() == expected.near.tolist()
+    assert compiled.count_files(core.library(), [tuple(files)])[0].near is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (2, 3), (90, 64)])
+@pytest.mark.parametrize("ratio", [0.0001, 0.02, 0.1, 1.0])
+def test_pixels_near_boundaries_of_arrays_are_those_of_the_reference(shape, ratio):
+    rng = np.random.default_rng(11)
+    gt, pred = (blobs(rng, *shape).astype(np.uint32) for _ in range(2))
+    assert compiled.count_arrays(core.library(), gt, pred, ratio).near.tolist() == (
+        reference.count_labels(gt, pred, ratio).near.tolist()
+    )

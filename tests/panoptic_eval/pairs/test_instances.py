@@ -1,6 +1,7 @@
 import json
 from concurrent.futures import ProcessPoolExecutor
 
+import boundary_reference
 import numpy as np
 import pytest
 import random_maps
@@ -13,6 +14,7 @@ from panoptic_eval import core, evaluate
 from panoptic_eval.counting import count
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
+from panoptic_eval.evaluation import load
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.pairs import count_pair
 from panoptic_eval.pairs.instances import count_overlaps
@@ -68,6 +70,21 @@ def test_detections_beside_the_label_maps_score_as_in_pycocotools(scene, boxes, 
             expected = values.mean() if values.size else np.nan
             assert report.scores[name][key] == pytest.approx(expected, abs=1e-12, nan_ok=True)
     assert all("AP_mask_instances" in row for row in report.size_percentiles)
+
+
+def test_boundaries_of_detections_score_as_in_pycocotools_with_the_smaller_of_both_ious(scene, tmp_path):
+    _, categories, images, gt_json, pred_json, results = scene
+    (tmp_path / "instances.json").write_text(json.dumps(results))
+    report = evaluate(pred_json, gt_json, boundary=0.1, out=tmp_path / "run")
+    gt, _ = random_maps.coco(categories, images)
+    expected = boundary_reference.boundary_ap(gt, results, 0.1)[:6]
+    found = list(report.scores["AP_boundary_instances"].values())
+    np.testing.assert_allclose(found, np.where(expected < 0, np.nan, expected), atol=1e-12)
+    assert load(tmp_path / "run").instances.pred.near is not None
+    again = evaluate(pred_json, gt_json, boundary=0.1, out=tmp_path / "run")  # from the journal
+    np.testing.assert_equal(again.scores, report.scores)
+    other = evaluate(pred_json, gt_json, boundary=0.3, out=tmp_path / "run")
+    np.testing.assert_equal(other.scores, evaluate(pred_json, gt_json, boundary=0.3).scores)
 
 
 def test_boxes_without_masks_give_box_ap_alone(scene, tmp_path):

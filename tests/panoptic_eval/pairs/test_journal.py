@@ -36,7 +36,8 @@ def test_overlaps_with_masks_are_kept_with_the_counts(tmp_path):
         journal.add("three", "ghi", counts(3))
     with Journal(tmp_path / "j") as journal:
         kept = journal.counts("one")[1]
-        assert [values.tolist() for values in vars(kept).values()] == [[7, 7], [0, 1], [5, 2**40]]
+        assert [values.tolist() for values in (kept.id, kept.mask, kept.pixels)] == [[7, 7], [0, 1], [5, 2**40]]
+        assert kept.near is None
         assert len(journal.counts("two")[1].id) == 0
         assert journal.counts("three")[1] is None
 

@@ -1,5 +1,6 @@
 from collections import Counter
 
+import boundary_reference
 import numpy as np
 import png
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from panoptic_eval.errors import PngError
-from panoptic_eval.pairs.reference import count_labels, count_pair
+from panoptic_eval.pairs.reference import count_labels, count_pair, near_boundary
 
 
 @st.composite
@@ -56,3 +57,26 @@ def test_errors_say_which_side_is_damaged():
         count_pair(whole, cut)
     with pytest.raises(PngError, match=r"^pred: has 3 x 2 pixels; expected 40 x 40"):
         count_pair(whole, png.write(np.zeros((2, 3, 3), int)))
+
+
+@given(two_maps(), st.floats(0.001, 1))
+def test_pixels_near_a_boundary_are_those_that_erosions_take_from_each_segment(maps, ratio):
+    gt, pred = maps
+    counts = count_labels(gt, pred, ratio)
+    for k, (g, p) in enumerate(zip(counts.pairs.gt, counts.pairs.pred, strict=True)):
+        shared = (gt == counts.gt.id[g]) & (pred == counts.pred.id[p])
+        near_gt = boundary_reference.boundary(gt == counts.gt.id[g], ratio) & shared
+        near_pred = boundary_reference.boundary(pred == counts.pred.id[p], ratio) & shared
+        assert counts.near[k].tolist() == [near_gt.sum(), near_pred.sum(), (near_gt & near_pred).sum()]
+
+
+def test_near_a_boundary_is_what_a_window_around_shows_of_another_segment_or_of_nothing():
+    drawn = np.array([[c == "#" for c in row] for row in ("######", "######", "######", "######", "#####.")])
+    near = near_boundary(drawn.astype(np.uint32), 1)
+    assert ["".join("x" if v else " " for v in row) for row in near] == [
+        "xxxxxx",
+        "x    x",
+        "x    x",
+        "x   xx",
+        "xxxxxx",
+    ]
