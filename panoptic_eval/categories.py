@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import index
 from typing import Any
@@ -29,6 +29,8 @@ class Category:
     name: str
     isthing: bool
     color: tuple[int, int, int] | None = None
+    supercategory: str | None = field(default=None, compare=False, repr=False)
+    """Group that it belongs to; no score of the category depends on it."""
 
     @staticmethod
     def from_coco(entry: Mapping[str, Any]) -> Category:
@@ -47,6 +49,15 @@ class Category:
         """Make an entry of COCO's `categories`, of Python's own numbers, whatever the category's are."""
         entry = {"id": int(self.id), "name": str(self.name), "isthing": int(self.isthing)}
         return entry if self.color is None else {**entry, "color": [int(value) for value in self.color]}
+
+
+def supercategory(value: Any) -> str | None:
+    """Return the group that a file names; of Mapillary's labels, which name groups and category, the first group.
+
+    >>> supercategory("vehicle"), supercategory("object--vehicle--car"), supercategory(3)
+    ('vehicle', 'object', None)
+    """
+    return value.partition("--")[0] or None if isinstance(value, str) else None
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,10 @@ class Outputs:
     """Print report.json instead of tables."""
     per_category: Flag = False
     """Print a row for each category, too."""
+    groups: OptionalText = None
+    """Score groups of categories, too: supercategory for those of the data set, or a CSV file with category, group."""
+    slices: OptionalPath = None
+    """Score slices of images, too: a CSV file with image_id and a column for each attribute, such as weather."""
     resamples: OptionalNumber = None
     """Number of resamples for 95 % intervals, 0 for no intervals. Default: 300, or 0 without the compiled core."""
     seed: int = 0
@@ -241,9 +245,11 @@ class Draw:
     out: Annotated[Path, arg(metavar="PATH")]
     """Folder that receives one PNG for each image."""
     images: int = 20
-    """Largest number of images to draw."""
-    longest: int = 1600
-    """Limit of the longer side of a photograph, pixels. Larger photographs are scaled down."""
+    """Largest number of pictures."""
+    label_errors: Flag = False
+    """Draw what may be an error in the ground truth instead: sure predictions that none of its segments explains."""
+    longest: OptionalNumber = None
+    """Longer side of a panel, pixels. Default: 1600 at most for whole images, 480 for parts of them."""
     quiet: Flag = False
     """Show no progress bar."""
 
@@ -254,14 +260,20 @@ class Draw:
 
         from panoptic_eval.evaluation import load
         from panoptic_eval.metrics.accounting import account_counts, image_costs
-        from panoptic_eval.outputs import pictures
+        from panoptic_eval.metrics.label_errors import candidates
+        from panoptic_eval.outputs import label_error_pictures, pictures
 
-        within(1, MOST, images=self.images, longest=self.longest)
+        within(1, MOST, images=self.images, longest=1 if self.longest is None else self.longest)
         table = load(self.folder).panoptic
-        worst = np.argsort(-image_costs(account_counts(table)), kind="stable")[: self.images]
-        drawn = pictures.write(table, worst.tolist(), self.out, longest=self.longest)
-        paths = list(tqdm(drawn, total=len(worst), unit="image", disable=self.quiet, leave=False))
-        panels = "photograph, ground truth, prediction; the first image costs most of 1 - PQ"
+        if self.label_errors:
+            found = candidates(table, most=self.images)
+            drawn = label_error_pictures.write(table, found, self.out, longest=self.longest or 480)
+            count, panels = len(found), "photograph, ground truth, prediction; the first is the surest prediction"
+        else:
+            worst = np.argsort(-image_costs(account_counts(table)), kind="stable")[: self.images]
+            drawn = pictures.write(table, worst.tolist(), self.out, longest=self.longest or 1600)
+            count, panels = len(worst), "photograph, ground truth, prediction; the first image costs most of 1 - PQ"
+        paths = list(tqdm(drawn, total=count, unit="image", disable=self.quiet, leave=False))
         return f"{number(len(paths), 'picture')} in {self.out}: {panels}"
 
 
@@ -376,7 +388,9 @@ def _finish(tables: Tables, rules: Rules, outputs: Outputs, folder: RunFolder | 
 
     resamples = (0 if slow_because() else RESAMPLES) if outputs.resamples is None else outputs.resamples
     plain = Rules(**{f.name: getattr(rules, f.name) for f in fields(Rules)})
-    report = rescore(tables, plain, resamples=resamples, seed=outputs.seed)
+    report = rescore(
+        tables, plain, resamples=resamples, seed=outputs.seed, groups=outputs.groups, slices=outputs.slices
+    )
     if outputs.anonymous:
         report = anonymous(report)
     if folder is not None:

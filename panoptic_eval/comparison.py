@@ -12,8 +12,9 @@ from panoptic_eval.errors import Fault, InputError
 from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.metric import mean
 from panoptic_eval.pairs.table import Segments, take
+from panoptic_eval.resampling import draw
 from panoptic_eval.rules import DEFAULT, Rules
-from panoptic_eval.score import Tables, draw, scores, size_edges
+from panoptic_eval.score import Tables, scores, size_edges
 from panoptic_eval.shapes import Float
 
 

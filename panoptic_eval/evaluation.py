@@ -14,6 +14,7 @@ from pathlib import Path
 
 from panoptic_eval.counting import count
 from panoptic_eval.errors import InputError
+from panoptic_eval.groups import category_groups
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.outputs import csv, json
 from panoptic_eval.pairs import stored
@@ -24,6 +25,7 @@ from panoptic_eval.report import Report
 from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.run_folder import REPORT, RunFolder, opened
 from panoptic_eval.score import Tables, score
+from panoptic_eval.slices import read_attributes, slice_rows
 
 
 def evaluate(
@@ -76,7 +78,15 @@ def evaluate(
     return report
 
 
-def rescore(tables: Tables, rules: Rules = DEFAULT, *, resamples: int = 0, seed: int = 0) -> Report:
+def rescore(
+    tables: Tables,
+    rules: Rules = DEFAULT,
+    *,
+    resamples: int = 0,
+    seed: int = 0,
+    groups: str | Path | None = None,
+    slices: Path | str | None = None,
+) -> Report:
     """Report the scores of tables that were counted before, perhaps with other rules.
 
     Args:
@@ -84,9 +94,11 @@ def rescore(tables: Tables, rules: Rules = DEFAULT, *, resamples: int = 0, seed:
         rules: every choice that changes a number.
         resamples: sets of images drawn for the 95 % intervals; no intervals if 0.
         seed: of the draw.
+        groups: of categories: "supercategory", or a CSV file, as for `category_groups`.
+        slices: CSV file with attributes of images, as for `read_attributes`.
 
     Raises:
-        InputError: the tables hold no image.
+        InputError: the tables hold no image; or as for the readers of groups and slices.
     """
     table = tables.panoptic
     if not len(table):
@@ -100,7 +112,12 @@ def rescore(tables: Tables, rules: Rules = DEFAULT, *, resamples: int = 0, seed:
         "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
     warnings = list(dict.fromkeys(w for t in vars(tables).values() if t is not None for w in t.origin.warnings))
-    return score(tables, rules, resamples=resamples, seed=seed, provenance=provenance, warnings=warnings)
+    members = None if groups is None else category_groups(table.catalogue, groups)
+    attributes = {} if slices is None else read_attributes(Path(slices), table.image_id)
+    report = score(
+        tables, rules, resamples=resamples, seed=seed, provenance=provenance, warnings=warnings, groups=members
+    )
+    return replace(report, slices=slice_rows(tables, attributes, rules, resamples=resamples, seed=seed))
 
 
 def store(report: Report | None, tables: Tables, out: RunFolder | Path | str) -> None:

@@ -39,6 +39,17 @@ class Report:
     """95 % intervals of all `scores` and of `account`, over resampled images; empty if none were drawn."""
     per_image: Sequence[Row] = ()
     """One row for each image."""
+    precision_recall: Mapping[str, Any] = field(default_factory=dict)
+    """`recall`, 101 values, and for each AP the precision there: AP (mean over thresholds of IoU), AP50, AP75."""
+    groups: Sequence[Row] = ()
+    """One row for each group of categories: group, categories (their number), the mean of each score, and its interval
+    (_low, _high). Empty if none were asked for."""
+    slices: Sequence[Row] = ()
+    """One row for each attribute of images, value and score; see `panoptic_eval.slices.slice_rows`."""
+    reliability: Mapping[str, Any] = field(default_factory=dict)
+    """Expected calibration error of the scores: ECE, low, high, and `bins`. Empty unless scores are from 0 to 1."""
+    label_errors: Sequence[Row] = ()
+    """Candidates for errors in the ground truth, the surest first: see `panoptic_eval.metrics.label_errors`."""
 
 
 def anonymous(report: Report) -> Report:

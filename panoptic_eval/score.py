@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from panoptic_eval import metrics
+from panoptic_eval import analyses, metrics
 from panoptic_eval.errors import Faults, InputError
+from panoptic_eval.groups import Groups
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import panoptic_quality as pq
 from panoptic_eval.metrics import sizes
@@ -17,6 +18,7 @@ from panoptic_eval.metrics.accounting import account_counts, image_costs
 from panoptic_eval.metrics.metric import mean, summed
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.report import Report
+from panoptic_eval.resampling import draw, interval
 from panoptic_eval.rules import DEFAULT, PANOPTICAPI_QUIRKS, Rules
 from panoptic_eval.shapes import Bool, Float, Int
 
@@ -53,6 +55,8 @@ class Scores:
     """Matches of each image and category."""
     instances: Int[np.ndarray, "b c"]
     """Gt instances of each size bin and category."""
+    precision: Mapping[str, Float[np.ndarray, "c 10 101"]]
+    """Precision at 10 thresholds of IoU and 101 of recall, of each AP and category; NaN where gt has no instance."""
 
 
 def size_edges(table: PairTable, rules: Rules) -> Float[np.ndarray, " e"]:
@@ -98,7 +102,9 @@ def scores(
     parts: dict[Key, Float[np.ndarray, " w"]] = {
         (name, group): values for name in categories for group, values in _means(categories[name], isthing).items()
     }
+    precision = {}
     for name, matches in _matches(tables, bins).items():
+        precision[name] = ap.average_precision(ap.first_range(matches)).precision[0]
         by_part = ap.ap_by_category(matches, weights)
         categories[name] = by_part["AP"]
         parts |= {(name, part): mean(values) for part, values in by_part.items()}
@@ -111,21 +117,8 @@ def scores(
         costs=image_costs(counts[account_counts, id(table)]),
         counts=counts[pq.pq_counts, id(table)],
         instances=_instances(table, bins),
+        precision=precision,
     )
-
-
-def draw(rng: np.random.Generator, images: int, resamples: int) -> Int[np.ndarray, "w i"]:
-    """Draw sets of as many images as there are, with replacement: how often each set holds each image."""
-    return rng.multinomial(images, np.full(images, 1 / images), size=resamples)
-
-
-def interval(values: Float[np.ndarray, " w"]) -> tuple[float, float]:
-    """Take the 95 % interval of a score: percentiles of its resamples, which follow the first value, or NaN."""
-    resampled = values[1:][~np.isnan(values[1:])]
-    if not resampled.size:
-        return float("nan"), float("nan")
-    low, high = np.percentile(resampled, [2.5, 97.5]).tolist()
-    return low, high
 
 
 def _means(values: Float[np.ndarray, "*b c"], isthing: Bool[np.ndarray, " c"]) -> dict[str, Float[np.ndarray, " *b"]]:
@@ -157,6 +150,7 @@ def score(
     seed: int = 0,
     provenance: Mapping[str, Any] | None = None,
     warnings: Sequence[str] = (),
+    groups: Groups | None = None,
 ) -> Report:
     """Report every score of a run; needs no image.
 
@@ -167,6 +161,7 @@ def score(
         seed: of the draw.
         provenance: stored with the report.
         warnings: stored with the report, before those of the scores.
+        groups: of categories, whose means are reported, too.
 
     Raises:
         InputError: as for `scores`.
@@ -201,6 +196,10 @@ def score(
         provenance=provenance or {},
         intervals=intervals,
         per_image=_images(table, run_scores),
+        precision_recall=analyses.curves(run_scores.precision),
+        groups=analyses.groups(run_scores.categories, groups or {}),
+        reliability=analyses.calibration(table, weights),
+        label_errors=analyses.label_errors(table),
     )
 
 

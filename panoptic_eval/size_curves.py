@@ -12,8 +12,9 @@ from panoptic_eval.comparison import in_the_order_of
 from panoptic_eval.errors import InputError
 from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.cost_by_size import bin_of, cost_of_bins, size_costs
+from panoptic_eval.resampling import draw, interval
 from panoptic_eval.rules import DEFAULT, Rules
-from panoptic_eval.score import Tables, draw, interval, scores, size_edges
+from panoptic_eval.score import Tables, scores, size_edges
 from panoptic_eval.shapes import Float
 
 COST = "cost"

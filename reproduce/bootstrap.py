@@ -13,7 +13,8 @@ from panoptic_eval.comparison import Difference, difference
 from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.metric import divide
 from panoptic_eval.pairs.table import PairTable
-from panoptic_eval.score import draw, interval, scores
+from panoptic_eval.resampling import draw, interval
+from panoptic_eval.score import scores
 from reproduce.systems import System
 
 RESAMPLES = 1000

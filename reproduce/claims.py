@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.json import dumps
-from panoptic_eval.score import interval
+from panoptic_eval.resampling import interval
 from reproduce.bootstrap import Scores, bootstrap
 from reproduce.options import Comparison, ending_at_faults
 from reproduce.systems import about, images, systems

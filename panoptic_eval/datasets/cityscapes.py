@@ -21,26 +21,26 @@ from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, code_table
 Coding = Literal["id", "trainId"]
 """Two numberings of the same 19 categories; the official evaluation uses id."""
 
-CATEGORIES = (  # id, trainId, thing, color, name; every other label is void. cityscapesscripts/helpers/labels.py
-    (7, 0, False, (128, 64, 128), "road"),
-    (8, 1, False, (244, 35, 232), "sidewalk"),
-    (11, 2, False, (70, 70, 70), "building"),
-    (12, 3, False, (102, 102, 156), "wall"),
-    (13, 4, False, (190, 153, 153), "fence"),
-    (17, 5, False, (153, 153, 153), "pole"),
-    (19, 6, False, (250, 170, 30), "traffic light"),
-    (20, 7, False, (220, 220, 0), "traffic sign"),
-    (21, 8, False, (107, 142, 35), "vegetation"),
-    (22, 9, False, (152, 251, 152), "terrain"),
-    (23, 10, False, (70, 130, 180), "sky"),
-    (24, 11, True, (220, 20, 60), "person"),
-    (25, 12, True, (255, 0, 0), "rider"),
-    (26, 13, True, (0, 0, 142), "car"),
-    (27, 14, True, (0, 0, 70), "truck"),
-    (28, 15, True, (0, 60, 100), "bus"),
-    (31, 16, True, (0, 80, 100), "train"),
-    (32, 17, True, (0, 0, 230), "motorcycle"),
-    (33, 18, True, (119, 11, 32), "bicycle"),
+CATEGORIES = (  # id, trainId, thing, color, name, group; all other labels are void. cityscapesscripts/helpers/labels.py
+    (7, 0, False, (128, 64, 128), "road", "flat"),
+    (8, 1, False, (244, 35, 232), "sidewalk", "flat"),
+    (11, 2, False, (70, 70, 70), "building", "construction"),
+    (12, 3, False, (102, 102, 156), "wall", "construction"),
+    (13, 4, False, (190, 153, 153), "fence", "construction"),
+    (17, 5, False, (153, 153, 153), "pole", "object"),
+    (19, 6, False, (250, 170, 30), "traffic light", "object"),
+    (20, 7, False, (220, 220, 0), "traffic sign", "object"),
+    (21, 8, False, (107, 142, 35), "vegetation", "nature"),
+    (22, 9, False, (152, 251, 152), "terrain", "nature"),
+    (23, 10, False, (70, 130, 180), "sky", "sky"),
+    (24, 11, True, (220, 20, 60), "person", "human"),
+    (25, 12, True, (255, 0, 0), "rider", "human"),
+    (26, 13, True, (0, 0, 142), "car", "vehicle"),
+    (27, 14, True, (0, 0, 70), "truck", "vehicle"),
+    (28, 15, True, (0, 60, 100), "bus", "vehicle"),
+    (31, 16, True, (0, 80, 100), "train", "vehicle"),
+    (32, 17, True, (0, 0, 230), "motorcycle", "vehicle"),
+    (33, 18, True, (119, 11, 32), "bicycle", "vehicle"),
 )
 LABELS = 34
 """Ids 0 to 33 occur in PNGs; 15 of them are void, among them caravan and trailer, which have instances."""
@@ -97,8 +97,8 @@ def catalogue(coding: Coding = "id") -> Catalogue:
     """Return the 19 evaluated categories, numbered by id (7 to 33) or by trainId (0 to 18); both in the same order."""
     return Catalogue(
         tuple(
-            Category(id_ if coding == "id" else train_id, name, thing, color)
-            for id_, train_id, thing, color, name in CATEGORIES
+            Category(id_ if coding == "id" else train_id, name, thing, color, group)
+            for id_, train_id, thing, color, name, group in CATEGORIES
         )
     )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.categories import Catalogue, Category, rgb, supercategory
 from panoptic_eval.datasets import json_rows, panoptic_json
 from panoptic_eval.datasets.folders import SPLITS, choose_split, files, only
 from panoptic_eval.datasets.formats import Format
@@ -124,7 +124,7 @@ def _labels(config: Path) -> tuple[Catalogue, Encoded]:
         faults.add(f"{config}: no label is evaluated; expected one at least")
     faults.check()
     categories = [
-        Category.from_coco({"id": i + 1, "name": readable[i] or names[i], "isthing": things[i], "color": colors[i]})
+        Category(i + 1, readable[i] or names[i], bool(things[i]), rgb(colors[i]), supercategory(names[i]))
         for i in range(len(labels))
         if evaluated[i]
     ]

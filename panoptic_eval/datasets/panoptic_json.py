@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from panoptic_eval.categories import Catalogue, Category, rgb
+from panoptic_eval.categories import Catalogue, Category, rgb, supercategory
 from panoptic_eval.datasets import json_rows
 from panoptic_eval.datasets.json_rows import FLAG, INTEGER, LIST, NUMBER, STRING, column, integers, short
 from panoptic_eval.datasets.png_names import png_paths
@@ -375,7 +375,11 @@ def _categories(value: Any, path: Path, faults: Faults, isthing: IsThing, matter
         return ()
     return tuple(
         Category(
-            ids.values[i], str(ids.values[i]) if names[i] is None else names[i], bool(flags.values[i]), rgb(colors[i])
+            ids.values[i],
+            str(ids.values[i]) if names[i] is None else names[i],
+            bool(flags.values[i]),
+            rgb(colors[i]),
+            supercategory(entries[i].get("supercategory")),
         )
         for i in rows
     )

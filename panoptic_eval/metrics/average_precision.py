@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from os import cpu_count
 from typing import Literal
@@ -201,6 +201,12 @@ def average_precision(matches: Matches) -> AveragePrecision:
     instances = matches.instances.sum(1)
     precision = coco_matching.accumulate(matches.first, matches.matched, matches.skipped, instances, RECALLS)
     return AveragePrecision(precision, instances)
+
+
+def first_range(matches: Matches) -> Matches:
+    """Leave out all ranges but the first, which holds all sizes."""
+    one = {name: getattr(matches, name)[:1] for name in ("matched", "skipped", "instances")}
+    return replace(matches, **one)
 
 
 def ap_by_category(

@@ -15,7 +15,10 @@ from panoptic_eval.report import Report
 FORMAT = 2
 LIMIT = 4 << 30
 """Bytes of the largest report that is read."""
-WITH_SCORES = ("scores", "account", "intervals", "categories", "size_percentiles", "per_image")
+WITH_SCORES = (
+    "scores", "account", "intervals", "categories", "size_percentiles", "per_image",
+    "precision_recall", "groups", "slices", "reliability",
+)  # fmt: skip
 """Parts of a report in which null is a score that is undefined."""
 
 

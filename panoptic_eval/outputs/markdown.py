@@ -52,6 +52,10 @@ def report(report: Report, *, per_category: bool = False) -> str:
     blocks = [_scores(report, names), _scores(report, aps), _rows(report.size_percentiles)]
     if report.account:
         blocks.append(_account(report))
+    if report.groups:
+        blocks.append(_groups(report))
+    if report.slices:
+        blocks.append(_slices(report))
     if per_category:
         lost = {metric.name for metric in metrics.CAUSES}
         blocks.append(_rows([{k: v for k, v in row.items() if k not in lost} for row in report.categories]))
@@ -76,6 +80,40 @@ def _account(report: Report) -> str:
         parts = {TITLES[name]: score(name, values[group]) for name, values in report.account.items()}
         rows.append({"points of PQ lost": group, **parts, "100 - PQ": score("PQ", 1 - pq)})
     return table(rows)
+
+
+def _groups(report: Report) -> str:
+    """Write the means over groups of categories, with half of their intervals."""
+    names = [n for n in report.groups[0] if n in metrics.by_name() or n in ap.TITLES]
+    names = [n for n in names if n not in TITLES]
+
+    def cell(row: Mapping[str, Any], name: str) -> Number:
+        half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+        return Number(score(name, row[name]) + ("" if math.isnan(half) else f" ±{score(name, half)}"))
+
+    return table(
+        [
+            {"group": row["group"], "categories": row["categories"], **{title(n): cell(row, n) for n in names}}
+            for row in report.groups
+        ]
+    )
+
+
+def _slices(report: Report) -> str:
+    """Write the scores of slices, and how they differ from those of the other images."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in report.slices:
+        line = rows.setdefault(
+            (row["attribute"], row["value"]),
+            {"attribute": row["attribute"], "value": row["value"], "images": row["images"]},
+        )
+        name = title(row["score"]) + ("" if row["part"] in ("all", "AP") else f" {row['part']}")
+        low, high = row["difference_low"], row["difference_high"]
+        mark = "*" if low > 0 or high < 0 else ""
+        change = "" if math.isnan(row["difference"]) else f" ({100 * row['difference']:+.1f}{mark})"
+        line[name] = Number(f"{score(row['score'], row['slice'])}{change}")
+    note = "In brackets: difference to the images with other values of the attribute. *: its 95 % interval excludes 0."
+    return f"{table(list(rows.values()))}\n\n{note}"
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,8 +6,9 @@ import colorsys
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,9 @@ NAMED = 0.02
 """Instances of at least this share of the image's longer side have their names written on them."""
 GRAY = 128
 """Background where there is no photograph."""
+CONTEXT, LEAST_CONTEXT = 0.5, 24
+"""What is drawn around a part: share of its longer side, and least number of pixels."""
+FRAME = (255, 0, 255)
 LIMIT = 1 << 30
 """Bytes of the largest PNG that is read."""
 
@@ -121,6 +125,13 @@ def picture(table: PairTable, image: int, *, longest: int) -> UInt8[np.ndarray, 
     Raises:
         InputError: a PNG is not where it was, or not what was counted.
     """
+    drawn = panels(table, image, longest=longest)
+    height, width, _ = drawn[0].shape
+    return np.concatenate(drawn, axis=0 if width > height else 1)
+
+
+def panels(table: PairTable, image: int, *, longest: int) -> list[UInt8[np.ndarray, "h w 3"]]:
+    """Draw photograph, ground truth and, if there is one, prediction of an image; arguments as for `picture`."""
     files = table.files[image]
     pngs = [path for path in (files.gt, files.pred) if path is not None]
     contents = [_read(path) for path in pngs]
@@ -133,13 +144,43 @@ def picture(table: PairTable, image: int, *, longest: int) -> UInt8[np.ndarray, 
     else:
         photograph = Image.new("RGB", (width, height), (GRAY,) * 3)
     photograph.thumbnail((longest, longest))
-    panels = [np.asarray(photograph)]
+    drawn = [np.asarray(photograph)]
     for side, content in zip((table.gt, table.pred), contents, strict=False):
-        drawn = regions(side, table.catalogue, image)
-        panels.append(
-            overlay(panels[0], resized(decode_listed(side.id[side.image == image], content), photograph), drawn)
+        segments = regions(side, table.catalogue, image)
+        ids = resized(decode_listed(side.id[side.image == image], content), photograph)
+        drawn.append(overlay(drawn[0], ids, segments))
+    return drawn
+
+
+def around(table: PairTable, image: int, box: Sequence[float], *, longest: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw a part of an image, with a frame around it: photograph, ground truth and prediction side by side.
+
+    Args:
+        table: of files.
+        image: its index in the table.
+        box: x, y, width, height of the part, pixels of the image.
+        longest: longer side of a panel, pixels.
+
+    Raises:
+        InputError: as for `picture`.
+    """
+    height, width = table.size[image].tolist()
+    x, y, w, h = box
+    margin = max(CONTEXT * max(w, h), LEAST_CONTEXT)
+    left, top = max(int(x - margin), 0), max(int(y - margin), 0)
+    right, bottom = min(int(x + w + margin) + 1, width), min(int(y + h + margin) + 1, height)
+    drawn = []
+    for panel in panels(table, image, longest=max(height, width)):
+        scale = panel.shape[1] / width, panel.shape[0] / height  # a photograph may be smaller than the labels
+        part = Image.fromarray(panel).crop(
+            (round(left * scale[0]), round(top * scale[1]), round(right * scale[0]), round(bottom * scale[1]))
         )
-    return np.concatenate(panels, axis=0 if photograph.width > photograph.height else 1)
+        factor = longest / max(right - left, bottom - top)
+        part = part.resize((max(1, round((right - left) * factor)), max(1, round((bottom - top) * factor))))
+        frame = [((a - b) * factor) for a, b in ((x, left), (y, top), (x + w, left), (y + h, top))]
+        ImageDraw.Draw(part).rectangle(frame, outline=FRAME, width=2)
+        drawn.append(np.asarray(part))
+    return np.concatenate(drawn, axis=1)
 
 
 def _read(path: Path) -> bytes:
@@ -157,18 +198,42 @@ def write(table: PairTable, images: Iterable[int], out: Path, *, longest: int = 
     Raises:
         InputError: the table is not of files; or as for `picture`.
     """
+    for place, image in enumerate(images, start=1):
+        yield write_drawing(out, place, "", table, image, partial(picture, longest=longest))
+
+
+def write_drawing(
+    out: Path,
+    place: int,
+    what: str,
+    table: PairTable,
+    image: int,
+    draw: Callable[[PairTable, int], UInt8[np.ndarray, "h w 3"]],
+) -> Path:
+    """Write one drawing of an image, and return its path.
+
+    Args:
+        out: folder.
+        place: number that the name of the file begins with.
+        what: what is drawn, which the name of the file says, too.
+        table: of files.
+        image: its index in the table.
+        draw: draws an image of a table.
+
+    Raises:
+        InputError: the table is not of files; or as for `picture`.
+    """
     if not table.files:
         raise InputError("the run is not of files; expected one that panoptic-eval --out stored")
-    for place, image in enumerate(images, start=1):
-        name = re.sub(r"[^\w.-]", "_", str(table.image_id[image]))[:100]
-        path = out / f"{place:04d}_{name}.png"
-        content = io.BytesIO()
-        try:
-            Image.fromarray(picture(table, image, longest=longest)).save(content, format="PNG")
-        except PngError as error:
-            raise InputError(f"image {table.image_id[image]!r}: {error}") from error
-        write_atomically(path, content.getvalue())
-        yield path
+    name = re.sub(r"[^\w.-]", "_", f"{what}{table.image_id[image]}")[:100]
+    path = out / f"{place:04d}_{name}.png"
+    content = io.BytesIO()
+    try:
+        Image.fromarray(draw(table, image)).save(content, format="PNG")
+    except PngError as error:
+        raise InputError(f"image {table.image_id[image]!r}: {error}") from error
+    write_atomically(path, content.getvalue())
+    return path
 
 
 def resized(ids: Int[np.ndarray, "h w"], image: Image.Image) -> Int[np.ndarray, "h w"]:

@@ -51,7 +51,7 @@ def pack(tables: Mapping[str, PairTable], folder: Path) -> bytes:
     header = {
         "program": PROGRAM,
         "format": FORMAT,
-        "catalogue": [asdict(category) for category in tables["panoptic"].catalogue.categories],
+        "catalogue": [_category(category) for category in tables["panoptic"].catalogue.categories],
         "tables": {name: _header(table, folder) for name, table in tables.items()},
     }
     members = {"header": np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)}
@@ -94,6 +94,14 @@ def load(path: Path) -> dict[str, PairTable]:
         raise InputError(
             f"{path}: cannot be used: {what}; expected the {NAME} that this version of --out wrote"
         ) from error
+
+
+def _category(category: Category) -> dict[str, Any]:
+    """Collect what is known of a category, for JSON; a group that it does not have is left out."""
+    values = asdict(category)
+    if category.supercategory is None:
+        del values["supercategory"]
+    return values
 
 
 def smallest(values: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
@@ -165,6 +173,7 @@ def _unpack(data: bytes, folder: str) -> dict[str, PairTable]:
     categories = [Category(**{**c, "color": c["color"] and tuple(c["color"])}) for c in header["catalogue"]]
     _check_types(str, *(c.name for c in categories))
     _check_types(bool, *(c.isthing for c in categories))
+    _check_types(str, *(c.supercategory for c in categories if c.supercategory is not None))
     catalogue = Catalogue(tuple(categories))
     tables = {}
     for name, about in header["tables"].items():

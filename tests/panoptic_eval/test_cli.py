@@ -419,3 +419,26 @@ def test_plot_draws_runs_by_size(two_runs, capsys, tmp_path):
     assert {row["minus"] for row in rows} == {"", "first"}
     with pytest.raises(SystemExit, match=r"\.pdf"):
         run(capsys, "plot", *two_runs, "--out", tmp_path / "figure.doc")
+
+
+def test_groups_and_slices_are_printed_and_stored(two_runs, capsys, tmp_path):
+    first = two_runs[0]
+    categories = json.loads((first / "report.json").read_text())["categories"]
+    groups, slices = tmp_path / "groups.csv", tmp_path / "slices.csv"
+    groups.write_text("category,group\n" + "".join(f"{row['id']},all of them\n" for row in categories))
+    slices.write_text("image_id,half\n" + "".join(f"{k},{'ab'[k % 2]}\n" for k in range(1, 7)))
+    out = run(
+        capsys, "rescore", first, "--groups", groups, "--slices", slices, "--out", tmp_path / "new", "--resamples", 5
+    )
+    assert "| all of them |" in out
+    assert "| half      | a     |      3 |" in out
+    report = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert report["groups"][0]["PQ"] == pytest.approx(report["scores"]["PQ"]["all"])
+    assert {row["value"] for row in report["slices"]} == {"a", "b"}
+    with pytest.raises(SystemExit, match="no supercategories"):
+        run(capsys, "rescore", first, "--groups", "supercategory")
+
+
+def test_label_errors_are_drawn_if_asked_for(two_runs, capsys, tmp_path):
+    run(capsys, "draw", two_runs[0], "--out", tmp_path / "pictures", "--label-errors", "--quiet", "--images", 2)
+    assert len(list((tmp_path / "pictures").glob("*.png"))) <= 2

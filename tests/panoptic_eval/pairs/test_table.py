@@ -73,7 +73,14 @@ def test_other_numbers_for_the_same_segments_change_no_score(seed):
             sides[side] = new[getattr(p, side)]
             sides[f"{side}_segments"] = [{**s, "id": int(new[s["id"]])} for s in getattr(p, f"{side}_segments")]
         renamed.append(replace(p, **sides))
-    assert encode(score(Tables(random_maps.table(categories, renamed)))) == encode(before)
+    after = score(Tables(random_maps.table(categories, renamed)))
+    assert encode(without_ids(after)) == encode(without_ids(before))
+
+
+def without_ids(report):
+    """A report that names no segment."""
+    rows = [{k: v for k, v in row.items() if "segment" not in k} for row in report.label_errors]
+    return replace(report, label_errors=rows)
 
 
 def test_faults_of_arrays_name_image_and_id():
