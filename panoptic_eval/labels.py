@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from panoptic_eval.categories import Catalogue
-from panoptic_eval.errors import Faults
+from panoptic_eval.errors import Fault, Faults
 from panoptic_eval.shapes import Bool, Float, Int
 
 ImageId = int | str
@@ -80,8 +80,13 @@ class LabelMaps:
     catalogue: Catalogue
     maps: tuple[LabelMap, ...]
     meaning: Listed | Encoded
-    warnings: tuple[str, ...] = ()
-    """Messages: what is odd about its files, and what was done with it."""
+    oddities: tuple[Fault, ...] = ()
+    """What is odd about its files, and what was done with it."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Oddities, a line each."""
+        return tuple(map(str, self.oddities))
 
 
 VOID, UNLISTED = -1, -2

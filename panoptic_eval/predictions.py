@@ -28,7 +28,7 @@ from panoptic_eval.datasets.numbering import Numbering, choose_numbering, point_
 from panoptic_eval.datasets.panoptic_json import PanopticJson
 from panoptic_eval.datasets.png_names import inside
 from panoptic_eval.detections import Detections
-from panoptic_eval.errors import Faults, InputError, PngError
+from panoptic_eval.errors import Fault, Faults, InputError, PngError
 from panoptic_eval.files import PNG_LIMIT, open_regular, read_regular
 from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, Listed, code_table, split_ids
 from panoptic_eval.png.container import COLOR_TYPE, HEAD, RGB, RGBA
@@ -56,8 +56,13 @@ class Predictions:
     instances: Detections | None
     semantic: LabelMaps | None
     """Category ids as segments."""
-    warnings: tuple[str, ...]
-    """Messages: what is odd about the files, and what was done with it."""
+    oddities: tuple[Fault, ...]
+    """What is odd about the files, and what was done with it."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Oddities, a line each."""
+        return tuple(map(str, self.oddities))
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def read_predictions(
         panoptic, numbering = _from_pngs(layout.pngs, gt, divisor, category_ids, faults)
     instances = _instances(layout.home, gt, numbering.catalogue, faults)
     semantic = _semantic(layout.home, gt, numbering.catalogue, faults)
-    predictions = Predictions(panoptic, instances, semantic, faults.warnings)
+    predictions = Predictions(panoptic, instances, semantic, faults.oddities)
     faults.check(read=predictions)
     return predictions
 

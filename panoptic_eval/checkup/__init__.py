@@ -23,7 +23,7 @@ from panoptic_eval.checkup.findings import Finding, Findings
 from panoptic_eval.datasets import find, ground_truth, sign_of
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import is_file
-from panoptic_eval.labels import LabelMaps, Listed, find_segments
+from panoptic_eval.labels import ImageId, LabelMaps, Listed, find_segments
 from panoptic_eval.pairs.instances import detections_table
 from panoptic_eval.pairs.table import PairTable, concatenate
 from panoptic_eval.predictions import Predictions, read_predictions
@@ -96,8 +96,10 @@ def check(
     maps, theirs = _with_unknown(_sound(read), None if theirs is None else _sound(theirs))
     with ExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(workers or os.cpu_count() or 1))
-        gt_facts, pred_facts, sample = _walk(maps, theirs, executor, findings, progress)
-        if predictions is not None and sample is not None:
+        given = frozenset() if predictions is None else frozenset(m.image_id for m in predictions.panoptic.maps)
+        gt_facts, pred_facts, sample = _walk(maps, theirs, given, executor, findings, progress)
+        unknown = (sample is None) or (maps.catalogue.ids[sample.pred.category] == UNKNOWN).any()
+        if predictions is not None and sample is not None and pred_facts is not None and not unknown:
             _suspect(sample, predictions, read, maps, executor, findings, progress)
     if gt_facts is not None:
         rules.of_gt(gt_facts, maps.catalogue, findings)
@@ -128,8 +130,8 @@ def _read_gt(
             return find(gt, root, split, version, folder, "optional")
         except InputError as again:
             return again.read if isinstance(again.read, LabelMaps) else None
-    for warning in maps.warnings:
-        findings.add("warning", "gt", warning)
+    for oddity in maps.oddities:
+        findings.add("warning", "gt", oddity.kind, oddity.places or None)
     return maps
 
 
@@ -147,8 +149,8 @@ def _read_pred(
     except InputError as error:
         findings.extend("pred", error)
         return error.read if isinstance(error.read, Predictions) else None
-    for warning in predictions.warnings:
-        findings.add("warning", "pred", warning)
+    for oddity in predictions.oddities:
+        findings.add("warning", "pred", oddity.kind, oddity.places or None)
     return predictions
 
 
@@ -189,16 +191,29 @@ def _with_unknown(gt: LabelMaps, pred: LabelMaps | None) -> tuple[LabelMaps, Lab
 
 
 def _walk(
-    gt: LabelMaps, pred: LabelMaps | None, executor: Executor, findings: Findings, progress: bool
+    gt: LabelMaps,
+    pred: LabelMaps | None,
+    given: frozenset[ImageId],
+    executor: Executor,
+    findings: Findings,
+    progress: bool,
 ) -> tuple[Facts | None, Facts | None, PairTable | None]:
-    """Look at all images; returns the facts of both sides, and the pair table of the first images."""
+    """Look at all images; returns the facts of both sides, and the pair table of the first images.
+
+    Args:
+        gt, pred: both sides, sound.
+        given: images of which there is a prediction, though perhaps not a sound one, which was told.
+        executor: reads the files.
+        findings: gets what is found.
+        progress: whether to show a bar.
+    """
     facts: dict[str, list[Facts]] = {"gt": [], "pred": []}
     kept: list[PairTable] = []
     digests: dict[str, list[str]] = {"gt": [], "pred": []}
     grids: list[Int[np.ndarray, "i g"]] = []
     with tqdm(total=len(gt.maps), unit="image", disable=not progress, leave=False) as bar:
         for chunk in walk.chunks(gt, pred or walk.no_predictions(gt), executor):
-            rules.of_chunk(chunk, gt, pred, findings)
+            rules.of_chunk(chunk, gt, pred, given, findings)
             table = chunk.table
             if len(table):
                 kinds = [s.gt.kind for s in chunk.seen if s.gt]
@@ -260,7 +275,7 @@ def _suspect(
     told = list(suspicions(sample))
     if predictions.semantic is not None:
         semantic = Findings()
-        *_, maps = _walk(sound, _sound(predictions.semantic), executor, semantic, progress)
+        *_, maps = _walk(sound, _sound(predictions.semantic), frozenset(), executor, semantic, progress)
         for finding in semantic.sorted():
             if finding.side == "pred" and finding.severity == "error":
                 findings.add("error", "pred", f"semantic maps: {finding.kind}", finding.examples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,7 +12,7 @@ from panoptic_eval.categories import Catalogue
 from panoptic_eval.checkup.facts import UNKNOWN, Facts
 from panoptic_eval.checkup.findings import Findings
 from panoptic_eval.checkup.walk import Chunk, Png
-from panoptic_eval.labels import Encoded, LabelMap, LabelMaps, split_ids
+from panoptic_eval.labels import Encoded, ImageId, LabelMap, LabelMaps, split_ids
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.score import input_oddities
 from panoptic_eval.shapes import Bool, Float, Int
@@ -25,8 +25,17 @@ EMPTY = 0.999
 """Share of void from which on an image says nothing."""
 
 
-def of_chunk(chunk: Chunk, gt: LabelMaps, pred: LabelMaps | None, findings: Findings) -> None:
-    """Add what can be said about some images by themselves."""
+def of_chunk(
+    chunk: Chunk, gt: LabelMaps, pred: LabelMaps | None, given: Container[ImageId], findings: Findings
+) -> None:
+    """Add what can be said about some images by themselves.
+
+    Args:
+        chunk: these images.
+        gt, pred: both sides, sound.
+        given: images of which there is a prediction, sound or not.
+        findings: gets what is said.
+    """
     for seen in chunk.seen:
         for side, fault in seen.faults:
             findings.add("error", side, fault.kind, fault.places)
@@ -65,7 +74,7 @@ def of_chunk(chunk: Chunk, gt: LabelMaps, pred: LabelMaps | None, findings: Find
         "error",
         "pred",
         "[image has|images have] no prediction; predict [it|them], or choose --missing empty or skip",
-        (f"image {m.image_id!r}" for m, other in zip(maps, theirs, strict=True) if other is None),
+        (f"image {m.image_id!r}" for m in maps if m.image_id not in given),
     )
     predicted = np.bincount(table.pred.image, minlength=len(table))
     findings.add(

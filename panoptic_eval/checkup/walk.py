@@ -192,6 +192,7 @@ def look_at(files: Sequence[tuple[LabelMap, LabelMap | None]]) -> list[Seen]:
 def _look_at(gt: LabelMap, pred: LabelMap | None) -> Seen:
     contents: dict[str, bytes] = {}
     pngs: dict[str, Png] = {}
+    alone: dict[str, IdCounts] = {}
     faults: list[tuple[Literal["gt", "pred"], Fault]] = []
     sides: tuple[tuple[Literal["gt", "pred"], LabelMap | None], ...] = (("gt", gt), ("pred", pred))
     for side, label_map in sides:
@@ -200,7 +201,8 @@ def _look_at(gt: LabelMap, pred: LabelMap | None) -> Seen:
         place = (f"image {label_map.image_id!r}: {label_map.png}",)
         try:
             content = label_map.content() if label_map.content else read_regular(label_map.png, PNG_LIMIT)
-            contents[side], pngs[side] = content, _png(content)
+            alone[side] = pairs.count_pair(content, content)
+            contents[side], pngs[side] = content, _png(content, alone[side])
         except OSError as error:
             faults.append((side, Fault(f"a PNG cannot be read: {error.strerror or error}", place)))
         except PngError as error:
@@ -213,21 +215,21 @@ def _look_at(gt: LabelMap, pred: LabelMap | None) -> Seen:
             ("pred", Fault("[PNG has|PNGs have] another size than the ground truth's; expected the same", (where,)))
         )
     counts = None
-    if "gt" in pngs:
-        counts = pairs.count_pair(contents["gt"], contents["pred" if fits else "gt"])
-        counts = counts if fits else without_prediction(counts)
+    if fits:
+        counts = pairs.count_pair(contents["gt"], contents["pred"])
+    elif "gt" in pngs:
+        counts = without_prediction(alone["gt"])
     size = pngs["gt"].size if "gt" in pngs else None
     return Seen(pngs.get("gt"), pngs.get("pred"), fits, counts, tuple(faults), _photograph(gt, size))
 
 
-def _png(content: bytes) -> Png:
-    """Read a label PNG by itself.
+def _png(content: bytes, counts: IdCounts) -> Png:
+    """Read a label PNG by itself, given its counts with itself.
 
     Raises:
-        PngError: as for `pairs.count_pair`.
+        PngError: as for `read_runs`.
     """
     kind = header(content)
-    counts = pairs.count_pair(content, content)
     y, x = (((np.arange(GRID) + 0.5) * side / GRID).astype(np.int64) for side in (kind.height, kind.width))
     return Png(
         f"{kind.bit_depth}-bit {COLORS[kind.color_type]}",

@@ -12,7 +12,7 @@ from panoptic_eval.datasets.folders import files
 from panoptic_eval.datasets.formats import Format
 from panoptic_eval.datasets.panoptic_json import IsThing
 from panoptic_eval.datasets.things import with_things
-from panoptic_eval.errors import InputError
+from panoptic_eval.errors import Fault, InputError
 from panoptic_eval.labels import LabelMaps
 
 FORMATS = (mapillary.FORMAT, idd.FORMAT, cityscapes.FORMAT, coco.FORMAT)
@@ -49,7 +49,7 @@ def ground_truth(
         maps = replace(maps, catalogue=with_things(maps.catalogue, [str(thing) for thing in things]))
     if not maps.catalogue.isthing.any():
         no_thing = f"{maps.source}: no category is a thing, so that AP and scores of things do not exist; --things says"
-        maps = replace(maps, warnings=(*maps.warnings, f"{no_thing} which are"))
+        maps = replace(maps, oddities=(*maps.oddities, Fault(f"{no_thing} which are")))
     return maps
 
 

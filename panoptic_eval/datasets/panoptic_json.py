@@ -465,6 +465,6 @@ def ground_truth(
     image = position[json.annotation]
     order = np.argsort(image, kind="stable")
     listed = Listed(image, json.id, category, json.crowd, json.score, json.area, json.box).take(order)
-    read_maps = LabelMaps(source, catalogue, maps, listed, faults.warnings)
+    read_maps = LabelMaps(source, catalogue, maps, listed, faults.oddities)
     faults.check(read=read_maps)
     return read_maps

@@ -45,6 +45,7 @@ def test_what_scoring_warns_of_is_told(data, name):
     assert bool(warnings) == bool(warning)
     for w in warnings:
         assert any(w.startswith(text) for text in told), w
+    assert not any("(first" in text for text in told)  # examples stand below, not in the sentence
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
@@ -201,6 +202,21 @@ def test_missing_and_empty_predictions_are_told(data):
     assert any("1 prediction has no segment" in text for text in found(data, "warning"))
 
 
+def test_a_prediction_whose_png_is_gone_is_told_once(data):
+    data.write()
+    (data.root / "pred" / "panoptic" / "000002.png").unlink()
+    assert len(found(data, "error")) == 1
+    assert found(data, "warning") == []
+
+
+def test_a_category_that_is_not_known_raises_no_suspicion_of_its_own(data):
+    for segment in data.pred.segments():
+        segment["category_id"] = 77
+    data.write()
+    assert len(found(data, "error")) == 1
+    assert not any("known category" in text for text in found(data))
+
+
 @pytest.mark.parametrize("change", ["exchange", "shift"])
 def test_a_renumbering_that_would_fit_is_said(data, change):
     other = {"exchange": {PERSON: CAR, CAR: PERSON}, "shift": {PERSON: CAR, CAR: ROAD, ROAD: SKY, SKY: PERSON}}[change]
@@ -319,3 +335,16 @@ def test_detections_and_semantic_maps_are_looked_at(data):
     assert any(t.startswith("detections: all 10 scores are 0.5") for t in told)
     assert any(t.startswith("detections: 10 predicted segments lie where") for t in told)
     assert any(t.startswith("semantic maps: all 5 predicted segments are of category") for t in told)
+
+
+def test_copies_and_near_copies_are_told_apart(data):
+    data.gt.ids["000002.png"][0, 5] = 0  # another picture, nearly the first; the third is the first
+    for annotation in data.gt.json["annotations"]:
+        annotation["segments_info"] = [{**s, "area": None} for s in annotation["segments_info"]]
+    data.write()
+    told = {f.text: f for f in check(data.gt_json).findings}
+    copies, near = (next(f for key, f in told.items() if part in key) for part in ("the same as", "nearly"))
+    assert (copies.severity, copies.count) == ("warning", 1)
+    assert copies.examples[0].endswith(f"000003.png: as {data.root / 'gt' / '000001.png'}")
+    assert (near.severity, near.count) == ("note", 1)
+    assert "000002.png: like" in near.examples[0]
