@@ -138,6 +138,7 @@ def store(report: Report | None, tables: Tables, out: RunFolder | Path | str) ->
             (staged / stored.NAME).write_bytes(content)
             if report is not None:
                 csv.write(report, staged)
+                csv.write_segments(tables.panoptic, staged / "segments.csv")
                 json.write(report, staged / REPORT)
 
         folder.replace(write)

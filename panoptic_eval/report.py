@@ -33,8 +33,14 @@ class Report:
     provenance: Mapping[str, Any]
     """Versions, sources, command, time."""
     account: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Losses of PQ by cause: all, things, stuff. They add up to 1 - PQ. Empty under --protocol panopticapi, whose
-    stated areas allow no such account."""
+    """Losses of PQ by cause, of all, things, stuff: each group's add up to 1 - PQ. Empty under --protocol panopticapi,
+    whose stated areas allow no such account. Rows of `categories` and `size_percentiles` have one, too; those of the
+    sizes add up to 1 - PQ of things."""
+    if_fixed: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Gain of PQ if one cause alone were gone, of all, things, stuff. These do not add up."""
+    pixel_flow: Sequence[Row] = ()
+    """Rows of true category, predicted category and cost, the dearest first; null is void, or nothing. The costs add up
+    to 1 - PQ: a segment's price is divided among its wrong pixels."""
     intervals: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     """95 % intervals of all `scores` and of `account`, over resampled images; empty if none were drawn."""
     per_image: Sequence[Row] = ()

@@ -22,7 +22,7 @@ except ImportError:  # Windows: two runs with one folder are not told of each ot
 
 REPORT = "report.json"
 REPORT_SIGN = b'{\n  "format": '
-RESULTS = (stored.NAME, "per_category.csv", "per_image.csv", "size_percentiles.csv", REPORT)
+RESULTS = (stored.NAME, "per_category.csv", "per_image.csv", "size_percentiles.csv", "segments.csv", REPORT)
 """Files of a run in the order in which they are put in place: the report comes last and says that all is there."""
 JOURNAL = "pairs.journal"
 LOCK = ".panoptic-eval.lock"

@@ -11,10 +11,11 @@ import numpy as np
 from panoptic_eval import analyses, metrics
 from panoptic_eval.errors import Faults, InputError
 from panoptic_eval.groups import Groups
+from panoptic_eval.metrics import accounting, sizes
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import panoptic_quality as pq
-from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.accounting import account_counts, image_costs
+from panoptic_eval.metrics.cost_by_size import lost_by_size
 from panoptic_eval.metrics.metric import mean, summed
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.report import Report
@@ -177,13 +178,16 @@ def score(
             by_name.setdefault(name, {})[part] = float(values[0])
             if weights is not None:
                 intervals.setdefault(name, {})[part] = interval(values)
-    account = {metric.name: by_name.pop(metric.name) for metric in metrics.CAUSES if metric.name in by_name}
+    lost = {metric.name: by_name.pop(metric.name) for metric in metrics.CAUSES if metric.name in by_name}
+    account = {group: {name: values[group] for name, values in lost.items()} for group in GROUPS if lost}
     return Report(
         images=len(table),
         scores=by_name,
         account=account,
+        if_fixed=_if_fixed(table) if account else {},
+        pixel_flow=_pixel_flow(table) if account else (),
         categories=_categories(table, run_scores),
-        size_percentiles=_size_rows(run_scores, edges, rules),
+        size_percentiles=_size_rows(table, run_scores, edges, rules),
         undefined=_undefined(by_name),
         warnings=[*warnings, *input_warnings(table), *_warnings(edges)],
         protocol={
@@ -207,10 +211,32 @@ def _categories(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
     """Make a row for each category: who it is, its scores, and the counts that PQ is made of."""
     total = summed(run_scores.counts)
     columns = {name: values[0] for name, values in run_scores.categories.items()}
+    lost = {name: columns.pop(name) for name in accounting.TITLES if name in columns}
     columns |= {"TP": total.tp[0], "FP": total.fp[0], "FN": total.fn[0], "iou_sum": total.iou[0]}
-    return [
+    rows: list[dict[str, Any]] = [
         {"id": c.id, "name": c.name, "isthing": c.isthing, **{k: v[i].item() for k, v in columns.items()}}
         for i, c in enumerate(table.catalogue.categories)
+    ]
+    if lost:
+        rows = [{**row, "account": {name: v[i].item() for name, v in lost.items()}} for i, row in enumerate(rows)]
+    return rows
+
+
+def _if_fixed(table: PairTable) -> dict[str, dict[str, float]]:
+    """Tell what PQ would gain if one cause alone were gone, by group and cause."""
+    gains = _means(accounting.if_fixed(table), table.catalogue.isthing)
+    return {group: dict(zip(accounting.TITLES, values.tolist(), strict=True)) for group, values in gains.items()}
+
+
+def _pixel_flow(table: PairTable) -> list[dict[str, Any]]:
+    """Make a row for each true and predicted category that cost something, the dearest first."""
+    flow = accounting.pixel_flow(table)
+    names = [*(category.name for category in table.catalogue.categories), None]
+    true, predicted = np.nonzero(flow)
+    order = np.argsort(-flow[true, predicted], kind="stable")
+    return [
+        {"true": names[t], "predicted": names[p], "cost": float(flow[t, p])}
+        for t, p in zip(true[order].tolist(), predicted[order].tolist(), strict=True)
     ]
 
 
@@ -230,10 +256,13 @@ def _images(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _size_rows(run_scores: Scores, edges: Float[np.ndarray, " e"], rules: Rules) -> list[dict[str, Any]]:
-    """Make a row for each size bin: its edges, how many gt instances it holds, and AP within it."""
+def _size_rows(
+    table: PairTable, run_scores: Scores, edges: Float[np.ndarray, " e"], rules: Rules
+) -> list[dict[str, Any]]:
+    """Make a row for each size bin: its edges, how many gt instances it holds, AP within it, and what it costs."""
     percent: Sequence[float] = [float("nan")] * len(edges) if rules.area_edges else rules.percentiles
     names = [name for name, part in run_scores.parts if part == 0]
+    lost = None if rules.quirks else lost_by_size(table, edges)
     return [
         {
             "from_percent": percent[k],
@@ -243,6 +272,7 @@ def _size_rows(run_scores: Scores, edges: Float[np.ndarray, " e"], rules: Rules)
             "instances": int(run_scores.instances[k].sum()),
             "categories": int((run_scores.instances[k] > 0).sum()),
             **{name: float(run_scores.parts[name, k][0]) for name in names},
+            **({} if lost is None else {"account": dict(zip(accounting.TITLES, lost[k].tolist(), strict=True))}),
         }
         for k in range(len(edges) - 1)
     ]

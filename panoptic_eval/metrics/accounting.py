@@ -22,7 +22,7 @@ from panoptic_eval.metrics.panoptic_quality import Matching, match
 from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.rules import DEFAULT, Rules
-from panoptic_eval.shapes import Bool, Float, Int
+from panoptic_eval.shapes import Float, Int
 
 TITLES = {
     "too_small": "too small",
@@ -35,8 +35,8 @@ TITLES = {
     "spurious": "spurious",
 }
 """Names of the causes in all outputs, and for people."""
-CLASS, MERGED, SPLIT, PLACE, MISSED, SPURIOUS = range(2, 8)
-"""Causes that an unmatched segment may have: indices into the titles."""
+TOO_SMALL, TOO_LARGE, CLASS, MERGED, SPLIT, PLACE, MISSED, SPURIOUS = range(8)
+"""Causes: the first two of matches, the others of segments without match; indices into the titles."""
 NEAR = 0.1
 """Least IoU of two unmatched segments of one category for their place to be the cause."""
 
@@ -70,31 +70,43 @@ class AccountCounts:
         return dict(zip(TITLES, losses, strict=True))
 
 
+@dataclass(frozen=True)
+class SegmentLosses:
+    """Loss at each segment to each cause, in the order of the titles, in units of 1 / D of the segment's category."""
+
+    gt: Float[np.ndarray, "g 8"]
+    """Both parts of a match stand at its gt segment."""
+    pred: Float[np.ndarray, "p 8"]
+
+
+def segment_losses(table: PairTable) -> SegmentLosses:
+    """Find what each segment costs. Areas are those of the PNGs."""
+    matching = match(table)
+    gt, area = np.zeros((len(table.gt), len(TITLES))), table.gt.area[matching.gt]
+    pred = np.zeros((len(table.pred), len(TITLES)))
+    gt[matching.gt, TOO_SMALL] = (area - matching.shared) / matching.union
+    gt[matching.gt, TOO_LARGE] = (matching.union - area) / matching.union
+    for losses, cause in zip((gt, pred), causes(table, matching), strict=True):
+        rows = np.flatnonzero(cause >= 0)
+        losses[rows, cause[rows]] = 1 / 2
+    return SegmentLosses(gt, pred)
+
+
 def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
     """Count what each cause takes from each image and category, shape (images, categories).
 
     Areas are always those of the PNGs: with panopticapi's stated areas a part could be negative.
     """
-    gt, pred, matching = table.gt, table.pred, match(table)
-    image, category, area = (values[matching.gt] for values in (gt.image, gt.category, gt.area))
-    gt_cause, pred_cause = causes(table, matching)
+    gt, pred, losses, matching = table.gt, table.pred, segment_losses(table), match(table)
 
-    def half(of_gt: Bool[np.ndarray, " g"], of_pred: Bool[np.ndarray, " p"]) -> Float[np.ndarray, "i c"]:
-        missed = histogram(table, gt.image[of_gt], gt.category[of_gt])
-        return (missed + histogram(table, pred.image[of_pred], pred.category[of_pred])) / 2
+    def total(of_gt: Float[np.ndarray, " g"], of_pred: Float[np.ndarray, " p"]) -> Float[np.ndarray, "i c"]:
+        of_both = histogram(table, gt.image, gt.category, weights=of_gt)
+        return of_both + histogram(table, pred.image, pred.category, weights=of_pred)
 
-    unmatched = {cause: half(gt_cause == cause, pred_cause == cause) for cause in range(CLASS, len(TITLES))}
-    return AccountCounts(
-        too_small=histogram(table, image, category, weights=(area - matching.shared) / matching.union),
-        too_large=histogram(table, image, category, weights=(matching.union - area) / matching.union),
-        class_=unmatched[CLASS],
-        merged=unmatched[MERGED],
-        split=unmatched[SPLIT],
-        place=unmatched[PLACE],
-        missed=unmatched[MISSED],
-        spurious=unmatched[SPURIOUS],
-        weight=histogram(table, image, category) + half(matching.missed, matching.spurious),
-    )
+    matched = np.bincount(matching.gt, minlength=len(gt))
+    lost = [total(losses.gt[:, k], losses.pred[:, k]) for k in range(len(TITLES))]
+    lost.append(total(matched + matching.missed / 2, matching.spurious / 2))
+    return AccountCounts(*lost)
 
 
 def causes(table: PairTable, matching: Matching) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p"]]:
@@ -158,3 +170,66 @@ def image_costs(counts: AccountCounts) -> Float[np.ndarray, " i"]:
     total = counts.weight.sum(0)
     lost = sum(counts.lost().values())
     return (lost / np.maximum(total, 0.5)).sum(1) / max((total > 0).sum(), 1)
+
+
+def segment_prices(table: PairTable) -> SegmentLosses:
+    """Divide 1 - PQ among the segments and causes: the prices of all segments add up to it."""
+    losses, weight = segment_losses(table), account_counts(table).weight.sum(0)
+    unit = max(int((weight > 0).sum()), 1) * np.maximum(weight, 0.5)
+    return SegmentLosses(losses.gt / unit[table.gt.category, None], losses.pred / unit[table.pred.category, None])
+
+
+def if_fixed(table: PairTable) -> Float[np.ndarray, "8 c"]:
+    """Compute by how much PQ of each category would rise if one cause alone were gone.
+
+    Segments of gt without match for this cause are then found with an IoU of 1, predictions without match for it are
+    not there, and pixels that a match lacks or adds are right. These gains do not add up: what one repair is worth
+    depends on the others. NaN where a category has no segment.
+    """
+    losses, c = segment_losses(table), len(table.catalogue)
+    of_gt, of_pred = (
+        np.stack([np.bincount(side.category, lost[:, k], c) for k in range(len(TITLES))])
+        for side, lost in ((table.gt, losses.gt), (table.pred, losses.pred))
+    )
+    weight = account_counts(table).weight.sum(0)
+    iou = weight - of_gt.sum(0) - of_pred.sum(0)
+    unmatched = np.arange(len(TITLES))[:, None] >= CLASS
+    repaired = np.where(unmatched, 2 * of_gt, of_gt)
+    new_weight = weight + np.where(unmatched, of_gt - of_pred, 0)
+    fixed = np.where(new_weight > 0, divide(iou + repaired, new_weight), 1)  # nothing is left that could be wrong
+    return np.where(weight > 0, fixed - divide(iou, weight), np.nan)
+
+
+def pixel_flow(table: PairTable) -> Float[np.ndarray, "c1 c1"]:
+    """Divide 1 - PQ among true and predicted categories, pixel by pixel: who takes whose pixels.
+
+    The price of a match goes to its lost pixels, by what is predicted there, and to its surplus pixels, by what is
+    there in truth; that of a segment without match to all of its pixels. The diagonal is what lies in the right
+    category and in the wrong segment.
+
+    Returns:
+        Row: true category, the last one void and pixels without entry. Column: predicted category, the last one
+        nothing. The sum is 1 - PQ.
+    """
+    gt, pred, pairs, matching, c = table.gt, table.pred, table.pairs, match(table), len(table.catalogue)
+    weight = account_counts(table).weight.sum(0)
+    unit = np.append(max(int((weight > 0).sum()), 1) * np.maximum(weight, 0.5), np.inf)
+    true, predicted = (np.append(side.category, c)[index] for side, index in ((gt, pairs.gt), (pred, pairs.pred)))
+    partner, union = np.full(len(gt) + 1, -2), np.ones(len(gt) + 1)
+    partner[matching.gt], union[matching.gt] = matching.pred, matching.union
+    mate, pred_union = np.full(len(pred) + 1, -2), np.ones(len(pred) + 1)
+    mate[matching.pred], pred_union[matching.pred] = matching.gt, matching.union
+    lost = (partner[pairs.gt] > -2) & (pairs.gt >= 0) & (partner[pairs.gt] != pairs.pred)
+    surplus = (mate[pairs.pred] > -2) & (pairs.pred >= 0) & (mate[pairs.pred] != pairs.gt) & (pairs.gt >= 0)
+    missed = np.append(matching.missed, False)[pairs.gt]
+    spurious = np.append(matching.spurious, False)[pairs.pred]
+    gt_area, pred_area = np.append(gt.area, 1), np.append(pred.area, 1)
+    of_gt = lost / union[pairs.gt] + missed / (2 * gt_area[pairs.gt])
+    of_pred = surplus / pred_union[pairs.pred] + spurious / (2 * pred_area[pairs.pred])
+    price = pairs.pixels * (of_gt / unit[true] + of_pred / unit[predicted])
+    flow = np.bincount(true * (c + 1) + predicted, price, (c + 1) ** 2).reshape(c + 1, c + 1)
+    # Pixels of gt ids that its JSON does not list are in no pair.
+    unlisted = pred.area - np.bincount(pairs.pred[pairs.pred >= 0], pairs.pixels[pairs.pred >= 0], len(pred))
+    share = (mate[:-1] > -2) / pred_union[:-1] + matching.spurious / (2 * pred.area)
+    flow[c] += np.bincount(pred.category, unlisted * share / unit[pred.category], c + 1)
+    return flow

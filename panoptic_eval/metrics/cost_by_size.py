@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from panoptic_eval.metrics.accounting import TITLES, account_counts, segment_losses
 from panoptic_eval.metrics.metric import divide
 from panoptic_eval.metrics.panoptic_quality import match
 from panoptic_eval.pairs.table import PairTable
@@ -73,3 +74,15 @@ def cost_of_bins(costs: SizeCosts, weights: Float[np.ndarray, "w i"]) -> Float[n
     present = (weight > 0).sum(-1, keepdims=True)
     shares = np.where(weight[..., None] > 0, lost / np.maximum(weight, 0.5)[..., None], 0)
     return divide(shares.sum(1), present)
+
+
+def lost_by_size(table: PairTable, edges: Float[np.ndarray, " e"]) -> Float[np.ndarray, "b 8"]:
+    """Return the part of 1 - PQ of things that each bin loses to each cause; zeros where neither side has a thing."""
+    losses, weight = segment_losses(table), account_counts(table).weight.sum(0)
+    isthing = table.catalogue.isthing
+    unit = max(int(((weight > 0) & isthing).sum()), 1) * np.maximum(weight, 0.5)
+    lost = np.zeros((len(edges) - 1, len(TITLES)))
+    for side, of_side in ((table.gt, losses.gt), (table.pred, losses.pred)):
+        rows = np.flatnonzero(isthing[side.category])
+        np.add.at(lost, bin_of(side.area[rows], edges), of_side[rows] / unit[side.category[rows], None])
+    return lost

@@ -9,7 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from panoptic_eval.files import write_atomically
+from panoptic_eval.metrics.accounting import TITLES, segment_prices
+from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.report import Report
 from panoptic_eval.text import spreadsheet
 
@@ -25,7 +29,32 @@ def write(report: Report, folder: Path) -> None:
         "size_percentiles": report.size_percentiles,
     }
     for name, rows in files.items():
-        write_rows(rows, folder / f"{name}.csv")
+        flat = [{**{k: v for k, v in row.items() if k != "account"}, **row.get("account", {})} for row in rows]
+        write_rows(flat, folder / f"{name}.csv")
+
+
+def write_segments(table: PairTable, path: Path) -> None:
+    """Write a row for each segment that costs something, the dearest first.
+
+    `price` is its part of 1 - PQ. The causes `too_small` and `too_large` of a match stand in one row, that of its gt
+    segment, by the larger of the two.
+    """
+    prices = segment_prices(table)
+    names, text = list(TITLES), io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image_id", "side", "id", "category", "area", "cause", "price"])
+    sides = [("gt", table.gt, prices.gt), ("pred", table.pred, prices.pred)]
+    total = np.concatenate([price.sum(1) for *_, price in sides])
+    rows = np.argsort(-total, kind="stable")[: int((total > 0).sum())]
+    category = [spreadsheet(c.name) for c in table.catalogue.categories]
+    image_id = [spreadsheet(i) if isinstance(i, str) else i for i in table.image_id]
+    for row in rows.tolist():
+        side, segment, price = sides[row >= len(table.gt)]
+        k = row if side == "gt" else row - len(table.gt)
+        cause = names[int(price[k].argmax())]
+        image, of, area = segment.image[k], segment.category[k], segment.area[k]
+        writer.writerow([image_id[image], side, segment.id[k], category[of], area, cause, repr(float(total[row]))])
+    write_atomically(path, text.getvalue())
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -12,11 +12,11 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.files import read_regular, write_atomically
 from panoptic_eval.report import Report
 
-FORMAT = 2
+FORMAT = 3
 LIMIT = 4 << 30
 """Bytes of the largest report that is read."""
 WITH_SCORES = (
-    "scores", "account", "intervals", "categories", "size_percentiles", "per_image",
+    "scores", "account", "if_fixed", "intervals", "categories", "size_percentiles", "per_image",
     "precision_recall", "groups", "slices", "reliability",
 )  # fmt: skip
 """Parts of a report in which null is a score that is undefined."""

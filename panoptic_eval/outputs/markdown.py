@@ -57,8 +57,7 @@ def report(report: Report, *, per_category: bool = False) -> str:
     if report.slices:
         blocks.append(_slices(report))
     if per_category:
-        lost = {metric.name for metric in metrics.CAUSES}
-        blocks.append(_rows([{k: v for k, v in row.items() if k not in lost} for row in report.categories]))
+        blocks.append(_rows(report.categories))
     return "\n\n".join(blocks)
 
 
@@ -77,7 +76,7 @@ def _account(report: Report) -> str:
     """Write what each cause takes from PQ, in points: a row adds up to 100 - PQ."""
     rows = []
     for group, pq in report.scores["PQ"].items():
-        parts = {TITLES[name]: score(name, values[group]) for name, values in report.account.items()}
+        parts = {TITLES[name]: score(name, value) for name, value in report.account[group].items()}
         rows.append({"points of PQ lost": group, **parts, "100 - PQ": score("PQ", 1 - pq)})
     return table(rows)
 
@@ -119,7 +118,7 @@ def _slices(report: Report) -> str:
 def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Write rows of a report, whose columns are named as the scores are."""
     named = {*metrics.by_name(), *ap.TITLES}
-    return table([{k: score(k, v) if k in named else v for k, v in row.items()} for row in rows])
+    return table([{k: score(k, v) if k in named else v for k, v in row.items() if k != "account"} for row in rows])
 
 
 def run_names(a: Path, b: Path) -> tuple[str, str]:

@@ -118,7 +118,14 @@ def test_out_holds_everything_and_scores_again_without_the_images(folders, tmp_p
     gt, pred, _ = folders
     report = evaluate_images(pred, gt, out=tmp_path / "out")
     names = {p.name for p in (tmp_path / "out").iterdir()}
-    assert names == {"report.json", "per_category.csv", "per_image.csv", "size_percentiles.csv", "tables.npz"}
+    assert names == {
+        "report.json",
+        "per_category.csv",
+        "per_image.csv",
+        "size_percentiles.csv",
+        "segments.csv",
+        "tables.npz",
+    }
     assert scores(json_output.read(tmp_path / "out")) == scores(report)
     for file in (*gt.parent.glob("gt/*"), *gt.parent.glob("pred/*")):
         file.unlink()

@@ -1,5 +1,7 @@
 """Why segments have no match, from masks, one segment at a time: the definitions of docs/metrics.md."""
 
+import numpy as np
+
 
 def causes(pair):
     """Cause of each gt and each predicted segment of an image, by id; None for one that costs nothing.
@@ -74,3 +76,40 @@ def causes(pair):
         {g: why_lost(g) if g in lost else None for g in gts},
         {p: why_wrong(p) if p in wrong else None for p in preds},
     )
+
+
+def pixel_flow(pairs, catalogue):
+    """Price of 1 - PQ by true and predicted category, pixel by pixel; the last row is void, the last column nothing."""
+    index = {category: k for k, category in enumerate(catalogue.ids.tolist())}
+    n = len(index)
+    per_image, weight = [], np.zeros(n)
+    for pair in pairs:
+        gts, preds = ({s["id"]: s for s in side} for side in (pair.gt_segments, pair.pred_segments))
+        cost = []  # category that pays, true category, predicted category, price in units of 1 / D
+        why_lost, why_wrong = causes(pair)
+        for y, x in np.ndindex(pair.gt.shape):
+            g, p = int(pair.gt[y, x]), int(pair.pred[y, x])
+            cell = index[gts[g]["category_id"]] if g else n, index[preds[p]["category_id"]] if p else n
+            for id_, kind, side, labels in ((g, why_lost, gts, pair.gt), (p, why_wrong, preds, pair.pred)):
+                if id_ and kind[id_] is not None:
+                    cost.append((index[side[id_]["category_id"]], *cell, 0.5 / (labels == id_).sum()))
+        for g, s in gts.items():
+            for p, t in preds.items():
+                mask, other = pair.gt == g, (pair.pred == p) & (pair.gt > 0)
+                union = (mask | other).sum()
+                if s["iscrowd"] or s["category_id"] != t["category_id"] or (mask & other).sum() / union <= 0.5:
+                    continue
+                weight[index[s["category_id"]]] += 1
+                for y, x in np.argwhere(mask ^ other):
+                    true, predicted = int(pair.gt[y, x]), int(pair.pred[y, x])
+                    row = index[gts[true]["category_id"]]
+                    column = index[preds[predicted]["category_id"]] if predicted else n
+                    cost.append((index[s["category_id"]], row, column, 1 / union))
+        for kind, side in ((why_lost, gts), (why_wrong, preds)):
+            for id_, cause in kind.items():
+                weight[index[side[id_]["category_id"]]] += cause is not None and 0.5
+        per_image += cost
+    flow = np.zeros((n + 1, n + 1))
+    for category, row, column, price in per_image:
+        flow[row, column] += price / weight[category] / max((weight > 0).sum(), 1)
+    return flow

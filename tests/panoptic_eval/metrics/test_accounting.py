@@ -8,7 +8,15 @@ import random_maps
 from drawings import BUS, CAR, INDEX, SKY, table
 
 from panoptic_eval.counting import count
-from panoptic_eval.metrics.accounting import TITLES, account_counts, causes, image_costs
+from panoptic_eval.metrics.accounting import (
+    TITLES,
+    account_counts,
+    causes,
+    if_fixed,
+    image_costs,
+    pixel_flow,
+    segment_prices,
+)
 from panoptic_eval.metrics.metric import summed
 from panoptic_eval.metrics.panoptic_quality import match, panoptic_quality, pq_counts
 from panoptic_eval.pairs.table import concatenate
@@ -107,7 +115,51 @@ def test_nothing_to_account_for():
     empty = table("..", "..", c=CAR)
     assert image_costs(account_counts(empty)).tolist() == [0]
     report = score(Tables(concatenate([replace(empty, image_id=(1,)), table("c", "c", c=CAR, image_id=2)])))
-    assert {values["all"] for values in report.account.values()} == {0}
+    assert set(report.account["all"].values()) == {0}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_pixels_and_segments_add_up_to_one_minus_pq(seed):
+    drawing, pairs = random_table(seed)
+    report = score(Tables(drawing))
+    lost = 1 - report.scores["PQ"]["all"]
+    flow, prices = pixel_flow(drawing), segment_prices(drawing)
+    assert (flow >= 0).all()
+    assert flow.sum() == pytest.approx(lost, abs=1e-12)
+    np.testing.assert_allclose(flow, accounting_by_mask.pixel_flow(pairs, drawing.catalogue), atol=1e-12)
+    assert prices.gt.sum() + prices.pred.sum() == pytest.approx(lost, abs=1e-12)
+    assert sum(row["cost"] for row in report.pixel_flow) == pytest.approx(lost, abs=1e-12)
+    for group, account in report.account.items():
+        if not np.isnan(report.scores["PQ"][group]):
+            assert sum(account.values()) == pytest.approx(1 - report.scores["PQ"][group], abs=1e-12)
+    by_size = sum(value for row in report.size_percentiles for value in row["account"].values())
+    things = report.scores["PQ"]["things"]
+    assert by_size == pytest.approx(0 if np.isnan(things) else 1 - things, abs=1e-12)
+    for row in report.categories:
+        assert sum(row["account"].values()) == pytest.approx(1 - row["PQ"], abs=1e-12, nan_ok=True)
+
+
+def test_what_one_cause_costs_is_not_what_repairing_it_gains():
+    report = score(Tables(table("ccccdd..", "ccce..ff", c=CAR, d=CAR, e=CAR, f=CAR)))
+    # One match of IoU 3/4, a fragment beside it, one car missed; what lies in void is excused. PQ is 0.75 / 2.
+    assert report.scores["PQ"]["all"] == 0.375
+    assert report.account["all"]["missed"] == 0.25
+    assert report.if_fixed["all"]["missed"] == pytest.approx(1.75 / 2.5 - 0.375)
+    assert report.if_fixed["all"]["split"] == pytest.approx(0.75 / 1.5 - 0.375)
+    assert report.if_fixed["all"]["too_small"] == report.account["all"]["too_small"] == 0.125
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_repair_gains_what_repaired_counts_score(seed):
+    drawing, _ = random_table(seed)
+    counts = summed(pq_counts(drawing))
+    losses = summed(account_counts(drawing)).lost()
+    gained = if_fixed(drawing)
+    for name in ("too_small", "too_large"):  # D stays
+        weight = (counts.tp + counts.fp / 2 + counts.fn / 2)[0]
+        share = losses[name][0] / np.where(weight > 0, weight, np.nan)
+        np.testing.assert_allclose(gained[NAMES.index(name)], share, atol=1e-12)
+    assert np.nanmin(gained) >= -1e-12
 
 
 def test_stated_areas_have_no_account():

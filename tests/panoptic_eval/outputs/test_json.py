@@ -6,7 +6,6 @@ import pytest
 from drawings import BUS, CAR, ROAD, SKY
 
 from panoptic_eval.errors import InputError
-from panoptic_eval.metrics.accounting import TITLES
 from panoptic_eval.outputs import json as json_output
 from panoptic_eval.outputs.json import encode
 
@@ -14,22 +13,23 @@ from panoptic_eval.outputs.json import encode
 def test_report_json_has_the_documented_shape(scored):
     data = json.loads(encode(scored))
     assert list(data)[:3] == ["format", "images", "scores"]
-    assert data["format"] == 2
+    assert data["format"] == 3
     assert data["images"] == 2
     groups = {"PQ", "SQ", "RQ", "PQ_dagger", "PC", "mIoU"}
     aps = {"AP_mask", "AP_box"}
     assert set(data["scores"]) == groups | aps
     assert all(set(data["scores"][name]) == {"all", "things", "stuff"} for name in groups)
     assert all(set(data["scores"][name]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"} for name in aps)
-    names = ["PQ", "SQ", "RQ", "PQ_dagger", "PC", "mIoU", *TITLES, "AP_mask", "AP_box"]
-    assert list(data["categories"][0]) == ["id", "name", "isthing", *names, "TP", "FP", "FN", "iou_sum"]
+    names = ["PQ", "SQ", "RQ", "PQ_dagger", "PC", "mIoU", "AP_mask", "AP_box"]
+    assert list(data["categories"][0]) == ["id", "name", "isthing", *names, "TP", "FP", "FN", "iou_sum", "account"]
     causes = ["too_small", "too_large", "class", "merged", "split", "place", "missed", "spurious"]
-    assert list(data["account"]) == causes
-    assert all(set(data["account"][name]) == {"all", "things", "stuff"} for name in causes)
+    assert list(data["account"]) == list(data["if_fixed"]) == ["all", "things", "stuff"]
+    assert all(list(parts) == causes for parts in (*data["account"].values(), *data["if_fixed"].values()))
+    assert all(list(row["account"]) == causes for row in (*data["categories"], *data["size_percentiles"]))
     assert [c["id"] for c in data["categories"]] == [CAR, BUS, SKY, ROAD]
     bins = data["size_percentiles"]
     edges = ["from_percent", "to_percent", "from_area", "to_area"]
-    assert all(list(row) == [*edges, "instances", "categories", "AP_mask", "AP_box"] for row in bins)
+    assert all(list(row) == [*edges, "instances", "categories", "AP_mask", "AP_box", "account"] for row in bins)
     assert [(row["from_percent"], row["to_percent"]) for row in bins] == [*pairwise([0, 25, 50, 75, 99, 100])]
     assert all(row["to_area"] == following["from_area"] for row, following in pairwise(bins))
     assert data["protocol"]["pc_weight"] == "image"
@@ -54,7 +54,7 @@ def test_what_is_written_reads_back_equal(scored, tmp_path):
     assert [*found.per_image[0]] == [*scored.per_image[0]]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 2, "a": 0}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 3, "a": 0}'])
 def test_something_else_is_no_report(content, tmp_path):
     (tmp_path / "report.json").write_bytes(content)
     with pytest.raises(InputError, match=r"report\.json"):

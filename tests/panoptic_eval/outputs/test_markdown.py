@@ -25,6 +25,6 @@ def test_intervals_hold_the_scores_and_stand_beside_them():
     assert encode(scored) == encode(score(Tables(drawing), resamples=100))  # the same seed draws the same images
     low, high = scored.intervals["PQ"]["things"]
     assert 0 < low < scored.scores["PQ"]["things"] < high < 1
-    assert scored.intervals.keys() == {*scored.scores, *scored.account}
+    assert scored.intervals.keys() == {*scored.scores, *scored.account["all"]}
     assert f"{100 * scored.scores['PQ']['things']:.1f} [{100 * low:.1f}, {100 * high:.1f}]" in markdown.report(scored)
     assert "[" not in markdown.report(score(Tables(drawing)))
