@@ -20,7 +20,8 @@ LEAST_SCORE = 0.5
 MOST = 100
 """Largest number of candidates."""
 NEAR = 0.1
-"""IoU from which on a segment of the same category explains a prediction: it is there, badly delineated."""
+"""IoU from which on a segment of the same category explains a prediction: it is there, badly delineated. With a crowd:
+share of the prediction."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def candidates(table: PairTable, *, least: float = LEAST_SCORE, most: int = MOST
     best = np.zeros(len(pred))
     best[p[other]] = iou[other]
     explained = np.zeros(len(pred), bool)
-    explained[p[same & ((iou >= NEAR) | gt.crowd[g])]] = True
+    explained[p[same & (np.where(gt.crowd[g], shared / pred.area[p], iou) >= NEAR)]] = True
     explained[p[thing[gt.category[g]] & (shared > area[p] / 2)]] = True  # part of another object, or behind it
     missing = sure & (there < 0) & ~explained & thing[pred.category] & (area > pred.area / 2)
     rows = np.flatnonzero((sure & (there >= 0)) | missing)

@@ -100,6 +100,7 @@ def test_all_faults_of_a_broken_set_are_told_at_once(data):
     checkup = check(data.gt_json, data.pred_json.parent)
     assert checkup.gt.facts.images == 3
     assert checkup.pred.facts.images == 2  # one does not fit its ground truth
+    assert checkup.pred.facts.segments.sum() == 7  # void pixels are none, though the JSON lists id 0
 
 
 def test_each_side_is_blamed_for_its_own(data):

@@ -22,6 +22,7 @@ def found(gt, pred, scores=None, crowds="", least=0.5, **categories):
         ("ssscccbsss", "ssscccbsss", []),  # all is right
         ("sssbbbbsss", "ssscccssss", [("category", "c", "b")]),  # another category, same place
         ("sssddddddd", "ssscccssss", []),  # a car is there, badly delineated
+        ("sssddddsssss", "scccccccccss", []),  # also where most of it lies beside the car
         ("sssbbbbbbb", "ssscccssss", []),  # part of another object
         ("rrrrrrrrrr", "rrrrsssrrr", []),  # stuff cannot be missing
         ("rrrrrrssss", "rrrrrrrrrs", []),
@@ -34,7 +35,9 @@ def test_drawings(gt, pred, candidate):
 
 
 def test_a_crowd_explains_its_category():
-    assert found("sssddddddd", "ssscccssss", crowds="d") == []
+    gt, pred = "d" * 30 + "s" * 10, "s" * 28 + "c" * 6 + "s" * 6  # a third of it lies in the crowd, IoU is 0.06
+    assert found(gt, pred, crowds="d") == []
+    assert found(gt.replace("d", "b"), pred, crowds="b") == [("missing", "c", "")]
 
 
 def test_only_sure_predictions_are_candidates_and_the_surest_come_first():

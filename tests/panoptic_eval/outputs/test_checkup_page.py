@@ -27,7 +27,7 @@ class Page(HTMLParser):
 
 def odd(tmp_path):
     data = scene(tmp_path)
-    data.gt.json["categories"][0]["name"] = HOSTILE
+    data.gt.json["categories"].append({"id": 99, "name": HOSTILE, "isthing": 1})  # a note names it: it never occurs
     data.gt.segments()[2]["area"] = 1
     data.gt.json["annotations"][1]["segments_info"].pop()
     data.pred.json["annotations"][0]["segments_info"].pop()
@@ -43,6 +43,7 @@ def test_it_shows_every_finding_and_number_and_loads_nothing(tmp_path):
         assert finding.text.split("<")[0] in shown
     for value in checkup.lines(result.gt).values():
         assert value in shown
+    assert any("<script>" in text for text in page.shown)
     assert "script" not in page.tags
     assert page.sources
     assert all(source.startswith("data:image/jpeg;base64,") for source in page.sources)

@@ -69,11 +69,11 @@ def test_every_mark_is_explained():
 def test_no_panel_has_more_than_four_runs_and_all_look_different(runs):
     names = [f"run {k}" for k in range(runs)]
     figure = plots.by_size(curves(*names))
-    assert max(len(marks(ax)) for ax in figure.axes) <= plots.PER_PANEL
+    assert max(len(marks(ax)) for ax in figure.axes) <= 4
     looks = [(look.color, look.marker) for look in plots.looks_of(names).values()]
     assert len(set(looks)) == runs
     shown = sum(len(marks(ax)) for ax in figure.axes if "AP" in ax.get_title(loc="left"))
-    assert shown == (runs if runs <= plots.PER_PANEL else 1) + runs - 1
+    assert shown == (runs if runs <= 4 else 1) + runs - 1
 
 
 def test_bins_are_not_joined_and_runs_of_a_bin_stay_in_it():
