@@ -14,7 +14,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ import numpy as np
 import tyro
 from jaxtyping import UInt8
 from numpy.typing import DTypeLike
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageDraw, PngImagePlugin
 from tqdm import tqdm
 
 from panoptic_eval.errors import InputError
@@ -39,6 +39,8 @@ JPEG_QUALITY = 92
 SHEET_IMAGES = 12
 SHEET_COLORS = 256
 """Number of colors of the contact sheet, which keeps it small."""
+SHEET_GAP, SHEET_HEAD = 8, 16
+"""Pixels between images of the contact sheet, and above them for what the columns show."""
 SHEET_WIDTH = 1365
 """Largest width of the contact sheet, pixels."""
 
@@ -222,12 +224,21 @@ def panoptic_json(seed: int, version: int, images: list[tuple[Recipe, list[dict[
 
 def contact_sheet(recipes: Iterable[Recipe], *, columns: int = 2) -> Image.Image:
     """Show images, each with its segments beside it: stuff pale in its category's color, instances in bright ones."""
-    cells = [np.concatenate([s.image, overlay(s)], 1) for s in (recipe.draw() for recipe in recipes)]
-    rows = [np.concatenate(row, 1) for row in _batched(cells, columns)]
-    sheet = Image.fromarray(np.concatenate(rows))
-    width = min(SHEET_WIDTH, sheet.width * 2 // 3)
-    sheet = sheet.resize((width, sheet.height * width // sheet.width), Image.Resampling.LANCZOS)
-    return sheet.quantize(SHEET_COLORS, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    pictures = [[Image.fromarray(a) for a in (s.image, overlay(s))] for s in (recipe.draw() for recipe in recipes)]
+    width = min(SHEET_WIDTH // (2 * columns), pictures[0][0].width * 2 // 3)
+    height = pictures[0][0].height * width // pictures[0][0].width
+    rows = -(-len(pictures) // columns)
+    size = columns * (2 * width + 2 * SHEET_GAP) - SHEET_GAP, SHEET_HEAD + rows * (height + SHEET_GAP) - SHEET_GAP
+    sheet = Image.new("RGB", size, "white")
+    for k, pair in enumerate(pictures):
+        for side, picture in enumerate(pair):
+            x = k % columns * (2 * width + 2 * SHEET_GAP) + side * (width + SHEET_GAP // 2)
+            y = SHEET_HEAD + k // columns * (height + SHEET_GAP)
+            sheet.paste(picture.resize((width, height), Image.Resampling.LANCZOS), (x, y))
+            if k < columns:
+                ImageDraw.Draw(sheet).text((x, 2), ("image", "segments: instances are bright")[side], fill="black")
+    colors = sheet.quantize(SHEET_COLORS, method=Image.Quantize.MEDIANCUT, kmeans=2)
+    return sheet.quantize(palette=colors, dither=Image.Dither.FLOYDSTEINBERG)  # else skies have bands
 
 
 def overlay(scene: Scene) -> UInt8[np.ndarray, "h w 3"]:
@@ -246,11 +257,6 @@ def overlay(scene: Scene) -> UInt8[np.ndarray, "h w 3"]:
             color = np.array(label.color, float) * label.evaluate
             colors[index] = 0.5 * (0.25 * color + 0.75 * color.mean())
     return (0.35 * scene.image + 0.65 * colors[scene.segment]).astype(np.uint8)
-
-
-def _batched(cells: list[np.ndarray], columns: int) -> Iterator[list[np.ndarray]]:
-    for start in range(0, len(cells), columns):
-        yield cells[start : start + columns]
 
 
 def _folder(root: Path, split: str) -> Path:

@@ -10,7 +10,7 @@ from PIL import Image
 from panoptic_eval.datasets import mapillary
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import evaluate
-from streets.dataset import SPLITS, Recipe, contact_sheet, main, write_dataset
+from streets.dataset import SHEET_GAP, SHEET_HEAD, SPLITS, Recipe, contact_sheet, main, write_dataset
 from streets.scene import VERSIONS
 
 COUNTS = {"training": 2, "validation": 6, "testing": 1}
@@ -198,11 +198,14 @@ def test_what_cannot_be_drawn_is_refused(options, tmp_path):
 def test_the_contact_sheet_shows_every_image_with_its_segments():
     recipes = [Recipe(0, "validation", i, 60, 120) for i in range(4)]
     sheet = contact_sheet(recipes, columns=2)
-    assert sheet.size == (2 * 2 * 120 * 2 // 3, 2 * 60 * 2 // 3)
+    assert sheet.size == (4 * 80 + 3 * SHEET_GAP, SHEET_HEAD + 2 * 40 + SHEET_GAP)
     rgb = np.asarray(sheet.convert("RGB")).astype(float)
     photograph = np.asarray(Image.fromarray(recipes[0].draw().image).resize((80, 40), Image.Resampling.LANCZOS))
-    assert np.abs(rgb[:40, :80] - photograph).mean() < 8
-    assert np.abs(rgb[:40, 80:160] - photograph).mean() > 16  # the segments beside it
+    rows, beside = slice(SHEET_HEAD, SHEET_HEAD + 40), 80 + SHEET_GAP // 2
+    assert np.abs(rgb[rows, :80] - photograph).mean() < 12  # few colors, dithered
+    assert np.abs(rgb[rows, beside : beside + 80] - photograph).mean() > 16  # the segments beside it
+    assert (rgb[rows, 80:beside] > 250).all()
+    assert rgb[:SHEET_HEAD, :80].min() < 100  # what the column shows
     file = io.BytesIO()
     sheet.save(file, "PNG")
     assert file.tell() < 1_000_000
