@@ -96,7 +96,8 @@ def check(
     maps, theirs = _with_unknown(_sound(read), None if theirs is None else _sound(theirs))
     with ExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(workers or os.cpu_count() or 1))
-        given = frozenset() if predictions is None else frozenset(m.image_id for m in predictions.panoptic.maps)
+        of_pred = () if predictions is None else predictions.panoptic.maps
+        given = frozenset(m.image_id for m in of_pred or read.maps)  # that there is none of any image was told
         gt_facts, pred_facts, sample = _walk(maps, theirs, given, executor, findings, progress)
         unknown = (sample is None) or (maps.catalogue.ids[sample.pred.category] == UNKNOWN).any()
         if predictions is not None and sample is not None and pred_facts is not None and not unknown:

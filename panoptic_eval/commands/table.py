@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -43,9 +44,15 @@ class Table:
         from panoptic_eval.outputs.markdown import names_of
         from panoptic_eval.score import score
 
-        rows = {
-            name: paper_table.cells(score(load(run), self.scoring, resamples=self.resamples, seed=self.seed))
-            for name, run in zip(names_of(self.runs), self.runs, strict=True)
-        }
+        rows, images = {}, set()
+        for name, run in zip(names_of(self.runs), self.runs, strict=True):
+            tables = load(run)
+            rows[name] = paper_table.cells(score(tables, self.scoring, resamples=self.resamples, seed=self.seed))
+            truth = (digest.partition("-")[0] for digest in tables.panoptic.digest)
+            images.add(frozenset(zip(tables.panoptic.image_id, truth, strict=True)))
+        if len(images) > 1:
+            print(
+                "panoptic-eval: the runs are not on the same images; their scores cannot be compared", file=sys.stderr
+            )
         write = paper_table.latex if self.latex else paper_table.csv if self.csv else paper_table.markdown
         return write(rows)

@@ -407,8 +407,17 @@ def test_table_prints_the_scores_of_runs(two_runs, capsys):
     rows = list(csv.DictReader(run(capsys, "table", *two_runs, "--csv", "--resamples", 0).splitlines()))
     report = json.loads((two_runs[0] / "report.json").read_text())
     assert float(rows[0]["value"]) == report["scores"]["PQ"]["all"]
+    assert capsys.readouterr().err == ""
     with pytest.raises(SystemExit, match="expected one of them"):
         run(capsys, "table", *two_runs, "--csv", "--latex")
+
+
+def test_table_warns_of_runs_on_other_images(two_runs, folders, capsys, tmp_path):
+    gt, pred = folders
+    main(["--pred", str(pred), "--gt", str(gt), "--quiet", "--out", str(tmp_path / "part"), "--shard", "1/2"])
+    capsys.readouterr()
+    main(["table", str(two_runs[0]), str(tmp_path / "part"), "--resamples", "0"])
+    assert "not on the same images" in capsys.readouterr().err
 
 
 def test_plot_draws_runs_by_size(two_runs, capsys, tmp_path):

@@ -317,8 +317,8 @@ def test_a_value_of_no_category_is_an_error_of_cityscapes(tmp_path):
 
 def test_image_ids_of_another_data_set_are_the_one_error(data):
     image_ids(lambda id_: id_ + 100)(data)
-    told = found(data.write(), "error")
-    assert "none of the images is in the ground truth" in told[0]
+    (told,) = found(data.write(), "error")
+    assert "none of the images is in the ground truth" in told
 
 
 def test_detections_and_semantic_maps_are_looked_at(data):
