@@ -14,15 +14,17 @@ from panoptic_eval.errors import InputError
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw AP and lost points of PQ of finished runs by size of the objects, with 95 % intervals over images, as PDF,
-    PNG or SVG. Runs must be on the same images."""
+    """Draw finished runs: AP and lost points of PQ by size of the objects, with 95 % intervals over images. Or draw
+    precision over recall, or how reliable their scores are."""
 
     runs: Annotated[tuple[Path, ...], Positional, arg(metavar="RUN", help_behavior_hint="")]
-    """Folders of the runs: those that were given to --out. Others are compared with the first."""
+    """Folders of the runs: those that were given to --out. By size, others are compared with the first."""
     out: Annotated[Path, arg(metavar="PATH")]
     """File that receives the figure; its ending says the kind: .pdf, .png or .svg."""
+    show: Literal["sizes", "precision-recall", "reliability"] = "sizes"
+    """What is drawn. sizes: of any number of runs on the same images. The others: of up to four runs."""
     csv: OptionalPath = None
-    """CSV file that receives the numbers of the figure; fractions."""
+    """CSV file that receives the numbers by size; fractions."""
     kind: Literal["mask", "box"] = "mask"
     """AP of masks or of boxes."""
     scoring: Scoring = field(default_factory=Scoring)
@@ -43,11 +45,23 @@ class Plot:
         from panoptic_eval.evaluation import load
         from panoptic_eval.outputs import csv, plots
         from panoptic_eval.outputs.markdown import names_of
+        from panoptic_eval.score import score
         from panoptic_eval.size_curves import size_curves
 
         if self.out.suffix.lower() not in plots.UNDATED:
             raise InputError(f"--out {self.out}: expected a name that ends in {', '.join(plots.UNDATED)}")
+        if self.csv is not None and self.show != "sizes":
+            raise InputError(f"--csv holds numbers by size; expected none with --show {self.show}")
         tables = dict(zip(names_of(self.runs), map(load, self.runs), strict=True))
+        if self.show != "sizes":
+            reports = {name: score(of_run, self.scoring) for name, of_run in tables.items()}
+            drawn = (
+                plots.reliability(reports)
+                if self.show == "reliability"
+                else plots.precision_recall(reports, kind=f"AP_{self.kind}")
+            )
+            plots.write(drawn, self.out)
+            return f"{self.show}: {self.out}"
         curves = size_curves(tables, rules=self.scoring, resamples=self.resamples, seed=self.seed)
         plots.write(plots.by_size(curves, kind=f"AP_{self.kind}"), self.out)
         if self.csv is not None:

@@ -1,4 +1,4 @@
-"""Figures of runs by size of their objects, and how figures look and are written.
+"""Figures of runs: by size of their objects, precision over recall, reliability of scores; and how they are written.
 
 Bins of size stand apart and are not joined by lines: they may overlap, and their widths are not to scale. A panel
 holds four runs at most; of more, differences to the first are drawn.
@@ -23,7 +23,9 @@ from panoptic_eval.metrics.average_precision import TITLES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
+    from panoptic_eval.report import Report
     from panoptic_eval.size_curves import SizeCurves, SizePoint
 
 WIDTH = 7.2
@@ -160,9 +162,14 @@ def legend(figure: Figure, looks: Mapping[str, Look]) -> None:
 
     marks = [Line2D([], [], linestyle="none", marker=k.marker, color=k.color, label=k.title) for k in looks.values()]
     bar = Line2D([], [], linestyle="none", marker="|", markersize=9, color=GRAY, label="95 % interval over images")
-    lengths = [len(str(handle.get_label())) + 7 for handle in (*marks, bar)]
+    _legend(figure, [*marks, bar])
+
+
+def _legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """Put handles above the panels, in as many columns as there is room for."""
+    lengths = [len(str(handle.get_label())) + 7 for handle in handles]
     columns = next(n for n in (4, 3, 2, 1) if n == 1 or _width(lengths, n) <= LEGEND)
-    figure.legend(handles=[*marks, bar], loc="outside upper left", ncols=columns, alignment="left")
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, alignment="left")
 
 
 def _width(lengths: Sequence[int], columns: int) -> int:
@@ -196,6 +203,99 @@ def by_size(curves: SizeCurves, *, kind: str = "AP_mask") -> Figure:
         for group in _groups(names[1:])
     ]
     return draw_panels(rows, looks)
+
+
+def precision_recall(reports: Mapping[str, Report], *, kind: str = "AP_mask") -> Figure:
+    """Draw precision over recall at IoU 0.5 and 0.75, averaged over categories; the mean of a curve is AP50 or AP75.
+
+    Args:
+        reports: of up to four runs, by name.
+        kind: AP_mask or AP_box.
+
+    Raises:
+        InputError: there are more runs.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    looks = _few_looks(list(reports))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        for letter, part, ax in zip("ab", ("AP50", "AP75"), axes, strict=True):
+            for name, report in reports.items():
+                curves = report.precision_recall
+                recall, precision = (100 * np.array(values) for values in (curves["recall"], curves[kind][part]))
+                ax.plot(recall, precision, linewidth=1.3, markevery=(10, 20), **_mark(looks[name]))
+            ax.set_title(f"({letter}) {SCORES[kind]} at IoU {int(part[2:]) / 100:g}")
+            ax.set(xlim=(0, 100), ylim=(0, 100), xlabel="recall, %")
+        axes[0].set_ylabel("precision, %, mean over categories")
+        handles = []
+        for name, report in reports.items():
+            aps = ", ".join(f"{part} {_percent(report.scores[kind][part])}" for part in ("AP50", "AP75"))
+            handles.append(Line2D([], [], label=f"{name}: {aps}", **_mark(looks[name])))
+        _legend(figure, handles)
+    return figure
+
+
+def _mark(look: Look) -> dict[str, Any]:
+    return {"color": look.color, "marker": look.marker, "markersize": 4}
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def reliability(reports: Mapping[str, Report]) -> Figure:
+    """Draw how many of the segments with a score match, over the score; and how many segments have it.
+
+    Args:
+        reports: of up to four runs, by name, whose scores are from 0 to 1.
+
+    Raises:
+        InputError: there are more runs, or one has no such scores.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    looks = _few_looks(list(reports))
+    if without := [name for name, report in reports.items() if not report.reliability]:
+        raise InputError(f"{without[0]}: its segments have no scores from 0 to 1; expected some, to be called reliable")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        diagonal: dict[str, Any] = {"color": GRAY, "linewidth": 0.8, "linestyle": (0, (4, 3))}
+        left.plot([0, 100], [0, 100], **diagonal)
+        handles = []
+        for k, (name, report) in enumerate(reports.items()):
+            mark = _mark(looks[name]) | {"linestyle": "none"}
+            bins = [b for b in report.reliability["bins"] if b["segments"]]
+            score, matched = (100 * np.array([b[key] for b in bins]) for key in ("mean_score", "matched"))
+            left.plot(score, matched, clip_on=False, **mark)
+            shift = SPREAD * 10 * ((k + 0.5) / len(reports) - 0.5)
+            middle = [50 * (b["from"] + b["to"]) + shift for b in bins]
+            right.plot(middle, [b["segments"] for b in bins], clip_on=False, **mark)
+            handles.append(Line2D([], [], label=f"{name}: ECE {_percent(report.reliability['ECE'])} %", **mark))
+        left.set_title("(a) segments that match")
+        left.set(xlim=(0, 100), ylim=(0, 100), xlabel="mean score of a bin, %", ylabel="share that matches, %")
+        right.set_title("(b) segments in a bin")
+        right.set(xlim=(0, 100), xlabel="score, %", ylabel="number of segments")
+        right.set_ylim(bottom=0)
+        _legend(figure, [*handles, Line2D([], [], label="right as often as the score says", **diagonal)])
+    return figure
+
+
+def _few_looks(names: Sequence[str]) -> dict[str, Look]:
+    """Choose looks of the runs of a panel.
+
+    Raises:
+        InputError: there are too many to tell apart.
+    """
+    if len(names) > PER_PANEL:
+        raise InputError(f"{len(names)} runs are too many for a panel; expected at most {PER_PANEL}")
+    return looks_of(names)
 
 
 def _groups(names: Sequence[str]) -> list[list[str]]:

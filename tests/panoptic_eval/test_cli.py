@@ -428,6 +428,11 @@ def test_plot_draws_runs_by_size(two_runs, capsys, tmp_path):
     assert {row["minus"] for row in rows} == {"", "first"}
     with pytest.raises(SystemExit, match=r"\.pdf"):
         run(capsys, "plot", *two_runs, "--out", tmp_path / "figure.doc")
+    for show in ("precision-recall", "reliability"):
+        run(capsys, "plot", *two_runs, "--out", tmp_path / f"{show}.svg", "--show", show)
+        assert "<svg" in (tmp_path / f"{show}.svg").read_text()
+    with pytest.raises(SystemExit, match="--csv holds numbers by size"):
+        run(capsys, "plot", *two_runs, "--out", tmp_path / "x.svg", "--show", "reliability", "--csv", numbers)
 
 
 def test_groups_and_slices_are_printed_and_stored(two_runs, capsys, tmp_path):

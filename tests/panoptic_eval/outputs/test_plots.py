@@ -1,13 +1,16 @@
 """Figures by size: every mark is where its number is, explained, and few enough to tell apart."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import random_maps
 
 from panoptic_eval import InputError
 from panoptic_eval.outputs import plots
+from panoptic_eval.score import Tables, score
 from panoptic_eval.size_curves import SizeCurves, SizePoint
 
 BINS = (("0–50 %", 1.0, 100.0, 30), ("50–100 %", 100.0, 400.0, 29))
@@ -17,12 +20,12 @@ def curves(*runs):
     """AP of run k is k tenths, then more; its cost falls."""
     points, differences = [], []
     for k, run in enumerate(runs):
-        for score in ("AP_mask", "cost"):
+        for name in ("AP_mask", "cost"):
             for b, of_bin in enumerate(BINS):
                 value = (k + 1) / 10 + b / 20
-                points.append(SizePoint(run, score, *of_bin, value, value - 0.02, value + 0.03))
+                points.append(SizePoint(run, name, *of_bin, value, value - 0.02, value + 0.03))
                 if k:
-                    differences.append(SizePoint(run, score, *of_bin, k / 10, k / 10 - 0.05, k / 10 + 0.05))
+                    differences.append(SizePoint(run, name, *of_bin, k / 10, k / 10 - 0.05, k / 10 + 0.05))
     return SizeCurves(tuple(points), tuple(differences))
 
 
@@ -117,3 +120,42 @@ def test_equal_figures_give_equal_bytes(tmp_path, suffix):
 def test_another_ending_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"\.png, \.pdf, \.svg"):
         plots.write(plots.by_size(curves("a")), tmp_path / "figure.jpg")
+
+
+@pytest.fixture
+def reports():
+    rng = np.random.default_rng(4)
+    categories = random_maps.catalogue(rng)
+    tables = [random_maps.table(categories, random_maps.pairs(rng, categories, images=6)) for _ in range(2)]
+    return {name: score(Tables(table)) for name, table in zip("ab", tables, strict=True)}
+
+
+def test_curves_are_those_of_the_report_and_the_legend_has_their_means(reports):
+    figure = plots.precision_recall(reports, kind="AP_box")
+    for ax, part in zip(figure.axes, ("AP50", "AP75"), strict=True):
+        for line, report in zip(ax.lines, reports.values(), strict=True):
+            np.testing.assert_allclose(line.get_ydata(), 100 * np.array(report.precision_recall["AP_box"][part]))
+    assert titles(figure) == ["(a) box AP at IoU 0.5", "(b) box AP at IoU 0.75"]
+    for text, report in zip(entries(figure), reports.values(), strict=True):
+        assert f"AP50 {100 * report.scores['AP_box']['AP50']:.1f}" in text
+
+
+def test_reliability_shows_bins_that_hold_segments_and_the_diagonal(reports):
+    figure = plots.reliability(reports)
+    diagonal, *runs = figure.axes[0].lines
+    assert diagonal.get_ydata().tolist() == [0, 100]
+    for line, count, report in zip(runs, figure.axes[1].lines, reports.values(), strict=True):
+        bins = [b for b in report.reliability["bins"] if b["segments"]]
+        np.testing.assert_allclose(line.get_ydata(), [100 * b["matched"] for b in bins])
+        assert list(count.get_ydata()) == [b["segments"] for b in bins]
+    assert entries(figure)[-1] == "right as often as the score says"
+    assert "ECE" in entries(figure)[0]
+
+
+def test_what_a_panel_cannot_show_is_said(reports):
+    many = {str(k): reports["a"] for k in range(5)}
+    for draw in (plots.precision_recall, plots.reliability):
+        with pytest.raises(InputError, match="5 runs are too many"):
+            draw(many)
+    with pytest.raises(InputError, match="b: its segments have no scores"):
+        plots.reliability({"a": reports["a"], "b": replace(reports["b"], reliability={})})
