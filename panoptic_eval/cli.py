@@ -60,8 +60,7 @@ class Counting(Scoring):
     missing: Literal["error", "empty", "skip"] = "error"
     """If an image has no prediction: stop with an error, count all of it as predicted void, or leave it out."""
     boundary: Annotated[float, arg(metavar="RATIO")] = 0.0
-    """Compute boundary PQ and boundary AP, too, of pixels up to this share of the image's diagonal from the boundary of
-    their segment. 0.02 is usual. 0: do not."""
+    """Compute boundary PQ and AP, too: of pixels up to this share of the diagonal from their segment's boundary."""
 
 
 @dataclass(frozen=True)

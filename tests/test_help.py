@@ -1,6 +1,7 @@
 """Help texts of all commands: tyro prints the line breaks of a field's docstring, in the middle of a sentence, too."""
 
 import ast
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ FILES = [
     path
     for package in ("panoptic_eval", "model", "streets", "reproduce")
     for path in sorted((ROOT / package).rglob("*.py"))
-    if "import tyro" in path.read_text() or path.name == "rules.py"
+    if re.search(r"^(import|from) tyro", path.read_text(), re.MULTILINE) or path.name == "rules.py"
 ]
 
 
