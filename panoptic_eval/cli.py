@@ -30,6 +30,7 @@ from panoptic_eval.commands.options import (
     within,
 )
 from panoptic_eval.commands.plot import Plot
+from panoptic_eval.commands.report import Report as ReportCommand
 from panoptic_eval.commands.table import Table
 from panoptic_eval.errors import SHOWN, InputError
 from panoptic_eval.rules import Rules
@@ -69,6 +70,8 @@ class Outputs:
 
     out: OptionalPath = None
     """Folder that receives report.json, CSV files and the pair tables. The same command resumes an interrupted run."""
+    html: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """File that receives the report as one HTML page, with pictures. `panoptic-eval report` makes it later."""
     json: Flag = False
     """Print report.json instead of tables."""
     per_category: Flag = False
@@ -129,8 +132,10 @@ class Score:
         for group in (self.reading, self.counting, self.outputs, self.running):
             group.check()
         shard, out = self.running.shard, self.outputs.out
-        if shard is not None and (out is None or self.outputs.json):
-            raise InputError("--shard needs --out, where its tables wait for merge; --json cannot be given with it")
+        if shard is not None and (out is None or self.outputs.json or self.outputs.html):
+            raise InputError(
+                "--shard needs --out, where its tables wait for merge; --json and --html cannot be given with it"
+            )
         if reason := slow_because():
             print(f"panoptic-eval: {reason}", file=sys.stderr)
         with ExitStack() as stack:
@@ -282,6 +287,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "merge": Merge,
     "compare": Compare,
     "draw": Draw,
+    "report": ReportCommand,
     "check": Check,
     "table": Table,
     "plot": Plot,
@@ -381,6 +387,7 @@ def _score_stored(read: Callable[[], Tables], scoring: Scoring, outputs: Outputs
 def _finish(tables: Tables, rules: Rules, outputs: Outputs, folder: RunFolder | None) -> str:
     """Score tables, store them if asked to, and return what to print."""
     from panoptic_eval.evaluation import rescore, store
+    from panoptic_eval.files import write_atomically
     from panoptic_eval.outputs import json as json_output
     from panoptic_eval.pairs import slow_because
     from panoptic_eval.report import anonymous
@@ -394,6 +401,11 @@ def _finish(tables: Tables, rules: Rules, outputs: Outputs, folder: RunFolder | 
         report = anonymous(report)
     if folder is not None:
         store(report, tables, folder)
+    if outputs.html is not None:
+        from panoptic_eval.outputs import html
+
+        name = (outputs.out or outputs.html).resolve().stem
+        write_atomically(outputs.html, html.page(report, tables, name=name, resamples=resamples, seed=outputs.seed))
     if outputs.json:
         return json_output.encode(report).decode().rstrip()
     return _text(report, per_category=outputs.per_category)

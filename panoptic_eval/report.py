@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Row = Mapping[str, Any]
 
@@ -56,6 +59,29 @@ class Report:
     """Expected calibration error of the scores: ECE, low, high, and `bins`. Empty unless scores are from 0 to 1."""
     label_errors: Sequence[Row] = ()
     """Candidates for errors in the ground truth, the surest first: see `panoptic_eval.metrics.label_errors`."""
+
+    def _repr_html_(self) -> str:
+        """Show scores, account and categories in a notebook."""
+        from panoptic_eval.outputs import html
+
+        return html.fragment(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the rows of the categories as a DataFrame, with a column for each cause of the account.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_dataframe needs pandas:  pip install 'panoptic-eval[plots]'") from error
+        return pd.DataFrame([flat(row) for row in self.categories])
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """Put the causes of a row's account beside its other columns."""
+    return {**{key: value for key, value in row.items() if key != "account"}, **row.get("account", {})}
 
 
 def anonymous(report: Report) -> Report:

@@ -14,7 +14,7 @@ import numpy as np
 from panoptic_eval.files import write_atomically
 from panoptic_eval.metrics.accounting import TITLES, segment_prices
 from panoptic_eval.pairs.table import PairTable
-from panoptic_eval.report import Report
+from panoptic_eval.report import Report, flat
 from panoptic_eval.text import spreadsheet
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ def write(report: Report, folder: Path) -> None:
         "size_percentiles": report.size_percentiles,
     }
     for name, rows in files.items():
-        flat = [{**{k: v for k, v in row.items() if k != "account"}, **row.get("account", {})} for row in rows]
-        write_rows(flat, folder / f"{name}.csv")
+        write_rows([flat(row) for row in rows], folder / f"{name}.csv")
 
 
 def write_segments(table: PairTable, path: Path) -> None:

@@ -68,7 +68,7 @@ def overlay(
             opacity[at[region.id]] = OPACITY
     inverse = inverse.reshape(ids.shape)
     mixed = image * (1 - opacity[inverse]) + tint[inverse] * opacity[inverse]
-    mixed[_edges(inverse)] = 0
+    mixed[outlines(inverse)] = 0
     picture = Image.fromarray(mixed.round().astype(np.uint8))
     _write_names(picture, ids, regions)
     return np.array(picture)
@@ -84,7 +84,7 @@ def color(category: Category, number: int) -> Float[np.ndarray, " 3"]:
     return np.minimum(base * SHADES[number % len(SHADES)], 255)
 
 
-def _edges(labels: Int[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+def outlines(labels: Int[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """Find pixels that differ from the one below or on the right."""
     edges = np.zeros(labels.shape, bool)
     edges[:-1] |= labels[1:] != labels[:-1]
@@ -132,24 +132,44 @@ def picture(table: PairTable, image: int, *, longest: int) -> UInt8[np.ndarray, 
 
 def panels(table: PairTable, image: int, *, longest: int) -> list[UInt8[np.ndarray, "h w 3"]]:
     """Draw photograph, ground truth and, if there is one, prediction of an image; arguments as for `picture`."""
-    files = table.files[image]
-    pngs = [path for path in (files.gt, files.pred) if path is not None]
-    contents = [_read(path) for path in pngs]
-    if "-".join(hashlib.sha256(content).hexdigest() for content in contents) != table.digest[image]:
-        names = " or ".join(map(str, pngs))
-        raise InputError(f"{names}: has changed since it was counted; expected the same file, or score the run again")
-    height, width = table.size[image].tolist()
-    if files.photograph is not None and files.photograph.exists():
-        photograph, _ = read(files.photograph)
-    else:
-        photograph = Image.new("RGB", (width, height), (GRAY,) * 3)
-    photograph.thumbnail((longest, longest))
+    photograph = photograph_of(table, image, longest=longest)
     drawn = [np.asarray(photograph)]
-    for side, content in zip((table.gt, table.pred), contents, strict=False):
+    for side, content in zip((table.gt, table.pred), contents(table, image), strict=False):
         segments = regions(side, table.catalogue, image)
         ids = resized(decode_listed(side.id[side.image == image], content), photograph)
         drawn.append(overlay(drawn[0], ids, segments))
     return drawn
+
+
+def contents(table: PairTable, image: int) -> list[bytes]:
+    """Read the PNGs of an image: the ground truth and, if there is one, the prediction.
+
+    Raises:
+        InputError: a PNG is not where it was, or not what was counted.
+    """
+    files = table.files[image]
+    pngs = [path for path in (files.gt, files.pred) if path is not None]
+    read_pngs = [_read(path) for path in pngs]
+    if "-".join(hashlib.sha256(content).hexdigest() for content in read_pngs) != table.digest[image]:
+        names = " or ".join(map(str, pngs))
+        raise InputError(f"{names}: has changed since it was counted; expected the same file, or score the run again")
+    return read_pngs
+
+
+def photograph_of(table: PairTable, image: int, *, longest: int) -> Image.Image:
+    """Read the photograph of an image, scaled down to a longer side; a gray one where there is none.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    file = table.files[image].photograph
+    if file is not None and file.exists():
+        photograph, _ = read(file)
+    else:
+        height, width = table.size[image].tolist()
+        photograph = Image.new("RGB", (width, height), (GRAY,) * 3)
+    photograph.thumbnail((longest, longest))
+    return photograph
 
 
 def around(table: PairTable, image: int, box: Sequence[float], *, longest: int) -> UInt8[np.ndarray, "h w 3"]:
