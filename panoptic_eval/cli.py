@@ -41,6 +41,10 @@ if TYPE_CHECKING:  # what counts and scores is imported where it is used: a help
     from panoptic_eval.run_folder import RunFolder
     from panoptic_eval.score import Tables
 
+BOUNDARY = (
+    "Compute boundary PQ and boundary AP, too, of pixels up to this share of the image's diagonal from the boundary of "
+    "their segment. 0.02 is usual. 0: do not."
+)
 RESAMPLES = 300
 """Resamples of the intervals of one run: a few seconds for 2,000 images, and limits good to a tenth of their width."""
 
@@ -60,8 +64,7 @@ class Counting(Scoring):
 
     missing: Literal["error", "empty", "skip"] = "error"
     """If an image has no prediction: stop with an error, count all of it as predicted void, or leave it out."""
-    boundary: Annotated[float, arg(metavar="RATIO")] = 0.0
-    """Compute boundary PQ and AP, too: of pixels up to this share of the diagonal from their segment's boundary."""
+    boundary: Annotated[float, arg(metavar="RATIO", help=BOUNDARY)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -295,6 +298,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 HELP = """Exact and fast metrics of panoptic segmentation.
 
 `score` is the default: panoptic-eval --pred predictions/ --gt mvd --out runs/mine
+`check` looks at files before anything is scored: panoptic-eval check mvd --pred predictions/
 `panoptic-eval COMMAND --help` lists the options of a command.
 
 Exit codes: 0 done; 1 the input cannot be scored, or the output cannot be written; 2 the command is not understood;

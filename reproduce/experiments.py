@@ -22,10 +22,13 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs import json as reports
 from panoptic_eval.outputs.markdown import table
+from panoptic_eval.outputs.plots import PER_PANEL
 from reproduce.figures import STYLE, WIDTH, save
 from reproduce.options import ending_at_faults
 from reproduce.variants import BY_NAME, title
 
+LINES = ("-", "--", ":", "-.")
+"""Line styles of the runs of a panel: those of one variant have one color."""
 WINDOW = 100
 """Number of steps over which a loss is averaged."""
 SCORES = {"PQ": ("PQ", "all"), "PQ_th": ("PQ", "things"), "PQ_st": ("PQ", "stuff"), "box AP": ("AP_box", "AP")}
@@ -125,26 +128,29 @@ def colors(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def draw(runs: Sequence[Run]) -> Figure:
-    """Draw the loss against steps and, where checkpoints were scored, PQ against steps."""
+    """Draw the loss against steps and, where checkpoints were scored, PQ against steps; up to four runs in a panel."""
     panels = 2 if any(len(run.reports) for run in runs) else 1
+    groups = [runs[k : k + PER_PANEL] for k in range(0, len(runs), PER_PANEL)]
     color = colors(runs)
+    settled = pd.concat([run.steps["loss"].iloc[WINDOW:] for run in runs])
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3), layout="constrained")
-        axes = figure.subplots(1, panels, squeeze=False)[0]
-        for run in runs:
-            smooth = run.steps["loss"].rolling(WINDOW, min_periods=1).mean()
-            axes[0].plot(run.steps["step"], smooth, color=color[run.name], linewidth=1, label=title(run.name))
-            if len(run.reports):
-                pq = 100 * run.reports["PQ"]
-                axes[1].plot(run.reports["step"], pq, color=color[run.name], marker="o", markersize=3)
-        axes[0].set_ylabel(f"training loss, mean of {WINDOW} steps")
-        settled = pd.concat([run.steps["loss"].iloc[WINDOW:] for run in runs])
-        axes[0].set_ylim(0, 1.1 * float(settled.max()) if len(settled) else None)
-        if panels == 2:
-            axes[1].set_ylabel("PQ, per cent")
-        for ax in axes:
-            ax.set_xlabel("steps")
-        figure.legend(loc="outside upper left", ncols=min(4, len(runs)), frameon=False)
+        figure = Figure(figsize=(WIDTH, 3 * len(groups)), layout="constrained")
+        for group, axes in zip(groups, figure.subplots(len(groups), panels, squeeze=False), strict=True):
+            for run, style in zip(group, LINES, strict=False):
+                smooth = run.steps["loss"].rolling(WINDOW, min_periods=1).mean()
+                look = {"color": color[run.name], "linestyle": style, "linewidth": 1}
+                axes[0].plot(run.steps["step"], smooth, label=title(run.name), **look)
+                if len(run.reports):
+                    axes[1].plot(run.reports["step"], 100 * run.reports["PQ"], marker="o", markersize=3, **look)
+            axes[0].set_title(f"training loss, mean of {WINDOW} steps")
+            axes[0].set_ylabel("loss")
+            axes[0].set_ylim(0, 1.1 * float(settled.max()) if len(settled) else None)
+            axes[0].legend()
+            if panels == 2:
+                axes[1].set_title("PQ of checkpoints")
+                axes[1].set_ylabel("PQ, %")
+            for ax in axes:
+                ax.set_xlabel("steps")
     return figure
 
 
