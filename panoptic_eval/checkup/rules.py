@@ -17,12 +17,17 @@ from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.score import input_oddities
 from panoptic_eval.shapes import Bool, Float, Int
 
-FEW, SMALL = 5, 0.02
-"""Ids without meaning, and share of the image that half of them have at most, where they are colors between colors."""
+FEW, SMALL, THIN = 5, 0.05, 0.4
+"""Ids without meaning; shares of the image and of their boxes that half of them fill at most. Where edges were mixed,
+such ids are many, small and thin."""
 ENOUGH = 5
 """Images or segments from which on a pattern is said."""
 EMPTY = 0.999
 """Share of void from which on an image says nothing."""
+RESIZED = (
+    "[PNG has|PNGs have] many ids without meaning on few pixels: colors between colors, as resizing with interpolation "
+    "or JPEG makes them; expected the nearest pixel, and PNG"
+)
 
 
 def of_chunk(
@@ -39,6 +44,10 @@ def of_chunk(
     for seen in chunk.seen:
         for side, fault in seen.faults:
             findings.add("error", side, fault.kind, fault.places)
+    here = range(chunk.first, chunk.first + len(chunk.seen))
+    findings.add("warning", "gt", RESIZED, _resized(gt, here, [s.gt for s in chunk.seen]))
+    if pred is not None:  # which explains what the ids say
+        findings.add("error", "pred", RESIZED, _resized(pred, chunk.pred_at, [s.pred for s in chunk.seen]))
     findings.extend("gt", chunk.told["gt"])
     findings.extend("pred", chunk.told["pred"])
     table = chunk.table
@@ -54,9 +63,6 @@ def of_chunk(
             for at, share in zip(chunk.at, _void(table).tolist(), strict=True)
             if share >= EMPTY
         ),
-    )
-    findings.add(
-        "error", "gt", RESIZED, _resized(gt, range(chunk.first, chunk.first + len(maps)), [s.gt for s in chunk.seen])
     )
     told = {
         "missing": "[photograph is|photographs are] not there; scores need none, training and pictures do",
@@ -87,13 +93,6 @@ def of_chunk(
             if n == 0 and files.pred is not None and (other := theirs[at]) is not None
         ),
     )
-    findings.add("error", "pred", RESIZED, _resized(pred, chunk.pred_at, [s.pred for s in chunk.seen]))
-
-
-RESIZED = (
-    "[PNG has|PNGs have] many ids without meaning on few pixels: colors between colors, as resizing with interpolation "
-    "or JPEG makes them; expected the nearest pixel, and PNG"
-)
 
 
 def _void(table: PairTable) -> Float[np.ndarray, " i"]:
@@ -114,7 +113,10 @@ def _resized(side: LabelMaps, image: Sequence[int], pngs: Sequence[Png | None]) 
             continue
         strange = _without_meaning(side, k, png.ids.id.astype(np.int64))
         share = png.ids.area[strange] / png.ids.area.sum()
-        if len(share) >= FEW and 2 * len(share) > len(strange) and np.median(share) <= SMALL:
+        box = png.ids.box[strange].astype(np.int64)
+        filled = png.ids.area[strange] / (box[:, 2:] - box[:, :2]).prod(1)
+        many = len(share) >= FEW and 2 * len(share) > len(strange)
+        if many and np.median(share) <= SMALL and np.median(filled) <= THIN:
             where = f"{side.maps[k].png}: image {side.maps[k].image_id!r}"
             yield f"{where} has {len(share)} such ids, on {share.sum():.2%} of its pixels"
 

@@ -93,7 +93,7 @@ def _few(counts: Mapping[str, int], most: int = 4) -> str:
 def _spread(values: np.ndarray) -> str:
     if not len(values):
         return "none"
-    return f"{values.min():g} to {values.max():g}, median {np.median(values):g}"
+    return f"{values.min():.10g} to {values.max():.10g}, median {np.median(values):.10g}"
 
 
 def data(checkup: Checkup) -> dict[str, Any]:

@@ -103,6 +103,25 @@ def test_all_faults_of_a_broken_set_are_told_at_once(data):
     assert checkup.pred.facts.segments.sum() == 7  # void pixels are none, though the JSON lists id 0
 
 
+def test_a_resized_ground_truth_is_warned_of_as_it_can_be_scored(data):
+    data.write()
+    png = data.root / "gt" / "000001.png"
+    with Image.open(png) as image:
+        image.resize((28, 19), Image.Resampling.BILINEAR).resize((30, 20), Image.Resampling.BILINEAR).save(png)
+    assert any("colors between colors" in text for text in found(data, "warning"))
+    assert found(data, "error") == []
+    assert evaluate(data.pred_json.parent, data.gt_json).images == 3
+
+
+def test_segments_that_the_json_forgot_are_no_colors_between_colors(data):
+    rows = np.repeat(np.arange(10), 2)[:, None] * 3 + np.arange(30)[None] // 10 + 100  # thirty blocks
+    data.gt.ids["000001.png"] = rows
+    data.gt.json["annotations"][0]["segments_info"] = [{"id": 100, "category_id": CAR, "iscrowd": 0}]
+    told = found(data.write(), "warning", pred=False)
+    assert any("29 ids have pixels" in text for text in told)
+    assert not any("colors between colors" in text for text in told)
+
+
 def test_each_side_is_blamed_for_its_own(data):
     for side in (data.gt, data.pred):
         side.json["annotations"][0]["segments_info"].pop()
