@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from panoptic_eval.datasets import ground_truth
     from panoptic_eval.errors import InputError
     from panoptic_eval.evaluation import evaluate, load, merge, rescore, store
+    from panoptic_eval.panoptic_metric import PanopticMetric
     from panoptic_eval.prediction_writer import PredictionWriter
     from panoptic_eval.predictions import read_predictions
     from panoptic_eval.report import Report
@@ -24,6 +25,7 @@ _MODULES = {
     "Catalogue": "categories",
     "Category": "categories",
     "InputError": "errors",
+    "PanopticMetric": "panoptic_metric",
     "PredictionWriter": "prediction_writer",
     "Report": "report",
     "Rules": "rules",
@@ -45,6 +47,7 @@ __all__ = [
     "Catalogue",
     "Category",
     "InputError",
+    "PanopticMetric",
     "PredictionWriter",
     "Report",
     "Rules",

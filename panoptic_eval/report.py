@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -65,6 +66,26 @@ class Report:
         from panoptic_eval.outputs import html
 
         return html.fragment(self)
+
+    def flat(self, prefix: str = "") -> dict[str, float]:
+        """Return all scores under one name each, as loggers take them: "PQ", "PQ/things", "AP_mask/AP50".
+
+        AP of a size bin is "AP_mask/50-75", with its percentiles, or "AP_mask/1024-9216px" with areas that were chosen.
+
+        Args:
+            prefix: begins each name, such as "val/".
+        """
+        scores = {
+            name if part in ("all", "AP") else f"{name}/{part}": value
+            for name, parts in self.scores.items()
+            for part, value in parts.items()
+        }
+        for row in self.size_percentiles:
+            by_area = math.isnan(row["from_percent"])
+            ends = ("from_area", "to_area") if by_area else ("from_percent", "to_percent")
+            size = "{:g}-{:g}".format(*(row[end] for end in ends)) + ("px" if by_area else "")
+            scores |= {f"{name}/{size}": value for name, value in row.items() if name.startswith("AP_")}
+        return {f"{prefix}{name}": value for name, value in scores.items()}
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return the rows of the categories as a DataFrame, with a column for each cause of the account.

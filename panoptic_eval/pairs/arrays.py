@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +29,7 @@ def pair_table(
     *,
     image_id: ImageId = 0,
     boundary: float = 0.0,
+    without_pixels: Literal["error", "leave out"] = "error",
 ) -> PairTable:
     """Count two label maps to the table of one image; `panoptic_eval.pairs.table.concatenate` joins those of several.
 
@@ -39,6 +40,7 @@ def pair_table(
         pred_segments: `id`, `category_id`, and `score` if there is one.
         boundary: distance up to which a pixel is near the boundary of its segment, in diagonals of the image, for
             boundary PQ and AP; 0 for none.
+        without_pixels: treatment of entries that have no pixel.
         image_id: unique among the tables that are to be joined; an integer of 64 bits, or a string that is not empty.
 
     Raises:
@@ -62,7 +64,10 @@ def pair_table(
     maps: list[LabelMaps] = []
     for side, found in (("gt", counts.gt), ("pred", counts.pred)):
         with _named(side, image_id):
-            segments = arguments.segments(found, given[side][1], catalogue)
+            entries = given[side][1]
+            if without_pixels == "leave out":
+                entries = [entry for entry in entries if entry.get("id") in found.id]
+            segments = arguments.segments(found, entries, catalogue)
         n = len(segments.id)
         listed = Listed(
             image=np.zeros(n, np.int64),

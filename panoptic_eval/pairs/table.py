@@ -191,6 +191,11 @@ def take(table: PairTable, images: Int[np.ndarray, " m"]) -> PairTable:
     )
 
 
+def renamed_images(table: PairTable, image_id: Sequence[ImageId]) -> PairTable:
+    """Give the images other ids."""
+    return replace(table, image_id=tuple(image_id))
+
+
 def pair_image(table: PairTable) -> Int[np.ndarray, " k"]:
     """Return the image index of each pair: that of whichever segment is not void."""
     void = np.array([-1], np.int64)

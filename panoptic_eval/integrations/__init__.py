@@ -1,0 +1,1 @@
+"""Interfaces of other libraries, by form alone: nothing of them is imported."""
