@@ -34,7 +34,8 @@ class Check:
         """Look at all files; returns what to print, and the exit code: 1 if the input cannot be scored so."""
         from panoptic_eval.checkup import check
         from panoptic_eval.files import write_atomically
-        from panoptic_eval.outputs import checkup, checkup_page
+        from panoptic_eval.outputs import checkup
+        from panoptic_eval.outputs.html import checkup as checkup_page
         from panoptic_eval.outputs.json import dumps
 
         self.reading.check()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from panoptic_eval.comparison import compare, in_the_order_of
 from panoptic_eval.errors import InputError
 from panoptic_eval.metrics.accounting import account_counts, image_costs, segment_prices
 from panoptic_eval.outputs.html import sections
+from panoptic_eval.outputs.html.document import STYLE, document
 from panoptic_eval.outputs.html.gallery import Shown, gallery
 from panoptic_eval.outputs.html.marks import text
 from panoptic_eval.report import Report
@@ -21,8 +21,6 @@ from panoptic_eval.resampling import draw, interval
 from panoptic_eval.rules import Rules
 from panoptic_eval.score import Tables, scores
 from panoptic_eval.size_curves import size_curves
-
-STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("style.css", "script.js"))
 
 
 def page(
@@ -69,14 +67,7 @@ def page(
         )
         body.append(sections.against(compared, name, other))
     body.append(sections.made(report))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{text(name)} · panoptic-eval</title><style>body{{margin:0}}{STYLE.read_text()}</style></head>"
-        f'<body><main class="panoptic-report">{"".join(body)}</main>'
-        f"<script>{SCRIPT.read_text()}</script></body></html>\n"
-    )
+    return document(name, "".join(body), scripted=True)
 
 
 def fragment(report: Report) -> str:

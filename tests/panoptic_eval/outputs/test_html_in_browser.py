@@ -5,10 +5,13 @@ import shutil
 import numpy as np
 import pytest
 import random_maps
+from scene import scene
 
 from panoptic_eval import evaluate
+from panoptic_eval.checkup import check
 from panoptic_eval.evaluation import load, rescore
 from panoptic_eval.outputs import html
+from panoptic_eval.outputs.html import checkup
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to drive")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -59,6 +62,24 @@ def test_it_fits_the_window_and_asks_for_nothing(opened, width, scheme):
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert trouble == []
+
+
+@pytest.mark.parametrize("width", [360, 1920])
+def test_a_checkup_fits_the_window_and_asks_for_nothing(browser, tmp_path, width):
+    data = scene(tmp_path)
+    for segment in data.gt.segments():
+        segment["area"] = 1
+    data.gt.json["annotations"][0]["segments_info"].pop()
+    data.write()
+    (tmp_path / "check.html").write_text(checkup.page(check(data.gt_json, data.pred_json)))
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    requests = []
+    page.on("request", lambda r: requests.append(r.url) if not r.url.startswith(("data:", "file:")) else None)
+    page.goto((tmp_path / "check.html").as_uri())
+    assert page.locator("img").count() > 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert requests == []
+    page.close()
 
 
 def test_a_click_on_a_head_sorts_and_a_second_one_turns_the_order(opened):

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 from scene import scene
 
 from panoptic_eval.checkup import check
-from panoptic_eval.outputs import checkup, checkup_page
+from panoptic_eval.outputs import checkup
+from panoptic_eval.outputs.html import checkup as checkup_page
 
 HOSTILE = "<script>alert(1)</script>&\"'\x1b[2J"
 

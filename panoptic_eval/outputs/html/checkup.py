@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from html import escape
 
 import numpy as np
 from PIL import Image
@@ -18,10 +17,12 @@ from panoptic_eval.errors import Faults, InputError, PngError
 from panoptic_eval.files import PNG_LIMIT, is_file, read_regular
 from panoptic_eval.labels import LabelMaps, resolve
 from panoptic_eval.outputs.checkup import SIDES, TITLES, lines, verdict
+from panoptic_eval.outputs.html.document import document
+from panoptic_eval.outputs.html.marks import text
+from panoptic_eval.outputs.html.sections import section
 from panoptic_eval.outputs.pictures import GRAY, Region, overlay, resized
 from panoptic_eval.pairs.palette import decode
 from panoptic_eval.photographs import read
-from panoptic_eval.text import printable
 
 PICTURES, EACH = 24, 2
 """Largest number of pictures on a page, and of one finding."""
@@ -29,53 +30,34 @@ LONGEST = 480
 """Longer side of a picture, pixels."""
 MARK = (255, 0, 255)
 """Color of the frame around the segment that an example names."""
-STYLE = """
-:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .2rem .8rem .2rem 0; text-align: left;
-  vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-section { border-left: 4px solid var(--of); padding-left: 1rem; margin: 1rem 0; }
-.error { --of: #d55e00; } .warning { --of: #e69f00; } .note { --of: #56b4e9; }
-code { font-size: 13px; overflow-wrap: anywhere; } figure { display: inline-block; margin: .5rem 1rem .5rem 0; }
-img { max-width: 100%; } ul { padding-left: 1.2rem; }
-"""
 
 
 def page(checkup: Checkup) -> str:
     """Write the page; equal input gives equal bytes."""
-    body = [f"<h1>Checkup</h1><p><b>{_text(verdict(checkup))}</b></p>"]
+    body = [f"<h1>Checkup</h1><p>{text(verdict(checkup))}</p>"]
     for name, side in (("gt", checkup.gt), ("pred", checkup.pred)):
         if side is not None:
-            rows = "".join(
-                f"<tr><th>{_text(key)}</th><td>{_text(value)}</td></tr>" for key, value in lines(side).items()
-            )
-            body.append(f"<h2>{SIDES[name].capitalize()}</h2><table>{rows}</table>")
+            rows = "".join(f"<dt>{text(key)}</dt><dd>{text(value)}</dd>" for key, value in lines(side).items())
+            body.append(section(SIDES[name].capitalize(), "", f"<dl>{rows}</dl>"))
     left = PICTURES
     for severity in SEVERITIES:
-        found = [finding for finding in checkup.findings if finding.severity == severity]
-        if found:
-            body.append(f"<h2>{_text(TITLES[severity])}</h2>")
-        for finding in found:
+        parts = []
+        for finding in (finding for finding in checkup.findings if finding.severity == severity):
             pictures = list(_pictures(checkup, finding, min(EACH, left))) if severity != "note" else []
             left -= len(pictures)
-            body.append(_section(finding, pictures))
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Checkup</title>'
-    return (
-        f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head><body>{"".join(body)}</body></html>\n'
-    )
+            parts.append(_finding(finding, pictures))
+        if parts:
+            body.append(section(TITLES[severity], "", *parts))
+    return document("Checkup", "".join(body), scripted=False)
 
 
-def _text(text: str) -> str:
-    return escape(printable(text))
-
-
-def _section(finding: Finding, pictures: list[str]) -> str:
-    examples = "".join(f"<li><code>{_text(example)}</code></li>" for example in finding.examples)
+def _finding(finding: Finding, pictures: list[str]) -> str:
+    examples = "".join(f"<li><code>{text(example)}</code></li>" for example in finding.examples)
     rest = finding.count - len(finding.examples)
     more = f"<li>… and {rest} more</li>" if rest > 0 else ""
     listed = f"<ul>{examples}{more}</ul>" if examples else ""
-    what = f"<b>{SIDES[finding.side].capitalize()}</b>: {_text(finding.text)}"
-    return f'<section class="{finding.severity}"><p>{what}</p>{listed}{"".join(pictures)}</section>'
+    what = f"<b>{SIDES[finding.side].capitalize()}</b>: {text(finding.text)}"
+    return f'<div class="finding {finding.severity}"><p>{what}</p>{listed}{"".join(pictures)}</div>'
 
 
 def _pictures(checkup: Checkup, finding: Finding, most: int) -> Iterator[str]:
@@ -88,7 +70,7 @@ def _pictures(checkup: Checkup, finding: Finding, most: int) -> Iterator[str]:
         image = _image(side.maps, example)
         if drawn < most and image is not None and (content := _drawing(side, image, example)):
             drawn += 1
-            yield f'<figure><img alt="{_text(example)}" src="data:image/jpeg;base64,{content}"></figure>'
+            yield f'<figure><img alt="{text(example)}" src="data:image/jpeg;base64,{content}"></figure>'
 
 
 def _image(maps: LabelMaps, example: str) -> int | None:
