@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 Row = Mapping[str, Any]
 
@@ -45,6 +46,9 @@ class Report:
     pixel_flow: Sequence[Row] = ()
     """Rows of true category, predicted category and cost, the dearest first; null is void, or nothing. The costs add up
     to 1 - PQ: a segment's price is divided among its wrong pixels."""
+    ap_account: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    """Losses of mask AP to place, class, spurious, missed: a row for all sizes, then one for each bin. Each row and AP
+    add up to 1. AP here is of counted areas: that of instances.json may differ in its bins."""
     intervals: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     """95 % intervals of all `scores` and of `account`, over resampled images; empty if none were drawn."""
     per_image: Sequence[Row] = ()
@@ -86,6 +90,20 @@ class Report:
             size = "{:g}-{:g}".format(*(row[end] for end in ends)) + ("px" if by_area else "")
             scores |= {f"{name}/{size}": value for name, value in row.items() if name.startswith("AP_")}
         return {f"{prefix}{name}": value for name, value in scores.items()}
+
+    def plot(self) -> Figure:
+        """Draw mask AP, and what objects cost, by their size; see `panoptic-eval plot` for intervals and several runs.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        try:
+            from panoptic_eval.outputs import plots
+        except ImportError as error:
+            raise ImportError("plot needs matplotlib:  pip install 'panoptic-eval[plots]'") from error
+        from panoptic_eval.size_curves import curves_of
+
+        return plots.by_size(curves_of(self, "run"))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return the rows of the categories as a DataFrame, with a column for each cause of the account.

@@ -11,7 +11,7 @@ import numpy as np
 from panoptic_eval import analyses, metrics
 from panoptic_eval.errors import Faults, InputError
 from panoptic_eval.groups import Groups
-from panoptic_eval.metrics import accounting, sizes
+from panoptic_eval.metrics import accounting, ap_accounting, sizes
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import panoptic_quality as pq
 from panoptic_eval.metrics.accounting import account_counts, image_costs
@@ -199,6 +199,7 @@ def score(
         },
         provenance=provenance or {},
         intervals=intervals,
+        ap_account=_ap_account(tables, sizes.bins(edges)),
         per_image=_images(table, run_scores),
         precision_recall=analyses.curves(run_scores.precision),
         groups=analyses.groups(run_scores.categories, groups or {}),
@@ -238,6 +239,17 @@ def _pixel_flow(table: PairTable) -> list[dict[str, Any]]:
         {"true": names[t], "predicted": names[p], "cost": float(flow[t, p])}
         for t, p in zip(true[order].tolist(), predicted[order].tolist(), strict=True)
     ]
+
+
+def _ap_account(tables: Tables, bins: Bins) -> dict[str, list[dict[str, float]]]:
+    """Return the parts of 1 - AP of masks, for all sizes and then for each bin, by the name of AP."""
+    accounts = {"AP_mask": ap_accounting.ap_account(tables.panoptic, bins)}
+    if tables.instances is not None and tables.instances.has_masks:
+        accounts["AP_mask_instances"] = ap_accounting.ap_account(tables.instances, bins)
+    return {
+        name: [dict(zip(ap_accounting.TITLES, mean(parts.T).tolist(), strict=True)) for parts in account]
+        for name, account in accounts.items()
+    }
 
 
 def _images(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +13,7 @@ from panoptic_eval.comparison import in_the_order_of
 from panoptic_eval.errors import InputError
 from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.cost_by_size import bin_of, cost_of_bins, size_costs
+from panoptic_eval.report import Report
 from panoptic_eval.resampling import draw, interval
 from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.score import Tables, scores, size_edges
@@ -99,6 +101,22 @@ def size_curves(
             p for (run, score), v in values.items() if run != base for p in points(run, score, v - values[base, score])
         ),
     )
+
+
+def curves_of(report: Report, name: str) -> SizeCurves:
+    """Take the points of one run from its report, which has no intervals of them."""
+    nan = float("nan")
+    points = []
+    for row in report.size_percentiles:
+        by_area = math.isnan(row["from_percent"])
+        ends = (row["from_area"], row["to_area"]) if by_area else (row["from_percent"], row["to_percent"])
+        bin_ = f"{ends[0]:g}–{ends[1]:g} {'px' if by_area else '%'}"
+        values = {"AP_mask": row["AP_mask"], "AP_box": row["AP_box"], COST: sum(row.get("account", {}).values())}
+        points += [
+            SizePoint(name, score, bin_, row["from_area"], row["to_area"], row["instances"], value, nan, nan)
+            for score, value in values.items()
+        ]
+    return SizeCurves(tuple(points), ())
 
 
 def _bin_names(edges: Float[np.ndarray, " e"], rules: Rules) -> list[str]:

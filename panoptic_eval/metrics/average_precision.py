@@ -76,10 +76,10 @@ class AveragePrecision:
         return float(values.mean()) if values.size else float("nan")
 
 
-def mask_overlaps(table: PairTable) -> Overlaps:
-    """Find overlaps by the pixels that a detection and an instance share."""
+def mask_overlaps(table: PairTable, least: float = IOU_THRESHOLDS[0]) -> Overlaps:
+    """Find overlaps by the pixels that a detection and an instance share; of an IoU of at least `least`."""
     pairs = _of_one_category(table)
-    return _enough(table, pairs.pred, pairs.gt, _mask_iou(table, pairs))
+    return _enough(table, pairs.pred, pairs.gt, mask_iou(table, pairs), least)
 
 
 def boundary_overlaps(table: PairTable) -> Overlaps:
@@ -91,7 +91,7 @@ def boundary_overlaps(table: PairTable) -> Overlaps:
     assert gt.near is not None
     assert pred.near is not None
     near = pairs.near / (gt.near[pairs.gt] + pred.near[pairs.pred] - pairs.near)
-    masks = _mask_iou(table, pairs)
+    masks = mask_iou(table, pairs)
     return _enough(table, pairs.pred, pairs.gt, np.where(gt.crowd[pairs.gt], masks, np.minimum(masks, near)))
 
 
@@ -101,7 +101,7 @@ def _of_one_category(table: PairTable) -> Pairs:
     return both.take(np.flatnonzero(table.gt.category[both.gt] == table.pred.category[both.pred]))
 
 
-def _mask_iou(table: PairTable, pairs: Pairs) -> Float[np.ndarray, " k"]:
+def mask_iou(table: PairTable, pairs: Pairs) -> Float[np.ndarray, " k"]:
     """Compute the IoU of pairs; with a crowd, the share of the detection that lies in it."""
     area = table.pred.area[pairs.pred]
     union = np.where(table.gt.crowd[pairs.gt], area, area + table.gt.area[pairs.gt] - pairs.pixels)
@@ -160,6 +160,8 @@ def outside(area: Float[np.ndarray, " n"], ranges: Sequence[tuple[float, float]]
 class Matches:
     """Detections after matching, category by category, best score first: all that precision and recall need."""
 
+    pred: Int[np.ndarray, " d"]
+    """Index into the table's pred."""
     image: Int[np.ndarray, " d"]
     first: Int[np.ndarray, " c1"]
     """Category c has the detections from first[c] to first[c + 1]."""
@@ -266,6 +268,7 @@ def match(
     *,
     gt_outside: Bool[np.ndarray, "a g"],
     pred_outside: Bool[np.ndarray, "a p"],
+    thresholds: Float[np.ndarray, " t"] = IOU_THRESHOLDS,
 ) -> Matches:
     """Match detections to instances, best score first.
 
@@ -276,6 +279,7 @@ def match(
         overlaps: of that table, by mask or by box.
         gt_outside: instances that each of `a` ranges leaves out: what matches them does not count.
         pred_outside: detections that do not count in a range unless they match an instance inside.
+        thresholds: of IoU; equality matches.
     """
     gt, pred, c = table.gt, table.pred, len(table.catalogue)
     score = np.where(np.isnan(pred.score), 1.0, pred.score)
@@ -289,7 +293,7 @@ def match(
 
     ignored = gt_outside | gt.crowd
     matched, skipped = coco_matching.match(
-        start, overlaps.gt[order], overlaps.iou[order], ignored, gt.crowd, pred_outside[:, detection], IOU_THRESHOLDS
+        start, overlaps.gt[order], overlaps.iou[order], ignored, gt.crowd, pred_outside[:, detection], thresholds
     )
     category = pred.category[detection]
     by_score = np.lexsort((-score[detection], category))
@@ -297,6 +301,7 @@ def match(
     key = gt.image * np.int64(c) + gt.category
     counted = [np.bincount(key[~i & thing], minlength=len(table) * c).reshape(len(table), c) for i in ignored]
     return Matches(
+        pred=detection[by_score],
         image=pred.image[detection[by_score]],
         first=np.searchsorted(category[by_score], np.arange(c + 1)),
         matched=matched[:, :, by_score],
@@ -313,7 +318,11 @@ def _counted(table: PairTable) -> Int[np.ndarray, " d"]:
 
 
 def _enough(
-    table: PairTable, p: Int[np.ndarray, " k"], g: Int[np.ndarray, " k"], iou: Float[np.ndarray, " k"]
+    table: PairTable,
+    p: Int[np.ndarray, " k"],
+    g: Int[np.ndarray, " k"],
+    iou: Float[np.ndarray, " k"],
+    least: float = IOU_THRESHOLDS[0],
 ) -> Overlaps:
-    relevant = (iou >= IOU_THRESHOLDS[0]) & table.catalogue.isthing[table.gt.category[g]]
+    relevant = (iou >= least) & table.catalogue.isthing[table.gt.category[g]]
     return Overlaps(p[relevant], g[relevant], iou[relevant])

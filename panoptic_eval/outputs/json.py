@@ -16,7 +16,7 @@ FORMAT = 3
 LIMIT = 4 << 30
 """Bytes of the largest report that is read."""
 WITH_SCORES = (
-    "scores", "account", "if_fixed", "intervals", "categories", "size_percentiles", "per_image",
+    "scores", "account", "if_fixed", "ap_account", "intervals", "categories", "size_percentiles", "per_image",
     "precision_recall", "groups", "slices", "reliability",
 )  # fmt: skip
 """Parts of a report in which null is a score that is undefined."""

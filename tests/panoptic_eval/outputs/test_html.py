@@ -207,6 +207,10 @@ def test_a_notebook_shows_tiles_account_and_categories(runs):
     tree = Tree(shown)
     assert marks.percent(report.scores["PQ"]["all"]) in "".join(tree.text)
     assert "<script" not in shown
+    figure = report.plot()
+    drawn = {round(float(y), 6) for line in figure.axes[0].get_lines() for y in np.atleast_1d(line.get_ydata())}
+    values = [100 * row["AP_mask"] for row in report.size_percentiles]
+    assert {round(value, 6) for value in values if not math.isnan(value)} <= drawn
     frame = report.to_dataframe()
     assert frame["name"].tolist() == [row["name"] for row in report.categories]
     assert frame["missed"].tolist() == [row["account"]["missed"] for row in report.categories]
