@@ -59,6 +59,7 @@ def page(
         sections.sizes(report, points),
         sections.categories(report, _category_intervals(tables, rules, resamples, seed)),
         sections.flow(report),
+        sections.precision_recall(report),
         _pictures(tables, name, others, images),
     ]
     for other, other_tables in others:
@@ -66,7 +67,7 @@ def page(
             tables, other_tables, rng=np.random.default_rng(seed), resamples=max(resamples, 1), rules=rules
         )
         body.append(sections.against(compared, name, other))
-    body.append(sections.made(report))
+    body += [sections.reliability(report), sections.label_errors(report), sections.made(report)]
     return document(name, "".join(body), scripted=True)
 
 
