@@ -12,7 +12,7 @@ import numpy as np
 from panoptic_eval.comparison import compare, in_the_order_of
 from panoptic_eval.errors import InputError
 from panoptic_eval.metrics.accounting import account_counts, image_costs, segment_prices
-from panoptic_eval.outputs.html import sections
+from panoptic_eval.outputs.html import analyses, sections
 from panoptic_eval.outputs.html.document import STYLE, document
 from panoptic_eval.outputs.html.gallery import Shown, gallery
 from panoptic_eval.outputs.html.marks import text
@@ -57,10 +57,15 @@ def page(
         points = ()
     body += [
         sections.sizes(report, points),
+        analyses.slices(report),
         sections.categories(report, _category_intervals(tables, rules, resamples, seed)),
+        analyses.groups(report),
         sections.flow(report),
         sections.precision_recall(report),
         _pictures(tables, name, others, images),
+        analyses.curves(report),
+        analyses.reliability(report),
+        analyses.label_errors(report, table) if images else "",
     ]
     for other, other_tables in others:
         compared = compare(
