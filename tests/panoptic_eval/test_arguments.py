@@ -27,7 +27,8 @@ def written(tmp_path, labels=MAP, segments=SEGMENTS, **more):
 
 def counted(labels=MAP, segments=SEGMENTS):
     table = pair_table(CATALOGUE, MAP, SEGMENTS, labels, segments, image_id="x1")
-    return [(name, values.tolist()) for part in (table.pred, table.pairs) for name, values in vars(part).items()]
+    columns = [item for part in (table.pred, table.pairs) for item in vars(part).items()]
+    return [(name, None if values is None else values.tolist()) for name, values in columns]
 
 
 def torch(call):
