@@ -170,7 +170,7 @@ def score(
     table = tables.panoptic
     weights = draw(np.random.default_rng(seed), len(table), resamples) if resamples and len(table) > 1 else None
     run_scores = scores(tables, rules, weights=weights)
-    edges = size_edges(table, rules)
+    edges, losses = size_edges(table, rules), accounting.segment_losses(table)
     by_name: dict[str, dict[str, float]] = {}
     intervals: dict[str, dict[str, tuple[float, float]]] = {}
     for (name, part), values in run_scores.parts.items():
@@ -184,10 +184,12 @@ def score(
         images=len(table),
         scores=by_name,
         account=account,
-        if_fixed=_if_fixed(table) if account else {},
-        pixel_flow=_pixel_flow(table) if account else (),
+        if_fixed=_if_fixed(table, losses) if account else {},
+        pixel_flow=_pixel_flow(table, losses) if account else (),
         categories=_categories(table, run_scores),
-        size_percentiles=_size_rows(table, run_scores, edges, rules),
+        size_percentiles=_size_rows(
+            run_scores, edges, rules, None if rules.quirks else lost_by_size(table, edges, losses)
+        ),
         undefined=_undefined(by_name),
         warnings=[*warnings, *input_warnings(table), *_warnings(edges)],
         protocol={
@@ -223,15 +225,15 @@ def _categories(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
     return rows
 
 
-def _if_fixed(table: PairTable) -> dict[str, dict[str, float]]:
+def _if_fixed(table: PairTable, losses: accounting.SegmentLosses) -> dict[str, dict[str, float]]:
     """Tell what PQ would gain if one cause alone were gone, by group and cause."""
-    gains = _means(accounting.if_fixed(table), table.catalogue.isthing)
+    gains = _means(accounting.if_fixed(table, losses), table.catalogue.isthing)
     return {group: dict(zip(accounting.TITLES, values.tolist(), strict=True)) for group, values in gains.items()}
 
 
-def _pixel_flow(table: PairTable) -> list[dict[str, Any]]:
+def _pixel_flow(table: PairTable, losses: accounting.SegmentLosses) -> list[dict[str, Any]]:
     """Make a row for each true and predicted category that cost something, the dearest first."""
-    flow = accounting.pixel_flow(table)
+    flow = accounting.pixel_flow(table, losses)
     names = [*(category.name for category in table.catalogue.categories), None]
     true, predicted = np.nonzero(flow)
     order = np.argsort(-flow[true, predicted], kind="stable")
@@ -269,12 +271,11 @@ def _images(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
 
 
 def _size_rows(
-    table: PairTable, run_scores: Scores, edges: Float[np.ndarray, " e"], rules: Rules
+    run_scores: Scores, edges: Float[np.ndarray, " e"], rules: Rules, lost: Float[np.ndarray, "b 8"] | None
 ) -> list[dict[str, Any]]:
     """Make a row for each size bin: its edges, how many gt instances it holds, AP within it, and what it costs."""
     percent: Sequence[float] = [float("nan")] * len(edges) if rules.area_edges else rules.percentiles
     names = [name for name, part in run_scores.parts if part == 0]
-    lost = None if rules.quirks else lost_by_size(table, edges)
     return [
         {
             "from_percent": percent[k],

@@ -77,11 +77,19 @@ class SegmentLosses:
     gt: Float[np.ndarray, "g 8"]
     """Both parts of a match stand at its gt segment."""
     pred: Float[np.ndarray, "p 8"]
+    matching: Matching
+    weight: Float[np.ndarray, " c"]
+    """D = TP + FP/2 + FN/2 of each category."""
+
+    @property
+    def unit(self) -> Float[np.ndarray, " c"]:
+        """Return by what losses of each category are divided to be parts of 1 - PQ over all categories."""
+        return max(int((self.weight > 0).sum()), 1) * np.maximum(self.weight, 0.5)
 
 
 def segment_losses(table: PairTable) -> SegmentLosses:
     """Find what each segment costs. Areas are those of the PNGs."""
-    matching = match(table)
+    matching, c = match(table), len(table.catalogue)
     gt, area = np.zeros((len(table.gt), len(TITLES))), table.gt.area[matching.gt]
     pred = np.zeros((len(table.pred), len(TITLES)))
     gt[matching.gt, TOO_SMALL] = (area - matching.shared) / matching.union
@@ -89,7 +97,9 @@ def segment_losses(table: PairTable) -> SegmentLosses:
     for losses, cause in zip((gt, pred), causes(table, matching), strict=True):
         rows = np.flatnonzero(cause >= 0)
         losses[rows, cause[rows]] = 1 / 2
-    return SegmentLosses(gt, pred)
+    counted = np.bincount(matching.gt, minlength=len(gt)) + matching.missed / 2
+    weight = np.bincount(table.gt.category, counted, c) + np.bincount(table.pred.category, matching.spurious / 2, c)
+    return SegmentLosses(gt, pred, matching, weight)
 
 
 def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
@@ -97,7 +107,8 @@ def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
 
     Areas are always those of the PNGs: with panopticapi's stated areas a part could be negative.
     """
-    gt, pred, losses, matching = table.gt, table.pred, segment_losses(table), match(table)
+    gt, pred, losses = table.gt, table.pred, segment_losses(table)
+    matching = losses.matching
 
     def total(of_gt: Float[np.ndarray, " g"], of_pred: Float[np.ndarray, " p"]) -> Float[np.ndarray, "i c"]:
         of_both = histogram(table, gt.image, gt.category, weights=of_gt)
@@ -172,26 +183,25 @@ def image_costs(counts: AccountCounts) -> Float[np.ndarray, " i"]:
     return (lost / np.maximum(total, 0.5)).sum(1) / max((total > 0).sum(), 1)
 
 
-def segment_prices(table: PairTable) -> SegmentLosses:
-    """Divide 1 - PQ among the segments and causes: the prices of all segments add up to it."""
-    losses, weight = segment_losses(table), account_counts(table).weight.sum(0)
-    unit = max(int((weight > 0).sum()), 1) * np.maximum(weight, 0.5)
-    return SegmentLosses(losses.gt / unit[table.gt.category, None], losses.pred / unit[table.pred.category, None])
+def segment_prices(table: PairTable) -> tuple[Float[np.ndarray, "g 8"], Float[np.ndarray, "p 8"]]:
+    """Divide 1 - PQ among the segments of gt and of the prediction, by cause: all prices add up to it."""
+    losses = segment_losses(table)
+    unit = losses.unit
+    return losses.gt / unit[table.gt.category, None], losses.pred / unit[table.pred.category, None]
 
 
-def if_fixed(table: PairTable) -> Float[np.ndarray, "8 c"]:
+def if_fixed(table: PairTable, losses: SegmentLosses) -> Float[np.ndarray, "8 c"]:
     """Compute by how much PQ of each category would rise if one cause alone were gone.
 
     Segments of gt without match for this cause are then found with an IoU of 1, predictions without match for it are
     not there, and pixels that a match lacks or adds are right. These gains do not add up: what one repair is worth
     depends on the others. NaN where a category has no segment.
     """
-    losses, c = segment_losses(table), len(table.catalogue)
+    c, weight = len(table.catalogue), losses.weight
     of_gt, of_pred = (
         np.stack([np.bincount(side.category, lost[:, k], c) for k in range(len(TITLES))])
         for side, lost in ((table.gt, losses.gt), (table.pred, losses.pred))
     )
-    weight = account_counts(table).weight.sum(0)
     iou = weight - of_gt.sum(0) - of_pred.sum(0)
     unmatched = np.arange(len(TITLES))[:, None] >= CLASS
     repaired = np.where(unmatched, 2 * of_gt, of_gt)
@@ -200,7 +210,7 @@ def if_fixed(table: PairTable) -> Float[np.ndarray, "8 c"]:
     return np.where(weight > 0, fixed - divide(iou, weight), np.nan)
 
 
-def pixel_flow(table: PairTable) -> Float[np.ndarray, "c1 c1"]:
+def pixel_flow(table: PairTable, losses: SegmentLosses) -> Float[np.ndarray, "c1 c1"]:
     """Divide 1 - PQ among true and predicted categories, pixel by pixel: who takes whose pixels.
 
     The price of a match goes to its lost pixels, by what is predicted there, and to its surplus pixels, by what is
@@ -211,9 +221,8 @@ def pixel_flow(table: PairTable) -> Float[np.ndarray, "c1 c1"]:
         Row: true category, the last one void and pixels without entry. Column: predicted category, the last one
         nothing. The sum is 1 - PQ.
     """
-    gt, pred, pairs, matching, c = table.gt, table.pred, table.pairs, match(table), len(table.catalogue)
-    weight = account_counts(table).weight.sum(0)
-    unit = np.append(max(int((weight > 0).sum()), 1) * np.maximum(weight, 0.5), np.inf)
+    gt, pred, pairs, matching, c = table.gt, table.pred, table.pairs, losses.matching, len(table.catalogue)
+    unit = np.append(losses.unit, np.inf)
     true, predicted = (np.append(side.category, c)[index] for side, index in ((gt, pairs.gt), (pred, pairs.pred)))
     partner, union = np.full(len(gt) + 1, -2), np.ones(len(gt) + 1)
     partner[matching.gt], union[matching.gt] = matching.pred, matching.union

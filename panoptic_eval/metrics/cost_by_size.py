@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from panoptic_eval.metrics.accounting import TITLES, account_counts, segment_losses
+from panoptic_eval.metrics.accounting import TITLES, SegmentLosses
 from panoptic_eval.metrics.metric import divide
 from panoptic_eval.metrics.panoptic_quality import match
 from panoptic_eval.pairs.table import PairTable
@@ -76,10 +76,9 @@ def cost_of_bins(costs: SizeCosts, weights: Float[np.ndarray, "w i"]) -> Float[n
     return divide(shares.sum(1), present)
 
 
-def lost_by_size(table: PairTable, edges: Float[np.ndarray, " e"]) -> Float[np.ndarray, "b 8"]:
+def lost_by_size(table: PairTable, edges: Float[np.ndarray, " e"], losses: SegmentLosses) -> Float[np.ndarray, "b 8"]:
     """Return the part of 1 - PQ of things that each bin loses to each cause; zeros where neither side has a thing."""
-    losses, weight = segment_losses(table), account_counts(table).weight.sum(0)
-    isthing = table.catalogue.isthing
+    isthing, weight = table.catalogue.isthing, losses.weight
     unit = max(int(((weight > 0) & isthing).sum()), 1) * np.maximum(weight, 0.5)
     lost = np.zeros((len(edges) - 1, len(TITLES)))
     for side, of_side in ((table.gt, losses.gt), (table.pred, losses.pred)):

@@ -38,11 +38,11 @@ def write_segments(table: PairTable, path: Path) -> None:
     `price` is its part of 1 - PQ. The causes `too_small` and `too_large` of a match stand in one row, that of its gt
     segment, by the larger of the two.
     """
-    prices = segment_prices(table)
+    gt_prices, pred_prices = segment_prices(table)
     names, text = list(TITLES), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image_id", "side", "id", "category", "area", "cause", "price"])
-    sides = [("gt", table.gt, prices.gt), ("pred", table.pred, prices.pred)]
+    sides = [("gt", table.gt, gt_prices), ("pred", table.pred, pred_prices)]
     total = np.concatenate([price.sum(1) for *_, price in sides])
     rows = np.argsort(-total, kind="stable")[: int((total > 0).sum())]
     category = [spreadsheet(c.name) for c in table.catalogue.categories]

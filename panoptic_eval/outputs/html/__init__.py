@@ -61,7 +61,6 @@ def page(
         sections.categories(report, _category_intervals(tables, rules, resamples, seed)),
         analyses.groups(report),
         sections.flow(report),
-        sections.precision_recall(report),
         _pictures(tables, name, others, images),
         analyses.curves(report),
         analyses.reliability(report),
@@ -72,7 +71,7 @@ def page(
             tables, other_tables, rng=np.random.default_rng(seed), resamples=max(resamples, 1), rules=rules
         )
         body.append(sections.against(compared, name, other))
-    body += [sections.reliability(report), sections.label_errors(report), sections.made(report)]
+    body.append(sections.made(report))
     return document(name, "".join(body), scripted=True)
 
 
@@ -107,7 +106,7 @@ def _pictures(tables: Tables, name: str, others: Sequence[tuple[str, Tables]], i
         return ""
     costs = image_costs(account_counts(table))
     worst = [k for k in np.argsort(-costs, kind="stable")[:images].tolist() if costs[k] > 0]
-    runs = [Shown(n, t.panoptic, segment_prices(t.panoptic)) for n, t in ((name, tables), *others)]
+    runs = [Shown(n, t.panoptic, *segment_prices(t.panoptic)) for n, t in ((name, tables), *others)]
     figures, missing = gallery(worst, costs[worst].tolist(), runs)
     why = "".join(f"<li>{text(line)}</li>" for line in missing[:5])
     left_out = f"<p class=warnings>{len(missing)} pictures are left out:</p><ul>{why}</ul>" if missing else ""
@@ -125,7 +124,7 @@ def _pictures(tables: Tables, name: str, others: Sequence[tuple[str, Tables]], i
 def _picks(images: Sequence[int], run: Shown) -> str:
     """Make buttons that leave only the images in which a category costs something, the dearest categories first."""
     table, cost = run.table, np.zeros(len(run.table.catalogue))
-    for side, prices in ((table.gt, run.prices.gt), (table.pred, run.prices.pred)):
+    for side, prices in ((table.gt, run.gt_prices), (table.pred, run.pred_prices)):
         rows = np.flatnonzero(np.isin(side.image, images))
         np.add.at(cost, side.category[rows], prices[rows].sum(1))
     dearest = [k for k in np.argsort(-cost, kind="stable")[:12].tolist() if cost[k] > 0]

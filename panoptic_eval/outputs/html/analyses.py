@@ -63,7 +63,22 @@ def curves(report: Report) -> str:
         key(CURVES),
         f'<div class="charts">{"".join(charts)}</div>',
         marks.numbers(["score", "recall", *CURVES], rows),
+        *_missing(report),
     )
+
+
+def _missing(report: Report) -> list[str]:
+    """Say where the missing points of AP went, by size."""
+    sizes = ["all", *(f"{row['from_area']:.0f}–{row['to_area']:.0f} px" for row in report.size_percentiles)]
+    return [
+        marks.numbers(
+            ["size", "place", "class", "spurious", "missed"],
+            [[size, *(percent(value, 2) for value in row.values())] for size, row in zip(sizes, accounts, strict=True)],
+            f"Where the missing points of {TITLES[score]} went: AP and the parts of a row add up to 100",
+        )
+        for score, accounts in report.ap_account.items()
+        if not math.isnan(accounts[0]["missed"])  # there are instances
+    ]
 
 
 def reliability(report: Report) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from panoptic_eval.errors import InputError, PngError
-from panoptic_eval.metrics.accounting import TITLES, SegmentLosses
+from panoptic_eval.metrics.accounting import TITLES
 from panoptic_eval.outputs.html.marks import percent, text
 from panoptic_eval.outputs.pictures import color, contents, outlines, photograph_of, resized
 from panoptic_eval.pairs.palette import decode_listed
@@ -32,7 +32,9 @@ class Shown:
 
     name: str
     table: PairTable
-    prices: SegmentLosses
+    gt_prices: Float[np.ndarray, "g 8"]
+    """Price of each gt segment, by cause: parts of 1 - PQ."""
+    pred_prices: Float[np.ndarray, "p 8"]
 
 
 def gallery(images: Sequence[int], costs: Sequence[float], runs: Sequence[Shown]) -> tuple[str, list[str]]:
@@ -64,10 +66,10 @@ def _figure(image: int, cost: float, runs: Sequence[Shown]) -> str:
         gt_png, *pred_png = contents(run.table, image)
         if pred_png:
             layers.append(
-                (run.name, _overlay(run.table.pred, run.prices.pred, run.table, image, pred_png[0], photograph))
+                (run.name, _overlay(run.table.pred, run.pred_prices, run.table, image, pred_png[0], photograph))
             )
         if run is runs[0]:
-            truth = _overlay(table.gt, run.prices.gt, table, image, gt_png, photograph)
+            truth = _overlay(table.gt, run.gt_prices, table, image, gt_png, photograph)
     layers.append(("truth", truth))
     jpeg = io.BytesIO()
     photograph.save(jpeg, "JPEG", quality=75)
@@ -93,8 +95,8 @@ def _dearest(run: Shown, image: int) -> tuple[str, list[int]]:
     """List the segments that cost most; and the ids of all categories that cost something here."""
     rows = []
     for side, segments, prices in (
-        ("truth", run.table.gt, run.prices.gt),
-        ("predicted", run.table.pred, run.prices.pred),
+        ("truth", run.table.gt, run.gt_prices),
+        ("predicted", run.table.pred, run.pred_prices),
     ):
         at = np.flatnonzero(segments.image == image)
         total = prices[at].sum(1)

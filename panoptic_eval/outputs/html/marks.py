@@ -139,48 +139,6 @@ def forest(points: Sequence[Point], *, zero: bool = False, better: int = 0) -> s
     return f'<svg viewBox="0 0 {width} {height}" role="img">{"".join(marks)}</svg>'
 
 
-def curves(x: Sequence[float], lines: Mapping[str, Sequence[float]], x_title: str, y_title: str) -> str:
-    """Draw curves of fractions over fractions as an SVG; undefined points are left out.
-
-    Args:
-        x: of all lines, 0 to 1.
-        lines: values by name, 0 to 1; at most three.
-        x_title, y_title: of the axes.
-    """
-    left, top, width, height = 60, 10, 520, 260
-    parts = []
-    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        at_x, at_y = left + width * tick, top + height * (1 - tick)
-        parts.append(f'<line class="grid" x1="{at_x}" x2="{at_x}" y1="{top}" y2="{top + height}"/>')
-        parts.append(f'<line class="grid" x1="{left}" x2="{left + width}" y1="{at_y}" y2="{at_y}"/>')
-        parts.append(f'<text x="{at_x}" y="{top + height + 16}" text-anchor="middle">{percent(tick, 0)}</text>')
-        parts.append(f'<text x="{left - 8}" y="{at_y + 4}" text-anchor="end">{percent(tick, 0)}</text>')
-    for k, (name, values) in enumerate(lines.items()):
-        points = " ".join(
-            f"{left + width * a:.1f},{top + height * (1 - b):.1f}"
-            for a, b in zip(x, values, strict=True)
-            if not math.isnan(b)
-        )
-        color = ("#0072b2", "#e69f00", "#009e73")[k]
-        dash = ("", "7 4", "2 3")[k]
-        parts.append(
-            f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2" stroke-dasharray="{dash}">'
-            f"<title>{text(name)}</title></polyline>"
-        )
-        y = top + 18 + 20 * k
-        parts.append(
-            f'<line x1="{left + width + 12}" x2="{left + width + 42}" y1="{y}" y2="{y}" stroke="{color}" '
-            f'stroke-width="2" stroke-dasharray="{dash}"/>'
-        )
-        parts.append(f'<text x="{left + width + 48}" y="{y + 4}">{text(name)}</text>')
-    parts.append(f'<text x="{left + width / 2}" y="{top + height + 34}" text-anchor="middle">{text(x_title)}</text>')
-    parts.append(
-        f'<text x="14" y="{top + height / 2}" text-anchor="middle" '
-        f'transform="rotate(-90 14 {top + height / 2})">{text(y_title)}</text>'
-    )
-    return f'<svg viewBox="0 0 720 {top + height + 42}" role="img">{"".join(parts)}</svg>'
-
-
 def _ticks(low: float, high: float) -> list[float]:
     """Choose round values within a range, about five."""
     size = 10.0 ** math.floor(math.log10((high - low) / 4))

@@ -149,67 +149,6 @@ def categories(report: Report, intervals: Mapping[str, tuple[float, float]]) -> 
     )
 
 
-def precision_recall(report: Report) -> str:
-    """Show precision over recall of masks, and what takes the missing points of AP."""
-    curves = report.precision_recall.get("AP_mask")
-    if not curves or math.isnan(report.scores["AP_mask"]["AP"]):
-        return ""
-    recall = report.precision_recall["recall"]
-    titles = {"AP50": "IoU 0.5", "AP75": "IoU 0.75", "AP": "mean over IoU"}
-    lines = {titles[part]: curves[part] for part in titles}
-    sizes = ["all", *(_pixels(row) for row in report.size_percentiles)]
-    cells = [
-        [size, *(percent(value, 2) for value in row.values())]
-        for size, row in zip(sizes, report.ap_account.get("AP_mask", ()), strict=False)
-    ]
-    every = [
-        [percent(r, 0), *(percent(line[k], 2) for line in lines.values())] for k, r in enumerate(recall) if k % 5 == 0
-    ]
-    return section(
-        "Precision and recall of masks",
-        "Means over the categories that have instances. The mean height of each curve is its AP.",
-        marks.curves(recall, lines, "recall, %", "precision, %"),
-        marks.numbers(["recall", *lines], every),
-        marks.numbers(
-            ["size", "place", "class", "spurious", "missed"],
-            cells,
-            "Where the missing points of AP went: AP and a row's parts add up to 100",
-        ),
-    )
-
-
-def reliability(report: Report) -> str:
-    """Show how far scores of segments are probabilities."""
-    if not report.reliability:
-        return ""
-    found = report.reliability
-    rows = [
-        [f"{row['from']:g} to {row['to']:g}", str(row["segments"]), percent(row["mean_score"]), percent(row["matched"])]
-        for row in found["bins"]
-    ]
-    around = interval(found["low"], found["high"])
-    shown = f"{percent(found['ECE'])} {f'[{around}]' if around else ''}"
-    return section(
-        "Are the scores probabilities?",
-        f"Expected calibration error: {shown} points between the score of a thing and how often it matches.",
-        marks.numbers(["score", "segments", "mean score", "matched"], rows, "The bins"),
-    )
-
-
-def label_errors(report: Report) -> str:
-    """List candidates for errors in the ground truth."""
-    if not report.label_errors:
-        return ""
-    names = list(report.label_errors[0])
-    rows = [[_short(row[name]) for name in names] for row in report.label_errors[:20]]
-    return section(
-        "Perhaps errors of the ground truth",
-        "Sure predictions that no segment of the ground truth explains, the surest first. "
-        "panoptic-eval draw --label-errors makes pictures of them.",
-        marks.numbers(names, rows, f"The first {len(rows)} of {len(report.label_errors)}"),
-    )
-
-
 def flow(report: Report) -> str:
     """Show which category takes whose pixels."""
     if not report.pixel_flow:
@@ -327,12 +266,6 @@ def _cell(value: float | str, shown: str) -> str:
 
 def _pixels(row: Mapping[str, Any]) -> str:
     return f"{row['from_area']:.0f}–{row['to_area']:.0f} px"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return " ".join(_short(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _plain(value: Any) -> str:

@@ -15,6 +15,7 @@ from panoptic_eval.metrics.accounting import (
     if_fixed,
     image_costs,
     pixel_flow,
+    segment_losses,
     segment_prices,
 )
 from panoptic_eval.metrics.metric import summed
@@ -123,11 +124,11 @@ def test_pixels_and_segments_add_up_to_one_minus_pq(seed):
     drawing, pairs = random_table(seed)
     report = score(Tables(drawing))
     lost = 1 - report.scores["PQ"]["all"]
-    flow, prices = pixel_flow(drawing), segment_prices(drawing)
+    flow, prices = pixel_flow(drawing, segment_losses(drawing)), segment_prices(drawing)
     assert (flow >= 0).all()
     assert flow.sum() == pytest.approx(lost, abs=1e-12)
     np.testing.assert_allclose(flow, accounting_by_mask.pixel_flow(pairs, drawing.catalogue), atol=1e-12)
-    assert prices.gt.sum() + prices.pred.sum() == pytest.approx(lost, abs=1e-12)
+    assert prices[0].sum() + prices[1].sum() == pytest.approx(lost, abs=1e-12)
     assert sum(row["cost"] for row in report.pixel_flow) == pytest.approx(lost, abs=1e-12)
     for group, account in report.account.items():
         if not np.isnan(report.scores["PQ"][group]):
@@ -154,7 +155,7 @@ def test_a_repair_gains_what_repaired_counts_score(seed):
     drawing, _ = random_table(seed)
     counts = summed(pq_counts(drawing))
     losses = summed(account_counts(drawing)).lost()
-    gained = if_fixed(drawing)
+    gained = if_fixed(drawing, segment_losses(drawing))
     for name in ("too_small", "too_large"):  # D stays
         weight = (counts.tp + counts.fp / 2 + counts.fn / 2)[0]
         share = losses[name][0] / np.where(weight > 0, weight, np.nan)

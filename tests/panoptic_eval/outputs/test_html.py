@@ -71,8 +71,7 @@ def runs(tmp_path_factory):
 
 
 def page(folder, **options):
-    tables = load(folder)
-    return html.page(rescore(tables, resamples=20), tables, name=folder.name, **{"resamples": 20, **options})
+    return html.page(json_output.read(folder), load(folder), name=folder.name, **{"resamples": 20, **options})
 
 
 def test_every_score_of_the_report_is_on_the_page(runs):
@@ -96,10 +95,6 @@ def test_every_score_of_the_report_is_on_the_page(runs):
             assert marks.percent(value, 2) in tree.cells
     for row in report.ap_account["AP_mask"]:
         assert all(marks.percent(value, 2) in tree.cells for value in row.values())
-    line = content[content.index("<polyline") :]
-    heights = [float(pair.split(",")[1]) for pair in re.search(r'points="([^"]*)"', line)[1].split()]
-    expected = [10 + 260 * (1 - p) for p in report.precision_recall["AP_mask"]["AP50"]]
-    np.testing.assert_allclose(heights, expected, atol=0.051)
     for row in report.pixel_flow[:50]:
         assert marks.percent(row["cost"], 3) in tree.cells
 
