@@ -217,7 +217,12 @@ def _crowd_and_area(
 
 def _boxes(segments: Sequence[dict[str, Any]]) -> Float[np.ndarray, "n 4"]:
     """Return every bbox that is a list of four numbers; NaN for the others."""
-    values = [segment.get("bbox") for segment in segments]
+    values: list[Any] = [segment.get("bbox") for segment in segments]
+    if not any(values):
+        return np.full((len(values), 4), np.nan)
+    four = set(map(type, values)) == {list} and set(map(len, values)) == {4}
+    if four and set(map(type, itertools.chain.from_iterable(values))) <= {int, float}:  # as in nearly all files
+        return np.array(values, np.float64)
     none = [np.nan] * 4
     numbers = [v if type(v) is list and len(v) == 4 and {*map(type, v)} <= {int, float} else none for v in values]
     return np.array(numbers, np.float64).reshape(-1, 4)

@@ -9,7 +9,7 @@ from oddities import DIFFERENT, ODDITIES, image_ids
 from PIL import Image
 from scene import CAR, CATEGORIES, PERSON, ROAD, SKY, scene
 
-from panoptic_eval import InputError, evaluate
+from panoptic_eval import InputError, evaluate, ground_truth
 from panoptic_eval.checkup import check
 from panoptic_eval.checkup.findings import EXAMPLES
 from panoptic_eval.datasets import FORMATS
@@ -368,3 +368,16 @@ def test_copies_and_near_copies_are_told_apart(data):
     assert copies.examples[0].endswith(f"000003.png: as {data.root / 'gt' / '000001.png'}")
     assert (near.severity, near.count) == ("note", 1)
     assert "000002.png: like" in near.examples[0]
+
+
+@pytest.mark.parametrize("other", [None, "abcd", [1, 2, 3], 5, [1, 2, 3, "4"], {}, [1, 2, 3, True], [[1], 2, 3, 4]])
+def test_a_box_of_another_form_is_none_and_the_others_are_read(data, other):
+    boxes = [[k, 1, 2.5, 3] for k in range(len(data.gt.segments()))]
+    for segment, box in zip(data.gt.segments(), boxes, strict=True):
+        segment["bbox"] = box
+    read = ground_truth(data.write().gt_json).meaning.box
+    np.testing.assert_array_equal(read, boxes)
+    data.gt.segments()[2]["bbox"] = other
+    read = ground_truth(data.write().gt_json).meaning.box
+    assert np.isnan(read[2]).all()
+    np.testing.assert_array_equal(np.delete(read, 2, 0), np.delete(np.array(boxes), 2, 0))
