@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 import tyro
 
-from model.box_coding import UNIT_WEIGHTS, encode
+from crop_aware.cabb import crop_aware_loss
+from crop_aware.coding import UNIT_WEIGHTS, encode
 from model.config import Weights
-from model.losses.cabb import crop_aware_loss
 from reproduce.loss_claims import BOXES, random_boxes
 
 CROP = (1024, 1024)

@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 from scipy.stats import binom
 
-from model.box_coding import UNIT_WEIGHTS, encode
-from model.config import Weights
-from model.losses.box import box_loss
-from model.losses.cabb import crop_aware_loss
+from crop_aware.cabb import crop_aware_loss
+from crop_aware.coding import UNIT_WEIGHTS, AnyWeights, encode
+from crop_aware.standard import box_loss
 from reproduce.verdicts import Part, certain, verdict
 
 BATCH_MS = 10.0
@@ -22,7 +21,7 @@ BOXES = 8 * 128
 
 
 def random_boxes(
-    rng: np.random.Generator, rows: int, *, weights: Weights = UNIT_WEIGHTS, noise: float = 0.3
+    rng: np.random.Generator, rows: int, *, weights: AnyWeights = UNIT_WEIGHTS, noise: float = 0.3
 ) -> tuple[torch.Tensor, ...]:
     """Draw deltas, proposals, visible boxes, open sides (float64) in a crop of 1024 pixels, half of the boxes cut.
 

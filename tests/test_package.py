@@ -26,13 +26,13 @@ def test_twine_finds_nothing_wrong(archives):
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *archives], check=True)
 
 
-def test_the_wheel_holds_the_package_alone(archives):
+def test_the_wheel_holds_the_two_packages_alone(archives):
     names = zipfile.ZipFile(archives[0]).namelist()
     info = f"panoptic_eval-{panoptic_eval.__version__}.dist-info"
-    assert {Path(name).parts[0] for name in names} == {"panoptic_eval", info}
+    assert {Path(name).parts[0] for name in names} == {"crop_aware", "panoptic_eval", info}
     assert "panoptic_eval/py.typed" in names
     assert {n for n in names if n.endswith(".py")} == {
-        str(p.relative_to(ROOT)) for p in ROOT.glob("panoptic_eval/**/*.py")
+        str(p.relative_to(ROOT)) for package in ("crop_aware", "panoptic_eval") for p in ROOT.glob(f"{package}/**/*.py")
     }
 
 

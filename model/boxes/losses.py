@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from model.box_coding import UNIT_WEIGHTS
+from crop_aware.cabb import crop_aware_loss
+from crop_aware.coding import UNIT_WEIGHTS, AnyWeights
+from crop_aware.standard import box_loss
 from model.boxes.anchor_matching import SampledBoxes
-from model.config import BoxConfig, Weights
-from model.losses.box import box_loss
-from model.losses.cabb import crop_aware_loss
+from model.config import BoxConfig
 from model.targets import Targets
 
 
@@ -94,7 +94,7 @@ def positive_box_loss(
     config: BoxConfig,
     *,
     beta: float,
-    weights: Weights,
+    weights: AnyWeights,
 ) -> Float[Tensor, " p"]:
     """Return the loss of each positive row, given its deltas: crop-aware (Eq. 2) or standard (Eq. 1)."""
     boxes, image, instance = positives.boxes, positives.image, positives.instance

@@ -14,7 +14,7 @@ def huber(z, beta):
 
 
 def lowest_loss(deltas, proposals, visible, open_sides, crop_size, *, beta, center_weight=1.0, size_weight=1.0):
-    """Lowest loss of each row; arguments as of `model.losses.cabb.crop_aware_loss`, arrays."""
+    """Lowest loss of each row; arguments as of `crop_aware.cabb.crop_aware_loss`, arrays."""
     deltas, proposals, visible = (np.asarray(a, np.float64) for a in (deltas, proposals, visible))
     losses = np.zeros(len(deltas))
     for axis, extent in enumerate(reversed(crop_size)):

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from model.box_coding import decode
+from crop_aware.coding import decode
 from model.config import ROIConfig
 from model.ops.abn import ABN
 from model.ops.boxes import clip, large_enough

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model.box_coding import decode
+from crop_aware.coding import decode
 from model.config import RPNConfig
 from model.ops.abn import ABN
 from model.ops.boxes import clip, large_enough

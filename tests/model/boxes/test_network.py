@@ -8,7 +8,7 @@ from safetensors.torch import save
 from tiny import BOX, ISTHING, POLE, SKY, TINY, TINY_SEAMLESS, batch, rectangles
 from torch import distributed, nn
 
-from model.box_coding import encode
+from crop_aware.coding import encode
 from model.boxes.anchor_matching import sample_anchors
 from model.boxes.losses import gather
 from model.boxes.network import BoxNetwork, build

@@ -1,6 +1,6 @@
 import torch
 
-from model.box_coding import encode
+from crop_aware.coding import encode
 from model.boxes.heads.rpn import RPNHead, propose
 from model.config import RPNConfig
 

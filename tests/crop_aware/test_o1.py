@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.losses.o1 import O1, bisect, brackets, larger_root, solve_o1
+from crop_aware.o1 import O1, bisect, brackets, larger_root, solve_o1
 
 
 def huber(z, beta):

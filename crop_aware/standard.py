@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from model.box_coding import UNIT_WEIGHTS, AnyWeights, encode
+from crop_aware.coding import UNIT_WEIGHTS, AnyWeights, encode
 
 
 def box_loss(

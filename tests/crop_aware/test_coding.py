@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.box_coding import MAX_LOG_SIZE, UNIT_WEIGHTS, decode, encode
+from crop_aware.coding import MAX_LOG_SIZE, UNIT_WEIGHTS, decode, encode
 from model.config import Weights
 
 ROI_HEAD = Weights(centre=10, size=5)

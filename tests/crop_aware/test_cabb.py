@@ -10,13 +10,13 @@ from box_oracle import lowest_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.box_coding import UNIT_WEIGHTS, decode, encode
+from crop_aware.cabb import crop_aware_loss, crop_aware_targets, feasible, impossible, reduce_o2
+from crop_aware.coding import decode, encode
+from crop_aware.standard import box_loss
 from model.config import Weights
-from model.losses.box import box_loss
-from model.losses.cabb import crop_aware_loss, crop_aware_targets, feasible, impossible, reduce_o2
 
 CROP = (384, 512)
-ROI_HEAD = Weights(10, 5)
+UNIT_WEIGHTS, ROI_HEAD = Weights(), Weights(10, 5)
 LEFT, TOP, RIGHT, BOTTOM = torch.eye(4, dtype=torch.bool).unbind()
 NONE = torch.zeros(4, dtype=torch.bool)
 

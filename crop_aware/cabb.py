@@ -2,7 +2,7 @@
 
 arXiv 2012.07717, Sec. 2.2 to 2.4. In one dimension a box is a center δ and a size ω, relative to the proposal. Where
 the object goes on past the crop, all boxes that look the same inside the crop are equally good targets (`feasible`),
-and the loss is towards the closest of them (`crop_aware_targets`). Finding it is problem O1 (`losses.o1`) where one
+and the loss is towards the closest of them (`crop_aware_targets`). Finding it is problem O1 (`o1`) where one
 side of the box is cut, and problem O2 (`reduce_o2`) where both are.
 """
 
@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from model.box_coding import UNIT_WEIGHTS, AnyWeights, by_dimension, four
-from model.losses.box import at_least_float32, towards
-from model.losses.o1 import exp, log, solve_o1
+from crop_aware.coding import UNIT_WEIGHTS, AnyWeights, by_dimension, four
+from crop_aware.o1 import exp, log, solve_o1
+from crop_aware.standard import at_least_float32, towards
 
 SMALLEST = 1e-6
 """Pixels that a box covers at least: only so that a visible box beside its crop still has a finite loss."""
@@ -39,7 +39,7 @@ def crop_aware_loss(
 
     Every box X that equals `visible` once cropped is as good a target:
     L_CABB = min { Σ huber(encode(X, proposal, weights) − deltas) : crop(X) = visible }.
-    With no open side it is the standard loss (`losses.box.box_loss`, Eq. 1).
+    With no open side it is the standard loss (`box_loss`, Eq. 1).
 
     Args:
         deltas: predicted weights * (dx, dy, log dw, log dh), relative to the proposal.

@@ -8,17 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import mul, truediv
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model.config import Weights
+
+class Weights(Protocol):
+    """Factors of deltas, of centers and of sizes."""
+
+    @property
+    def centre(self) -> float:
+        """Return the factor of dx and dy."""
+
+    @property
+    def size(self) -> float:
+        """Return the factor of log dw and log dh."""
+
 
 AnyWeights = Weights | tuple[float, float, float, float]
 """Factors of deltas: four, of (dx, dy, log dw, log dh), as other tools have them; or two, of centers and of sizes."""
 
-UNIT_WEIGHTS = Weights()
+UNIT_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 MAX_LOG_SIZE = 10.0
 """`decode` stops here, 22,000 times the reference: only so that an untrained network's boxes stay finite."""
@@ -33,13 +45,13 @@ def center_size(boxes: Float[Tensor, "*n 4"]) -> tuple[Float[Tensor, "*n 2"], Fl
 def four(weights: AnyWeights) -> tuple[float, float, float, float]:
     """Return the factors of dx, dy, log dw and log dh.
 
-    >>> four(Weights(10.0, 5.0)) == four((10.0, 10.0, 5.0, 5.0))
-    True
+    >>> four((10.0, 10.0, 5.0, 5.0))
+    (10.0, 10.0, 5.0, 5.0)
     """
-    if isinstance(weights, Weights):
-        return weights.centre, weights.centre, weights.size, weights.size
-    dx, dy, dw, dh = weights
-    return dx, dy, dw, dh
+    if isinstance(weights, (tuple, list)):
+        dx, dy, dw, dh = weights
+        return dx, dy, dw, dh
+    return weights.centre, weights.centre, weights.size, weights.size
 
 
 def by_dimension(

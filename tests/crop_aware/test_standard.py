@@ -3,8 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.box_coding import Weights, encode
-from model.losses.box import box_loss
+from crop_aware.coding import encode
+from crop_aware.standard import box_loss
+from model.config import Weights
 
 PROPOSAL = torch.tensor([[0.0, 0, 10, 10]])
 
