@@ -7,9 +7,10 @@ config.json. Reports of its checkpoints, scored by panoptic-eval, are found as e
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -21,7 +22,7 @@ from model.train import METRICS, loss_names
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs import json as reports
-from panoptic_eval.outputs.markdown import table
+from panoptic_eval.outputs.markdown import score, table
 from panoptic_eval.outputs.plots import PER_PANEL
 from reproduce.figures import STYLE, WIDTH, save
 from reproduce.options import ending_at_faults
@@ -31,8 +32,30 @@ LINES = ("-", "--", ":", "-.")
 """Line styles of the runs of a panel: those of one variant have one color."""
 WINDOW = 100
 """Number of steps over which a loss is averaged."""
-SCORES = {"PQ": ("PQ", "all"), "PQ_th": ("PQ", "things"), "PQ_st": ("PQ", "stuff"), "box AP": ("AP_box", "AP")}
+SCORES = {
+    "PQ": ("PQ", "all"),
+    "PQ_th": ("PQ", "things"),
+    "PQ_st": ("PQ", "stuff"),
+    "mAP": ("AP_mask", "AP"),
+    "box AP": ("AP_box", "AP"),
+}
 """Columns of the table, and the scores in a report."""
+LARGEST = "box AP, largest"
+"""Column of box AP in the last bin of size: of the largest hundredth of the objects, by default."""
+SETTINGS = {
+    "crop": ("sample", "crop"),
+    "shortest side": ("sample", "shortest"),
+    "sampling": ("sample", "sampling"),
+    "ISUS": ("sample", "isus"),
+    "r_th": ("sample", "thing_scales"),
+    "box loss": ("box_loss",),
+    "matching": ("matching",),
+    "level 2 from": ("roi", "levels", "canonical_size"),
+    "extra levels": ("pyramid", "extra_levels"),
+    "batch": ("schedule", "batch"),
+    "learning rate": ("schedule", "learning_rate"),
+}
+"""Settings that are listed, and where they are in config.json."""
 COLORS = ("#0072b2", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#e69f00", "#000000", "#999999")
 """Colors of runs that are no variants."""
 
@@ -49,8 +72,10 @@ class Run:
     """Names of its losses."""
     planned: int | None
     """Number of steps of its schedule; None without a configuration."""
+    settings: Mapping[str, str]
+    """Settings of its configuration, with its seed and the fingerprint of its data; empty without a configuration."""
     reports: pd.DataFrame
-    """A row for each checkpoint that was scored: step and the columns of SCORES, fractions."""
+    """A row for each checkpoint that was scored: step, the columns of SCORES, and LARGEST; fractions."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +84,8 @@ class Options:
 
     runs: tyro.conf.Positional[Path] = tyro.MISSING
     """Folder of the runs."""
+    about: str = ""
+    """Text for the head of the page: on what the runs were trained and scored, and by which commit."""
     out: Path = Path("results/streets/experiments")
     """Path of the page and its figure, without suffix."""
 
@@ -84,6 +111,7 @@ def read_run(folder: Path, root: Path) -> Run:
         steps=steps,
         losses=tuple(loss_names(rows[-1])),
         planned=planned_steps(folder),
+        settings=settings(folder),
         reports=scored(folder / "evaluated"),
     )
 
@@ -99,13 +127,33 @@ def planned_steps(folder: Path) -> int | None:
     return None
 
 
+def settings(folder: Path) -> dict[str, str]:
+    """Read a run's settings, from its config.json or its training states."""
+    states = sorted(folder.glob("checkpoints/*"), key=lambda path: path.name.zfill(12))
+    files = [path for path in (folder / CONFIG, *(state / CONFIG for state in states)) if path.is_file()]
+    if not files:
+        return {}
+    found = {}
+    config = json.loads(files[0].read_text())
+    for name, path in SETTINGS.items():
+        value: Any = config
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        found[name] = "–" if value is None else " to ".join(map(str, value)) if isinstance(value, list) else str(value)
+    for state in states[-1:]:
+        if (state / "state.json").is_file():
+            found |= {k: str(v) for k, v in json.loads((state / "state.json").read_text()).items() if k != "step"}
+    return found
+
+
 def scored(folder: Path) -> pd.DataFrame:
     """Read the reports of a run's checkpoints, by step."""
     rows = []
     for path in folder.glob("[0-9]*/report.json"):
-        scores = reports.read(path).scores
-        rows.append({"step": int(path.parent.name), **{c: scores[name][part] for c, (name, part) in SCORES.items()}})
-    return pd.DataFrame(rows, columns=["step", *SCORES]).sort_values("step", ignore_index=True)
+        report = reports.read(path)
+        row = {c: report.scores[name][part] for c, (name, part) in SCORES.items()}
+        rows.append({"step": int(path.parent.name), **row, LARGEST: report.size_percentiles[-1]["AP_box"]})
+    return pd.DataFrame(rows, columns=["step", *SCORES, LARGEST]).sort_values("step", ignore_index=True)
 
 
 def read_runs(root: Path) -> list[Run]:
@@ -154,8 +202,8 @@ def draw(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def page(runs: Sequence[Run], figure: str) -> str:
-    """Write the page: the figure, a table of the runs and one of the scored checkpoints."""
+def page(runs: Sequence[Run], figure: str, about: str = "") -> str:
+    """Write the page: the figure, a table of the runs, one of the scored checkpoints, and one of settings."""
     losses = list(dict.fromkeys(name for run in runs for name in run.losses))
     progress = [
         {
@@ -172,16 +220,21 @@ def page(runs: Sequence[Run], figure: str) -> str:
         "# Experiments",
         "Made by `python -m reproduce.experiments`. Losses are means of the last "
         f"{WINDOW} steps that are done; a run that is not finished says how far it is.",
+        *([about] if about else []),
         f"![Learning curves]({figure})",
         table(progress),
     ]
     checkpoints = [
-        {"run": title(run.name), "step": str(row["step"]), **{c: f"{100 * row[c]:.1f}" for c in SCORES}}
+        {"run": title(run.name), "step": str(row["step"]), **{c: score(c, row[c]) for c in (*SCORES, LARGEST)}}
         for run in runs
         for row in run.reports.to_dict("records")
     ]
     if checkpoints:
-        parts += ["Scored checkpoints, per cent:", table(checkpoints)]
+        parts += ["Scored checkpoints, percent. The last column is of the largest objects alone:", table(checkpoints)]
+    names = list(dict.fromkeys(name for run in runs for name in run.settings))
+    if names:
+        rows = [{"": name, **{title(run.name): run.settings.get(name, "–") for run in runs}} for name in names]
+        parts += ["Settings, pixels of the network's input:", table(rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -191,7 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
     with ending_at_faults("experiments"):
         runs = read_runs(options.runs)
         save(draw(runs), options.out)
-        text = page(runs, f"{options.out.name}.png")
+        text = page(runs, f"{options.out.name}.png", options.about)
         write_atomically(options.out.with_name(f"{options.out.name}.md"), text)
     print(text)
 

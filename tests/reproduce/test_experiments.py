@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import random_maps
 
+from model.config import configure, method_named, to_json
 from panoptic_eval.errors import InputError
 from panoptic_eval.outputs import json as reports
+from panoptic_eval.outputs.markdown import score as score_text
 from panoptic_eval.score import Tables, score
 from reproduce import experiments
 
@@ -40,12 +42,28 @@ def test_the_page_has_a_row_a_run_and_a_row_a_scored_checkpoint(root):
     report = score(Tables(random_maps.table(categories, random_maps.pairs(generator, categories, images=4))))
     reports.write(report, root / "crop" / "evaluated" / "6" / "report.json")
     out = root.parent / "page"
-    experiments.main([str(root), "--out", str(out)])
+    experiments.main([str(root), "--out", str(out), "--about", "Trained on nothing."])
     page = out.with_name("page.md").read_text()
     assert "| CROP | 8 of 10 " in " ".join(page.split())
     assert "| wide | 3 of ? " in " ".join(page.split())
     assert f"| CROP | 6 | {100 * report.scores['PQ']['all']:.1f} |" in " ".join(page.split())
+    largest = score_text("AP_box", report.size_percentiles[-1]["AP_box"])
+    assert f" {largest} |" in " ".join(page.split("of the largest objects alone")[1].split())
+    assert "Trained on nothing." in page
     assert out.with_name("page.png").is_file()
+
+
+def test_settings_are_those_of_the_configuration(root):
+    config = configure("streets", method_named("crop+isus"))
+    (root / "crop" / "config.json").write_text(to_json(config))
+    (root / "crop" / "checkpoints" / "8").mkdir(parents=True)
+    (root / "crop" / "checkpoints" / "8" / "state.json").write_text('{"step": 8, "seed": 3, "data": "abc"}')
+    crop, wide = experiments.read_runs(root)
+    assert crop.settings["crop"] == str(config.sample.crop)
+    assert crop.settings["r_th"] == "0.25 to 4.0"
+    assert (crop.settings["seed"], crop.settings["data"]) == ("3", "abc")
+    assert wide.settings == {}
+    assert "| r_th | 0.25 to 4.0 | – |" in " ".join(experiments.page([crop, wide], "x.png").split())
 
 
 def test_what_is_no_folder_of_runs_is_said(tmp_path, root):
