@@ -58,6 +58,8 @@ class Scores:
     """Gt instances of each size bin and category."""
     precision: Mapping[str, Float[np.ndarray, "c 10 101"]]
     """Precision at 10 thresholds of IoU and 101 of recall, of each AP and category; NaN where gt has no instance."""
+    ap_by_size: Mapping[str, Float[np.ndarray, "b1 c"]]
+    """Each AP of each category, of the images as they are: of all sizes, then of each bin."""
 
 
 def size_edges(table: PairTable, rules: Rules) -> Float[np.ndarray, " e"]:
@@ -103,11 +105,12 @@ def scores(
     parts: dict[Key, Float[np.ndarray, " w"]] = {
         (name, group): values for name in categories for group, values in _means(categories[name], isthing).items()
     }
-    precision = {}
+    precision, ap_by_size = {}, {}
     for name, matches in _matches(tables, bins).items():
         precision[name] = ap.average_precision(ap.first_range(matches)).precision[0]
         by_part = ap.ap_by_category(matches, weights)
         categories[name] = by_part["AP"]
+        ap_by_size[name] = np.stack([by_part[part][0] for part in ("AP", *range(len(bins)))])
         parts |= {(name, part): mean(values) for part, values in by_part.items()}
     return Scores(
         parts,
@@ -119,6 +122,7 @@ def scores(
         counts=counts[pq.pq_counts, id(table)],
         instances=_instances(table, bins),
         precision=precision,
+        ap_by_size=ap_by_size,
     )
 
 
@@ -201,7 +205,7 @@ def score(
         },
         provenance=provenance or {},
         intervals=intervals,
-        ap_account=_ap_account(tables, sizes.bins(edges)),
+        ap_account=_ap_account(tables, sizes.bins(edges), run_scores),
         per_image=_images(table, run_scores),
         precision_recall=analyses.curves(run_scores.precision),
         groups=analyses.groups(run_scores.categories, groups or {}),
@@ -243,11 +247,14 @@ def _pixel_flow(table: PairTable, losses: accounting.SegmentLosses) -> list[dict
     ]
 
 
-def _ap_account(tables: Tables, bins: Bins) -> dict[str, list[dict[str, float]]]:
+def _ap_account(tables: Tables, bins: Bins, run_scores: Scores) -> dict[str, list[dict[str, float]]]:
     """Return the parts of 1 - AP of masks, for all sizes and then for each bin, by the name of AP."""
-    accounts = {"AP_mask": ap_accounting.ap_account(tables.panoptic, bins)}
-    if tables.instances is not None and tables.instances.has_masks:
-        accounts["AP_mask_instances"] = ap_accounting.ap_account(tables.instances, bins)
+    of = {"AP_mask": tables.panoptic, "AP_mask_instances": tables.instances}
+    accounts = {
+        name: ap_accounting.ap_account(table, bins, run_scores.ap_by_size[name])
+        for name, table in of.items()
+        if table is not None and name in run_scores.ap_by_size
+    }
     return {
         name: [dict(zip(ap_accounting.TITLES, mean(parts.T).tolist(), strict=True)) for parts in account]
         for name, account in accounts.items()

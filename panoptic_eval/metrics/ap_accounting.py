@@ -24,12 +24,15 @@ NEAR = 0.1
 """IoU from which a detection lies on an instance."""
 
 
-def ap_account(table: PairTable, bins: Sequence[tuple[float, float]]) -> Float[np.ndarray, "a c 4"]:
+def ap_account(
+    table: PairTable, bins: Sequence[tuple[float, float]], exact: Float[np.ndarray, "a c"]
+) -> Float[np.ndarray, "a c 4"]:
     """Compute the parts of 1 - AP of masks, for objects of all sizes and then for those of each bin.
 
     Args:
         table: of label maps or of detections with masks.
         bins: smallest and largest area in pixels, both included.
+        exact: AP of each category, of all sizes and of each bin.
 
     Returns:
         The parts of each category, in the order of the titles; NaN where gt has no instance.
@@ -37,7 +40,6 @@ def ap_account(table: PairTable, bins: Sequence[tuple[float, float]]) -> Float[n
     gt, pred = table.gt, table.pred
     ranges = [ap.COCO_RANGES["all"], *bins]
     sides = {"gt_outside": ap.outside(gt.area, ranges), "pred_outside": ap.outside(pred.area, ranges)}
-    exact = ap.average_precision(ap.match(table, ap.mask_overlaps(table), **sides)).precision.mean((2, 3))
     near = ap.match(table, ap.mask_overlaps(table, NEAR), **sides, thresholds=np.array([NEAR]))
     matched, skipped = near.matched[:, 0], near.skipped[:, 0]
     confused = _on_another_category(table)[near.pred]
