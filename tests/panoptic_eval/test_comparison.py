@@ -10,6 +10,7 @@ from panoptic_eval.comparison import compare
 from panoptic_eval.counting import count
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import load
+from panoptic_eval.metrics.accounting import TITLES
 from panoptic_eval.metrics.sizes import area_edges
 from panoptic_eval.pairs.table import concatenate, take
 from panoptic_eval.rules import Rules
@@ -99,6 +100,22 @@ def test_a_perfect_run_is_better_and_by_how_much(tmp_path):
     assert pq.p == pq.smallest_p == pytest.approx(2 / 301)
     assert all(row["b"] == 1 for row in rows.images)
     assert [row["a"] for row in rows.images] == sorted((row["a"] for row in rows.images), reverse=True)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_changes_of_the_causes_add_up_to_the_change_of_pq(seed):
+    rng = np.random.default_rng(seed)
+    categories = random_maps.catalogue(rng)
+    pairs = random_maps.pairs(rng, categories, images=8)
+    moved = [replace(pair, pred=np.roll(pair.pred, 1, axis=1)) for pair in pairs]
+    a, b = (Tables(random_maps.table(categories, images)) for images in (pairs, moved))
+    found = compare(a, b, rng=rng, resamples=20)
+    change = {(d.score, d.part): d.difference for d in found.scores}
+    assert change["PQ", "all"] != 0
+    for group in ("all", "things", "stuff"):
+        causes = sum(change[name, group] for name in TITLES)
+        assert causes == pytest.approx(-change["PQ", group], abs=1e-12, nan_ok=True)
+    assert all(d.low <= d.high for d in found.scores if d.score in TITLES and not np.isnan(d.low))
 
 
 def test_the_order_of_images_does_not_matter():

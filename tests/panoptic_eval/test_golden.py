@@ -42,9 +42,17 @@ def close(ours, theirs):
     return ours == pytest.approx(np.nan if undefined else theirs, **exactly)
 
 
+def adds_up(report):
+    """The account of a report, and its matrix of pixels, add up to 1 - PQ to the last digits."""
+    assert sum(row["cost"] for row in report.pixel_flow) == pytest.approx(1 - report.scores["PQ"]["all"], abs=1e-12)
+    for group, parts in report.account.items():
+        assert sum(parts.values()) == pytest.approx(1 - report.scores["PQ"][group], abs=1e-12, nan_ok=True)
+
+
 def test_panoptic_quality(photograph):
     tables, numbers = photograph
     report = score(tables)
+    adds_up(report)
     for group in ("All", "Things", "Stuff"):
         theirs = numbers["panopticapi"][group]
         for name in ("pq", "sq", "rq"):
@@ -166,6 +174,7 @@ def test_torchmetrics(which):
         sides.append((pixels[..., 0], np.where(stuff, 0, pixels[..., 1])))  # it ignores stuff's instance numbers
     table = table_of(catalogue, *sides, 0)
     report = score(Tables(table))
+    adds_up(report)
     ours = [report.scores[name]["all"] for name in ("PQ", "SQ", "RQ", "PQ_dagger")]
     theirs = [data["expected"][name] for name in ("pq", "sq", "rq", "modified_pq")]
     assert ours == pytest.approx(theirs, abs=1e-6)  # float32
@@ -191,6 +200,7 @@ def test_tensorflow_deeplab(which):
         for k, image in enumerate(data["images"])
     ]
     table, theirs = concatenate(tables), data["expected"]
+    adds_up(score(Tables(table)))
     if data["metric"] == "panoptic_quality":
         counts = summed(pq_counts(table))
         for ours, key in ((counts.iou, "iou_per_class"), (counts.tp, "tp"), (counts.fn, "fn"), (counts.fp, "fp")):

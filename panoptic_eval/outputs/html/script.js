@@ -4,7 +4,7 @@ for (const head of document.querySelectorAll("table.sortable th button")) {
     const rising = th.getAttribute("aria-sort") === "descending";
     for (const other of th.parentElement.children) other.removeAttribute("aria-sort");
     th.setAttribute("aria-sort", rising ? "ascending" : "descending");
-    const value = row => row.children[column].dataset.v;
+    const value = row => row.children[column].dataset.v ?? row.children[column].textContent;
     const rows = [...table.tBodies[0].rows].sort((a, b) => {
       const x = value(a), y = value(b);
       if (x === "" || y === "") return (x === "") - (y === "");

@@ -260,8 +260,10 @@ def section(title: str, lead: str, *parts: str) -> str:
 
 
 def _cell(value: float | str, shown: str) -> str:
-    sort = "" if isinstance(value, float) and math.isnan(value) else value
-    return f'<td data-v="{text(sort)}">{shown}</td>'
+    """Write a cell. A fraction carries more digits to sort by than are shown; names and counts are sorted as shown."""
+    if not isinstance(value, float):
+        return f"<td>{shown}</td>"
+    return f'<td data-v="{"" if math.isnan(value) else f"{value:.6g}"}">{shown}</td>'
 
 
 def _pixels(row: Mapping[str, Any]) -> str:

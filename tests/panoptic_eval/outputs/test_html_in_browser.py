@@ -98,6 +98,16 @@ def test_a_click_on_a_head_sorts_and_a_second_one_turns_the_order(opened):
     assert trouble == []
 
 
+@pytest.mark.parametrize("title", ["category", "FN"])
+def test_names_and_counts_are_sorted_as_shown(opened, title):
+    page, _ = opened
+    column = [head.inner_text() for head in page.query_selector_all("table.sortable th")].index(title)
+    page.locator("table.sortable th button").nth(column).click()
+    shown = [cell.inner_text() for cell in page.query_selector_all(f"table.sortable tbody td:nth-child({column + 1})")]
+    assert len(set(shown)) > 1
+    assert shown == sorted(shown, key=str if title == "category" else int, reverse=True)
+
+
 def test_layers_are_shown_one_at_a_time(opened):
     page, _ = opened
     figure = page.locator("figure").first
