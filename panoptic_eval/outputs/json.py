@@ -60,6 +60,10 @@ def read(path: Path) -> Report:
         version = data.pop("format")
         if version == FORMAT:
             return Report(**{key: _nans(value) if key in WITH_SCORES else value for key, value in data.items()})
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{file}: is not there; expected a report.json that panoptic-eval wrote, or the folder that --out named"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{file}: is no report ({error}); expected a report.json that panoptic-eval wrote") from error
     raise InputError(f"{file}: is a report of format {version!r}; expected format {FORMAT}: score the run again")

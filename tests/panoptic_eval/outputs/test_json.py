@@ -67,3 +67,12 @@ def test_json_is_printable_and_reads_back_whatever_is_in_names(name):
     assert text.replace("\n", "").isprintable()
     assert json.loads(text) == {"name": name, "score": None}
     text.encode()
+
+
+def test_a_folder_without_a_run_is_said(tmp_path):
+    with pytest.raises(
+        InputError, match=r"report\.json: is not there; expected a report\.json that panoptic-eval wrote"
+    ):
+        json_output.read(tmp_path)
+    with pytest.raises(InputError, match="nowhere: is not there"):
+        json_output.read(tmp_path / "nowhere")
