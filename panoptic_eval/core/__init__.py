@@ -16,6 +16,8 @@ import numpy as np
 
 PATH = Path(__file__).with_name("core.so")
 """The library, made by `hatch_build.py`; of this name on every system."""
+INTERFACE = 2
+"""Number of the functions below, as in core.h: a library of another number is one of another version."""
 NO_MEMORY = 2
 """Value that a function returns where it found no memory; `Status` in core.h has the others."""
 
@@ -79,7 +81,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
 
 @cache
 def library() -> Any:
-    """Return the library; None if it was not compiled, or if the variable PANOPTIC_EVAL_CORE is "off".
+    """Return the library; None if it was not compiled for this version, or if the variable PANOPTIC_EVAL_CORE is "off".
 
     PANOPTIC_EVAL_CORE may also be the path of another one, such as one with sanitizers.
     """
@@ -87,6 +89,8 @@ def library() -> Any:
     if wanted == "off" or not Path(wanted).exists():
         return None
     core = ctypes.CDLL(wanted)
+    if not hasattr(core, "core_interface") or core.core_interface() != INTERFACE:
+        return None
     for name, arguments in _ARGUMENTS.items():
         getattr(core, name).argtypes = arguments
     core.core_start()

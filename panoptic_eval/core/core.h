@@ -19,6 +19,9 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
+/* Number of the functions that Python calls: one more whenever one of them, or what it gives back, changes. */
+enum { INTERFACE = 2 };
+
 typedef enum { OK, REFUSED, NO_MEMORY } Status;
 
 #define TRY(call)                      \

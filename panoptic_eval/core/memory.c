@@ -3,6 +3,8 @@
 
 #include "core.h"
 
+EXPORT int core_interface(void) { return INTERFACE; }
+
 Status reserve(Memory *memory, size_t size) {
     if (size <= memory->size)
         return OK;

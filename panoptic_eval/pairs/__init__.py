@@ -89,4 +89,7 @@ def slow_because() -> str:
     """Say what makes counting slow here and what to do, in one line; empty where nothing does."""
     if path() == "fast":
         return ""
-    return "the compiled core is missing, NumPy counts (about 30 times slower): install gcc or ziglang, then this again"
+    return (
+        "the compiled core is missing or of another version, NumPy counts (about 30 times slower): install gcc or "
+        "ziglang, then this again"
+    )

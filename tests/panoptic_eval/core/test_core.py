@@ -28,6 +28,23 @@ def test_the_library_is_the_one_of_this_checkout():
     assert core.library()._name == str(hatch_build.LIBRARY)
 
 
+@pytest.mark.parametrize("interface", ["", f"int core_interface(void) {{ return {core.INTERFACE - 1}; }}"])
+def test_a_library_of_another_version_is_not_called(interface, tmp_path, monkeypatch):
+    if hatch_build.compiler() is None:
+        pytest.skip("there is no compiler")
+    (tmp_path / "old.c").write_text(f"void core_start(void) {{}} {interface}")
+    old = tmp_path / "core.so"
+    subprocess.run([*hatch_build.compiler(), "-shared", "-fPIC", "-o", old, tmp_path / "old.c"], check=True)
+    monkeypatch.setenv("PANOPTIC_EVAL_CORE", str(old))
+    core.library.cache_clear()
+    try:
+        assert core.library() is None
+    finally:
+        monkeypatch.undo()
+        core.library.cache_clear()
+    assert core.library() is not None
+
+
 @pytest.fixture(scope="module")
 def with_sanitizers(tmp_path_factory):
     if shutil.which("gcc") is None:
