@@ -14,7 +14,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.metrics.accounting import account_counts, image_costs, segment_prices
 from panoptic_eval.outputs.html import analyses, sections
 from panoptic_eval.outputs.html.document import STYLE, document
-from panoptic_eval.outputs.html.gallery import Shown, gallery
+from panoptic_eval.outputs.html.gallery import Shown, draw_figures
 from panoptic_eval.outputs.html.marks import text
 from panoptic_eval.report import Report
 from panoptic_eval.resampling import draw, interval
@@ -107,7 +107,7 @@ def _pictures(tables: Tables, name: str, others: Sequence[tuple[str, Tables]], i
     costs = image_costs(account_counts(table))
     worst = [k for k in np.argsort(-costs, kind="stable")[:images].tolist() if costs[k] > 0]
     runs = [Shown(n, t.panoptic, *segment_prices(t.panoptic)) for n, t in ((name, tables), *others)]
-    figures, missing = gallery(worst, costs[worst].tolist(), runs)
+    figures, missing = draw_figures(worst, costs[worst].tolist(), runs)
     why = "".join(f"<li>{text(line)}</li>" for line in missing[:5])
     left_out = f"<p class=warnings>{len(missing)} pictures are left out:</p><ul>{why}</ul>" if missing else ""
     share = 100 * costs[worst].sum() / max(costs.sum(), 1e-12)

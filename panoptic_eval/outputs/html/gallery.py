@@ -18,8 +18,10 @@ from panoptic_eval.pairs.palette import decode_listed
 from panoptic_eval.pairs.table import PairTable, Segments
 from panoptic_eval.shapes import Float
 
-LONGEST = 640
-"""Longer side of a picture, pixels."""
+LONGEST = (640, 480, 360, 240)
+"""Longer sides that a picture may have, pixels: the first that keeps its figure small enough, else the last."""
+MOST = 75_000
+"""Bytes of a figure: 24 of them, and the rest of the page, are below 2 MB."""
 WRONG, RIGHT = 205, 70
 """Opacity of segments that cost something for which they have no match, and of the others; of 255."""
 LISTED = 4
@@ -37,7 +39,7 @@ class Shown:
     pred_prices: Float[np.ndarray, "p 8"]
 
 
-def gallery(images: Sequence[int], costs: Sequence[float], runs: Sequence[Shown]) -> tuple[str, list[str]]:
+def draw_figures(images: Sequence[int], costs: Sequence[float], runs: Sequence[Shown]) -> tuple[str, list[str]]:
     """Draw images with the segments of each run and of the truth over the photograph.
 
     Args:
@@ -51,16 +53,20 @@ def gallery(images: Sequence[int], costs: Sequence[float], runs: Sequence[Shown]
     figures, missing = [], []
     for image, cost in zip(images, costs, strict=True):
         try:
-            figures.append(_figure(image, cost, runs))
+            for longest in LONGEST:
+                figure = _figure(image, cost, runs, longest)
+                if len(figure) <= MOST:
+                    break
+            figures.append(figure)
         except (InputError, PngError) as error:
             missing.append(f"image {runs[0].table.image_id[image]!r}: {error}")
     return "".join(figures), missing
 
 
-def _figure(image: int, cost: float, runs: Sequence[Shown]) -> str:
-    """Draw one image."""
+def _figure(image: int, cost: float, runs: Sequence[Shown], longest: int) -> str:
+    """Draw one image, with a longer side of so many pixels."""
     table = runs[0].table
-    photograph = photograph_of(table, image, longest=LONGEST)
+    photograph = photograph_of(table, image, longest=longest)
     layers = []
     for run in runs:
         gt_png, *pred_png = contents(run.table, image)

@@ -239,3 +239,24 @@ def test_ticks_lie_inside_and_are_few(low, high):
 def test_a_forest_shows_undefined_values_without_a_mark():
     drawn = marks.forest([marks.Point("a", 0.5, 0.4, 0.6), marks.Point("b", math.nan, math.nan, math.nan)], zero=True)
     assert drawn.count("<circle") == 1
+
+
+def test_a_picture_that_would_be_large_is_drawn_smaller(tmp_path, monkeypatch):
+    labels = np.repeat(np.repeat(np.random.default_rng(0).integers(1, 200, (60, 80)), 8, 0), 8, 1)
+    segments = folders.segments(*((int(i), folders.CAR) for i in np.unique(labels)))
+    gt = folders.write_coco(tmp_path / "gt.json", {1: (labels, segments)})
+    pred = folders.write_coco(tmp_path / "pred.json", {1: (labels[::-1], segments)})
+    evaluate(pred, gt, out=tmp_path / "run")
+    noise = np.random.default_rng(1).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+
+    def photograph(table, image, *, longest):
+        picture = Image.fromarray(noise)
+        picture.thumbnail((longest, longest))
+        return picture
+
+    monkeypatch.setattr("panoptic_eval.outputs.html.gallery.photograph_of", photograph)
+    content = page(tmp_path / "run")
+    figure = content[content.index("<figure") : content.index("</figure>")]
+    assert len(figure) <= 75_000
+    monkeypatch.setattr("panoptic_eval.outputs.html.gallery.MOST", 10**9)
+    assert len(page(tmp_path / "run")) > len(content)
