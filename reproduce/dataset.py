@@ -3,7 +3,8 @@
     python -m reproduce.dataset
 
 Writes dataset.md: class mean sizes beside the public ones of Mapillary Vistas, objects larger than a crop, and shares
-of visible boxes over pyramid levels. No network sees the data before this page is accepted.
+of visible boxes over pyramid levels. The images are drawn once; each setting rescales them to its own shortest side. No
+network sees the data before this page is accepted.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from panoptic_eval.outputs.markdown import table
 from reproduce.fig2 import cropped_objects, entropy
 from reproduce.options import ending_at_faults
 from streets.dataset import write_dataset
+from streets.scene import VERSIONS
 
 VISTAS = {
     "Person": 0.11,
@@ -42,22 +44,26 @@ VISTAS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """Images and crops of one way to use the data set."""
+    """Scale and crops of one way to use the data set."""
 
     name: str
-    height: int
-    width: int
+    shortest: int
+    """s_0: shortest side of a rescaled image, pixels."""
     crop: int
+    """Side of a crop of the rescaled image, pixels."""
     canonical_size: float
-    """Box size at which pyramid level 2 begins, pixels."""
+    """Box size at which pyramid level 2 begins, pixels of the rescaled image."""
     most_beyond: float
     """Largest share of objects that may have a side beyond the crop, per cent."""
 
 
 SETTINGS = (
-    Setting("large", 512, 1024, 288, 64.0, 2.0),
-    Setting("two cores", 384, 768, 192, 48.0, 4.0),
+    Setting("large", 512, 288, 64.0, 2.0),
+    Setting("two cores", 384, 192, 48.0, 4.0),
 )
+THING_SCALES = (2 / 3, 3.0)
+"""r_th: smallest and largest scale factor of ISUS. Shrinking adds many small boxes beside the one that is chosen; less
+of it evens out the levels better."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Options:
     """Compare the second version of the embedded data set with Mapillary Vistas, from its labels alone."""
 
     images: int = 100
-    """Number of training images to draw of each setting."""
+    """Number of training images to draw."""
     crops: int = 500
     """Number of crops to draw with each kind of sampling."""
     seed: int = 0
@@ -96,10 +102,10 @@ def shares_by_level(
     levels = Levels(canonical_size=setting.canonical_size)
     sample = replace(
         configure("streets", method).sample,
-        shortest=setting.height,
+        shortest=setting.shortest,
         crop=setting.crop,
         isus="level_first",
-        thing_scales=(0.5, 2.0),
+        thing_scales=THING_SCALES,
     )
     objects = cropped_objects(gt, index, Sampler(index, sample, levels, seed), crops=crops)
     return np.bincount(objects["level"], minlength=levels.count) / len(objects)
@@ -108,7 +114,8 @@ def shares_by_level(
 def section(setting: Setting, gt: LabelMaps, index: DataIndex, options: Options) -> str:
     """Write the part of the page about one setting."""
     rows = np.flatnonzero(index.is_instance)
-    sides = (index.box[rows, 2:] - index.box[rows, :2]).max(1)
+    scale = setting.shortest / index.size[index.image[rows]].min(1)
+    sides = scale * (index.box[rows, 2:] - index.box[rows, :2]).max(1)
     beyond = 100 * float((sides > setting.crop).mean())
     classes = sizes(gt, index)
     shares = {
@@ -144,16 +151,6 @@ def section(setting: Setting, gt: LabelMaps, index: DataIndex, options: Options)
         ),
     ]
     measured = [{"": a, "measured": b, "asked": c, "met": "yes" if d else "**no**"} for a, b, c, d in checks]
-    by_class = [
-        {
-            "category": row["category"],
-            "objects": str(row["size"]),
-            "mean area, % of the image": f"{row['mean']:.3f}",
-            "Mapillary Vistas": "–" if np.isnan(row["vistas"]) else f"{row['vistas']:g}",
-            "linear ratio": "–" if np.isnan(row["ratio"]) else f"{row['ratio']:.2f}",
-        }
-        for row in classes.to_dict("records")
-    ]
     levels = [
         {
             "sampling": name,
@@ -162,8 +159,27 @@ def section(setting: Setting, gt: LabelMaps, index: DataIndex, options: Options)
         }
         for name, share in shares.items()
     ]
-    title = f"## {setting.height} x {setting.width} pixels, crops of {setting.crop} ({setting.name})"
-    return "\n\n".join([title, table(measured), table(by_class), "Visible boxes by pyramid level:", table(levels)])
+    title = f"## Shortest side {setting.shortest}, crops of {setting.crop} ({setting.name})"
+    used = (
+        f"Level 2 from {setting.canonical_size:g} pixels; r_th {THING_SCALES[0]:.2f} to {THING_SCALES[1]:g}; "
+        "ISUS draws a level first."
+    )
+    return "\n\n".join([title, used, table(measured), "Visible boxes by pyramid level:", table(levels)])
+
+
+def class_sizes(gt: LabelMaps, index: DataIndex) -> str:
+    """Write the part of the page about the sizes of objects, which no setting changes."""
+    by_class = [
+        {
+            "category": row["category"],
+            "objects": str(row["size"]),
+            "mean area, % of the image": f"{row['mean']:.3f}",
+            "Mapillary Vistas": "–" if np.isnan(row["vistas"]) else f"{row['vistas']:g}",
+            "linear ratio": "–" if np.isnan(row["ratio"]) else f"{row['ratio']:.2f}",
+        }
+        for row in sizes(gt, index).to_dict("records")
+    ]
+    return "\n\n".join(["## Sizes of objects", table(by_class)])
 
 
 def page(options: Options) -> str:
@@ -172,25 +188,25 @@ def page(options: Options) -> str:
     Raises:
         InputError: the images cannot be drawn.
     """
+    write_dataset(
+        options.folder,
+        seed=options.seed,
+        counts={"training": options.images},
+        version=2,
+        workers=options.workers,
+        progress=True,
+    )
+    gt = datasets.ground_truth(options.folder, split="training")
+    index = cached_index(gt)
+    height, width = VERSIONS[2].size
     parts = [
         "# The second version of the embedded data set",
-        f"{options.images} training images of seed {options.seed}, {options.crops} crops with each sampling.\n"
-        "Boxes are those of visible pixels. Made by `python -m reproduce.dataset`.",
+        f"{options.images} training images of {height} x {width} pixels and seed {options.seed}, {options.crops} crops "
+        "with each sampling.\nEach setting rescales the same images. Boxes are those of visible pixels. Made by "
+        "`python -m reproduce.dataset`.",
+        *(section(setting, gt, index, options) for setting in SETTINGS),
+        class_sizes(gt, index),
     ]
-    for setting in SETTINGS:
-        root = options.folder / f"{setting.height}x{setting.width}"
-        write_dataset(
-            root,
-            seed=options.seed,
-            counts={"training": options.images},
-            version=2,
-            height=setting.height,
-            width=setting.width,
-            workers=options.workers,
-            progress=True,
-        )
-        gt = datasets.ground_truth(root, split="training")
-        parts.append(section(setting, gt, cached_index(gt), options))
     return "\n\n".join(parts) + "\n"
 
 

@@ -113,14 +113,16 @@ def banner(rng: Generator, frame: Frame, *, low: float) -> Item:
 
 
 def bench(rng: Generator, frame: Frame) -> Item:
-    """Return a wooden bench that looks ahead in its frame."""
+    """Return a wooden bench that looks ahead in its frame; its boards touch, so that nothing shows between them."""
     wood, iron = choice(rng, TIMBER), choice(rng, IRON) * 0.7
     length = rng.uniform(1.5, 1.9)
     parts: list[tuple[ArrayLike, ArrayLike, float, ArrayLike]] = []
     for t in (-length / 2 + 0.15, length / 2 - 0.15):
         parts += [((0.2, t, 0), (0.2, t, 0.45), 0.09, iron), ((-0.25, t, 0), (-0.3, t, 0.95), 0.09, iron)]
-    for s, y in ((0.2, 0.46), (0.0, 0.46), (-0.2, 0.46), (-0.27, 0.68), (-0.3, 0.88)):
-        parts += [((s, -length / 2, y), (s, length / 2, y), 0.14, wood)]
+    seat = [(s, 0.46, 0.21) for s in (0.2, 0.0, -0.2)]
+    back = [(s, y, 0.17) for s, y in ((-0.26, 0.58), (-0.28, 0.72), (-0.3, 0.86))]
+    for k, (s, y, wide) in enumerate(seat + back):
+        parts += [((s, -length / 2, y), (s, length / 2, y), wide, wood * (1.0, 0.85)[k % 2])]
     figure = rods(*parts)
     return Item("object--bench", cuboid(frame, 0.6, length, 0.95), lambda canvas: figure.paint(canvas, frame))
 

@@ -233,7 +233,7 @@ def furnish(world: World, rng: Generator, side: int) -> None:
     street = world.street
     width = street.sidewalk[side > 0]
     toward_road = 0.0 if side < 0 else np.pi
-    signs(world, rng, side, number=1.8, post=0.09)
+    signs(world, rng, side, number=1.8, post=0.09, distance=(7, 40))
     z, step = rng.uniform(6, 30), rng.uniform(20, 36)
     while z < 60:
         if outside(street, z):
@@ -249,10 +249,21 @@ def furnish(world: World, rng: Generator, side: int) -> None:
     heap(world, rng, side, probability=0.25)
 
 
-def signs(world: World, rng: Generator, side: int, *, number: float, post: float) -> None:
-    """Place traffic signs on posts; `number` of them are expected, and a post is `post` meters thick."""
+def signs(
+    world: World, rng: Generator, side: int, *, number: float, post: float, distance: tuple[float, float]
+) -> None:
+    """Place traffic signs on posts.
+
+    Args:
+        world: to place them in.
+        rng: of the scene.
+        side: of the street, -1 left, 1 right.
+        number: how many are expected.
+        post: thickness of a post, meters.
+        distance: of the nearest and the farthest, meters.
+    """
     for _ in range(int(rng.poisson(number))):
-        z, x = along(rng, 7, 40), curb(world.street, side) + side * rng.uniform(0.35, 0.7)
+        z, x = along(rng, *distance), curb(world.street, side) + side * rng.uniform(0.35, 0.7)
         height = rng.uniform(2.1, 2.7)
         if outside(world.street, z):
             sign = objects.traffic_sign(rng, Frame(x, z - 0.1, np.pi + rng.normal(0, 0.15), CURB_HEIGHT), height=height)

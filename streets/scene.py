@@ -94,20 +94,12 @@ class Version:
     size: tuple[int, int]
     """Height and width of the images unless others are asked for, pixels."""
     focal: tuple[float, float]
-    """Bounds of the focal length: fractions of the width of an image of this size."""
-    wider: float
-    """Power of the image's width with which a larger image shows more of the street: 0 if it shows the same, larger; 1
-    if the focal length stays the same, in pixels."""
+    """Bounds of the focal length, fractions of the image's width."""
     scheme: Scheme
     curb: int
     """Label of the curb."""
     zebra_gaps: bool
     """True if the road between the stripes of a crosswalk belongs to the crosswalk."""
-
-    def focal_at(self, width: int) -> tuple[float, float]:
-        """Return the bounds of the focal length as fractions of another width."""
-        scale = (self.size[1] / width) ** self.wider
-        return self.focal[0] * scale, self.focal[1] * scale
 
 
 VERSIONS = {
@@ -115,7 +107,6 @@ VERSIONS = {
         labels=LABELS[:18],
         size=(256, 512),
         focal=(0.72, 0.9),
-        wider=0,
         scheme=Scheme((0.1, 0.45, 0.45), zebra=0.5, people=(1, 4, 7), cyclists=40, stout=1, furnish=furnish),
         curb=SIDEWALK,
         zebra_gaps=False,
@@ -124,7 +115,6 @@ VERSIONS = {
         labels=LABELS,
         size=(512, 1024),
         focal=(0.36, 0.45),
-        wider=0.4,
         scheme=Scheme(
             near=(0.75, 0.2, 0.05), zebra=0.7, people=(1, 2, 4), cyclists=24, stout=1.7, furnish=town.furnish
         ),
@@ -162,13 +152,12 @@ def render(seed: int | Sequence[int], *, height: int = 256, width: int = 512, ve
 
     Args:
         seed: one or several non-negative integers.
-        height, width: of the image, pixels. Of one seed, sizes of the same shape show the same scene, or, in the
-            second version, the more of it the larger they are.
+        height, width: of the image, pixels. Of one seed, sizes of the same shape show the same scene.
         version: of the drawings, one of VERSIONS.
     """
     layout_rng, light_rng, sky_rng, ground_rng, photo_rng = np.random.default_rng(seed).spawn(5)
     of = VERSIONS[version]
-    world = layout(layout_rng, width / height, of.focal_at(width), of.scheme)
+    world = layout(layout_rng, width / height, of.focal, of.scheme)
     light = weather(light_rng)
     size = (SAMPLES * height, SAMPLES * width)
     vanishing = (world.vanishing[0] * size[1], world.vanishing[1] * size[0])

@@ -13,7 +13,7 @@ from streets.layout import CURB_HEIGHT, PARKING, World, along, curb, facade, hea
 def furnish(world: World, rng: Generator, side: int) -> None:
     """Furnish the sidewalk of one side, -1 left, 1 right, the road beside it and the sky above."""
     lights(world, rng, side)
-    signs(world, rng, side, number=1.6, post=0.11)
+    signs(world, rng, side, number=1.6, post=0.14, distance=(9, 30))
     bollards(world, rng, side)
     small_things(world, rng, side)
     two_wheelers(world, rng, side)
@@ -26,9 +26,9 @@ def furnish(world: World, rng: Generator, side: int) -> None:
 def lights(world: World, rng: Generator, side: int) -> None:
     """Place lamp posts, with banners on some, and traffic lights at junctions and crosswalks."""
     toward_road = 0.0 if side < 0 else np.pi
-    z, step = rng.uniform(5, 20), rng.uniform(20, 34)
+    z, step = rng.uniform(9, 20), rng.uniform(20, 34)
     hung = rng.random() < 0.5
-    while z < 50:
+    while z < 40:
         if outside(world.street, z):
             at = Frame(curb(world.street, side) + side * 0.5, z, toward_road, CURB_HEIGHT)
             if world.place(*furniture.street_light(rng, at)) and hung and rng.random() < 0.7:
@@ -48,7 +48,7 @@ def bollards(world: World, rng: Generator, side: int) -> None:
         for z in start + step * np.arange(rng.integers(3, 6)):
             if outside(world.street, z):
                 at = Frame(curb(world.street, side) + side * 0.4, float(z), 0, CURB_HEIGHT)
-                world.place(objects.post(at, height=1.0, width=0.16), margin=0.05)
+                world.place(objects.post(at, height=1.0, width=0.2), margin=0.05)
 
 
 def small_things(world: World, rng: Generator, side: int) -> None:

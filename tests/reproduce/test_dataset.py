@@ -26,15 +26,24 @@ def test_sizes_are_mean_areas_beside_the_public_ones(gt_and_index):
 
 def test_visible_boxes_are_counted_not_full_ones(gt_and_index):
     """A crop of 32 shows no box of 64 or more, which level 2 of a canonical size of 64 begins with."""
-    setting = dataset.Setting("test", 100, 200, 32, 64.0, 2.0)
+    setting = dataset.Setting("test", 100, 32, 64.0, 2.0)
     shares = dataset.shares_by_level(*gt_and_index, setting, Method(), crops=20, seed=0)
     assert shares.sum() == pytest.approx(1)
     assert shares[2:].sum() == 0
 
 
+@pytest.mark.parametrize(("shortest", "beyond"), [(100, "50.0 %"), (50, "0.0 %")])
+def test_sides_are_compared_with_the_crop_at_the_scale_of_the_setting(gt_and_index, shortest, beyond):
+    """The longer of the two sides is 80 pixels in an image of 100, so 40 in one of 50."""
+    setting = dataset.Setting("test", shortest, 64, 64.0, 2.0)
+    text = dataset.section(setting, *gt_and_index, dataset.Options(crops=2))
+    (row,) = [line for line in text.splitlines() if "side beyond the crop of 64" in line]
+    assert f"| {beyond} " in row
+
+
 def test_the_page_says_what_is_met(tmp_path):
     options = dataset.Options(images=2, crops=4, workers=1, folder=tmp_path)
     text = dataset.page(options)
-    assert [f"{s.height} x {s.width}" in text for s in dataset.SETTINGS] == [True, True]
+    assert [f"Shortest side {s.shortest}, crops of {s.crop}" in text for s in dataset.SETTINGS] == [True, True]
     assert "| objects an image" in text
     assert "nan" not in text
