@@ -1,7 +1,8 @@
 """Networks and training states on disk: safetensors and JSON, no pickle.
 
     DIR/model.safetensors, config.json, categories.json    a network: all that inference needs
-    DIR/checkpoints/STEP/       a training state: the same, and momentum.safetensors, state.json
+    DIR/checkpoints/STEP/       a training state: the same, and momentum.safetensors, state.json, and where weights are
+                                averaged average.safetensors
 
 What is random in training is a function of (seed, step, sample), drawn from generators of its own: the position is the
 whole random state. A state is written under a temporary name and renamed: it is whole, or not there.
@@ -29,7 +30,7 @@ from model.weights import dimensions
 from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.files import leftovers, write_atomically
 
-MOMENTUM, STATE = "momentum.safetensors", "state.json"
+MOMENTUM, AVERAGE, STATE = "momentum.safetensors", "average.safetensors", "state.json"
 SCALE = ".scale_of_8_bits"
 """Ending of the name of the tensor that holds the scales of another one."""
 Bits = Literal[32, 16, 8]
@@ -89,7 +90,12 @@ def load_weights(network: nn.Module, path: Path) -> None:
     Raises:
         CheckpointError: see `load_network`.
     """
-    own, stored = dict(_stored(network)), _read_tensors(path)
+    _fill(dict(_stored(network)), path)
+
+
+def _fill(own: Mapping[str, Tensor], path: Path) -> None:
+    """Fill tensors in place with those of a file that has the same names and shapes."""
+    stored = _read_tensors(path)
     for name, tensor in own.items():
         if name not in stored:
             raise CheckpointError(f"{path}: has no {name}, which this configuration's network has")
@@ -126,9 +132,22 @@ def transfer(network: nn.Module, path: Path) -> str:
 
 
 def save_state(
-    out: Path, network: PanopticNetwork, optimizer: torch.optim.Optimizer, catalogue: Catalogue, state: State
+    out: Path,
+    network: PanopticNetwork,
+    optimizer: torch.optim.Optimizer,
+    catalogue: Catalogue,
+    state: State,
+    average: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Write a training state to OUT/checkpoints/STEP and remove all but the last two.
+
+    Args:
+        out: folder of the run.
+        network: after the step.
+        optimizer: of its parameters.
+        catalogue: what its categories mean.
+        state: how far the run is.
+        average: running average of the weights, by name; None or empty where there is none.
 
     Raises:
         CheckpointError: weights that are not finite; the states that there are stay as they are.
@@ -138,6 +157,8 @@ def save_state(
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed here
     save_network(partial, network, catalogue)
     write_atomically(partial / MOMENTUM, save(_momentum(network, optimizer)))
+    if average:
+        write_atomically(partial / AVERAGE, save({name: _contiguous(tensor) for name, tensor in average.items()}))
     write_atomically(partial / STATE, json.dumps(asdict(state), indent=2) + "\n")
     _synchronise(partial)
     if final.exists():
@@ -163,7 +184,12 @@ def latest_state(out: Path) -> Path | None:
 
 
 def load_state(
-    directory: Path, network: PanopticNetwork, optimizer: torch.optim.Optimizer, catalogue: Catalogue, expected: State
+    directory: Path,
+    network: PanopticNetwork,
+    optimizer: torch.optim.Optimizer,
+    catalogue: Catalogue,
+    expected: State,
+    average: Mapping[str, Tensor] | None = None,
 ) -> State:
     """Put a training state into a network and its optimizer.
 
@@ -173,6 +199,7 @@ def load_state(
         optimizer: of its parameters.
         catalogue: of the data set.
         expected: seed and data of this run; its step is not looked at.
+        average: tensors of the network's average, which are filled; None or empty where there is none.
 
     Raises:
         CheckpointError: a damaged file, or a run with another configuration, seed or data set.
@@ -193,6 +220,8 @@ def load_state(
             raise CheckpointError(f"{directory}: is of a run with {values}; expected another --out")
     load_weights(network, directory / WEIGHTS)
     _load_momentum(network, optimizer, directory / MOMENTUM)
+    if average:
+        _fill(average, directory / AVERAGE)
     return state
 
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from model.averaging import averaged, put, update
 from model.checkpoint import (
     Bits,
     State,
@@ -85,7 +86,7 @@ class Options(Settings):
     """Train a network on a data set. Ranks that torchrun starts share each batch, and all must see --out."""
 
     preset: tyro.conf.Positional[str] = tyro.MISSING
-    """Settings: a preset (mvd, idd, cityscapes, streets), or the path of a config.json as a run writes it."""
+    """Settings: a preset (mvd, idd, cityscapes, streets, streets-2, streets-large), or the path of a config.json."""
     method: tyro.conf.OmitArgPrefixes[Method] = Method()  # noqa: RUF009 (frozen)
     """Parts of the paper to switch on; only with the name of a preset."""
     arm: str | None = None
@@ -155,7 +156,8 @@ def train(
     """
     schedule, accumulate = network.config.schedule, settings.accumulate
     optimizer = build_optimizer(network, schedule)
-    start = _resume(network, optimizer, catalogue, out, State(0, settings.seed, data))
+    average = averaged(network) if schedule.average else {}
+    start = _resume(network, optimizer, catalogue, out, State(0, settings.seed, data), average)
     if ranks.first:
         remove_leftovers(out)
     parallel: nn.Module = network
@@ -178,14 +180,18 @@ def train(
                 group["lr"] = rate
             with advised(ADVICE):
                 measured = _step(parallel, optimizer, batches, settings, ranks, step)
+            if average:
+                update(average, network, step, schedule.average)
             if log is not None:
                 log.add(step + 1, (step + 1) * schedule.batch, rate, measured, time.perf_counter() - began)
             if ranks.first and ((step + 1) % settings.save_every == 0 or step + 1 == schedule.steps):
                 state = State(step + 1, settings.seed, data)
                 try:
-                    save_state(out, network, optimizer, catalogue, state)
+                    save_state(out, network, optimizer, catalogue, state, average)
                 except CheckpointError as error:
                     raise TrainingError(f"after step {step + 1}: {error}; {_last_good(out)}") from error
+    if average:
+        put(average, network)
     if ranks.first:
         save_network(out, network.eval(), catalogue, bits=settings.bits)
 
@@ -273,12 +279,17 @@ def _step(
 
 
 def _resume(
-    network: PanopticNetwork, optimizer: torch.optim.Optimizer, catalogue: Catalogue, out: Path, expected: State
+    network: PanopticNetwork,
+    optimizer: torch.optim.Optimizer,
+    catalogue: Catalogue,
+    out: Path,
+    expected: State,
+    average: dict[str, Tensor],
 ) -> int:
     """Return the number of steps done, after the last training state of the run has been loaded; 0 of a new run."""
     directory = latest_state(out)
     if directory is not None:
-        return load_state(directory, network, optimizer, catalogue, expected).step
+        return load_state(directory, network, optimizer, catalogue, expected, average).step
     if (out / WEIGHTS).exists():
         raise CheckpointError(f"{out}: holds a network and no checkpoints to go on from; expected a new --out")
     return 0

@@ -98,6 +98,22 @@ def test_presets_of_the_papers_data_sets_follow_the_sources_and_streets_is_as_it
     assert (STREETS.sample.isus, STREETS.sample.thing_scales) == ("instance_first", (0.25, 4.0))
 
 
+@pytest.mark.parametrize("preset, images, passes", [("streets-2", 300, 18), ("streets-large", 1000, 30)])
+@pytest.mark.parametrize("seamless", [False, True])
+def test_the_second_version_has_the_regime_of_mapillary_vistas(preset, images, passes, seamless):
+    crop, full = (configure(preset, Method(crops=crops, seamless=seamless)) for crops in (True, False))
+    height = crop.sample.shortest
+    pixels = crop.schedule.batch * crop.sample.crop**2
+    whole = full.schedule.batch * 2 * full.sample.shortest**2
+    assert 1.2 < whole / pixels < 1.35  # 1.3 in Mapillary Vistas
+    assert crop.schedule.steps * pixels / (images * 2 * height**2) == pytest.approx(passes, rel=0.02)
+    assert full.sample.shortest * 2 == height  # CROP has almost double FULL's resolution
+    assert full.schedule.steps == crop.schedule.steps
+    assert crop.semantic.padding == full.semantic.padding == "left_out"
+    # The coarsest level that regions are pooled from begins well within a crop, as in the paper (448 of 1024).
+    assert crop.levels.octave(3)[0] < 0.51 * crop.sample.crop
+
+
 def test_an_absent_kind_is_the_first():
     assert from_json('{"body": {"width": 16}, "semantic": {"hardest": 0.5}}').body == HRNetConfig(width=16)
 

@@ -77,6 +77,23 @@ def test_the_network_at_the_end_is_the_last_training_state(finished):
     assert latest_state(finished).name == "4"
 
 
+def test_a_run_may_end_with_the_average_of_its_weights(finished, tmp_path):
+    learner, weights = network(average=0.15), []
+
+    def noting(wanted):
+        for batch in supply(wanted):
+            weights.append(learner.box_head.deltas.weight.detach().clone())  # before each step
+            yield batch
+
+    train(learner, CATALOGUE, noting, tmp_path, QUIET, ALONE, data="rectangles")
+    weights.append(load_network(latest_state(tmp_path))[0].box_head.deltas.weight)  # after the last one
+    expected = weights[0]
+    for after, keep in zip(weights[1:], (0.1, 0.15, 0.15, 0.15), strict=True):
+        expected = keep * expected + (1 - keep) * after
+    torch.testing.assert_close(load_network(tmp_path)[0].box_head.deltas.weight, expected)
+    assert metrics(tmp_path) == metrics(finished)  # what is averaged changes nothing of what is learned
+
+
 def test_the_same_seed_gives_the_same_bits_whatever_else_was_random_before(finished, tmp_path):
     torch.manual_seed(99)
     train(network(), CATALOGUE, supply, tmp_path, QUIET, ALONE, data="rectangles")
@@ -97,9 +114,10 @@ def test_what_is_drawn_depends_on_the_seed_even_where_weights_do_not(finished, t
     assert first["objectness"] != others["objectness"]
 
 
-def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(tmp_path):
-    run(tmp_path / "calm", 6, 1, torch.float32)
-    in_processes(tmp_path / "killed", "--steps", 6, "--events-until-kill", 1, 6, 10, 9, 12)
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(average, tmp_path):
+    run(tmp_path / "calm", 6, 1, torch.float32, average)
+    in_processes(tmp_path / "killed", "--steps", 6, "--average", average, "--events-until-kill", 1, 6, 10, 9, 12)
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "calm")
     ends = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("calm", "killed")]
     assert ends[0] == ends[1]

@@ -55,10 +55,11 @@ def supply(wanted: Iterable[range]) -> Iterator[Batch]:
         yield Batch(torch.stack(images), list(targets), [f"image{k}" for k in numbers], dropped=0)
 
 
-def run(out: Path, steps: int, accumulate: int, dtype: torch.dtype) -> None:
+def run(out: Path, steps: int, accumulate: int, dtype: torch.dtype, average: float = 0.0) -> None:
     settings = train.Settings(accumulate=accumulate, save_every=2, quiet=True)
     with joined("cpu") as ranks:
-        train.train(network(steps=steps, batch=8).to(dtype), CATALOGUE, supply, out, settings, ranks, data="rectangles")
+        learner = network(steps=steps, batch=8, average=average).to(dtype)
+        train.train(learner, CATALOGUE, supply, out, settings, ranks, data="rectangles")
 
 
 def kill_after(events: int) -> None:
@@ -101,9 +102,10 @@ def main() -> None:
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--events-until-kill", type=int, nargs="*", default=())
     parser.add_argument("--double", action="store_true")
+    parser.add_argument("--average", type=float, default=0.0)
     options = parser.parse_args()
     dtype = torch.float64 if options.double else torch.float32
-    work = partial(run, options.out, options.steps, options.accumulate, dtype)
+    work = partial(run, options.out, options.steps, options.accumulate, dtype, options.average)
 
     for events in options.events_until_kill:
         child = in_a_child(lambda events=events: (kill_after(events), work()))
