@@ -420,7 +420,9 @@ PRESETS: dict[str, Preset] = {
     "streets-2": Preset(
         STREETS_2,
         whole_shortest=192,
-        seamless=replace(STREETS_2, body=_SMALL_RESNET, semantic=replace(_SMALL_MINIDL, pooling=24, padding="left_out")),
+        seamless=replace(
+            STREETS_2, body=_SMALL_RESNET, semantic=replace(_SMALL_MINIDL, pooling=24, padding="left_out")
+        ),
         seamless_whole_shortest=192,
         whole_batch=5,
     ),

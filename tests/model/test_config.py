@@ -98,7 +98,7 @@ def test_presets_of_the_papers_data_sets_follow_the_sources_and_streets_is_as_it
     assert (STREETS.sample.isus, STREETS.sample.thing_scales) == ("instance_first", (0.25, 4.0))
 
 
-@pytest.mark.parametrize("preset, images, passes", [("streets-2", 300, 18), ("streets-large", 1000, 30)])
+@pytest.mark.parametrize(("preset", "images", "passes"), [("streets-2", 300, 18), ("streets-large", 1000, 30)])
 @pytest.mark.parametrize("seamless", [False, True])
 def test_the_second_version_has_the_regime_of_mapillary_vistas(preset, images, passes, seamless):
     crop, full = (configure(preset, Method(crops=crops, seamless=seamless)) for crops in (True, False))
