@@ -81,13 +81,43 @@ class ResNetConfig:
 
 
 @dataclass(frozen=True)
+class EfficientNetConfig:
+    """EfficientNet without squeeze-and-excitation (Tan and Le, ICML 2019, arXiv 1905.11946); by default B5's sizes.
+
+    So it is the body of EfficientPS (Mohan and Valada, IJCV 2021, arXiv 2004.02307, Sec. 3.1).
+    """
+
+    kind: Literal["efficientnet"] = "efficientnet"
+    stem: int = 48
+    """Channels of the strided convolution before the first stage."""
+    widths: tuple[int, int, int, int, int, int, int] = (24, 40, 64, 128, 176, 304, 512)
+    """Channels that each stage puts out."""
+    depths: tuple[int, int, int, int, int, int, int] = (3, 5, 5, 7, 7, 9, 3)
+    """Blocks of each stage."""
+    head: int = 2048
+    """Channels of the 1x1 convolution after the last stage: the features at stride 32."""
+
+
+@dataclass(frozen=True)
 class PyramidConfig:
     """Feature pyramid (Lin et al., CVPR 2017, arXiv 1612.03144) on the body's strides 4 to 32."""
 
+    kind: Literal["fpn"] = "fpn"
     channels: int = 256
     """Channels of every level (from the Seamless code)."""
     extra_levels: int = 2
     """Levels coarser than stride 32, each half the size of the one before (from the Seamless code: two for MVD)."""
+
+
+@dataclass(frozen=True)
+class TwoWayConfig:
+    """EfficientPS' pyramid, in which fine features reach coarse levels, too (arXiv 2004.02307, Sec. 3.2)."""
+
+    kind: Literal["two_way"] = "two_way"
+    channels: int = 256
+    """Channels of every level."""
+    extra_levels: int = 0
+    """Levels coarser than stride 32, each half the size of the one before. EfficientPS has none."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +126,8 @@ class RPNConfig:
 
     channels: int = 256
     """Channels of its hidden layer."""
+    separable: bool = False
+    """Make the hidden layer a depthwise convolution, then a 1x1 convolution."""
     anchor_scale: float = 2.0
     """Side of an anchor of ratio 1, in strides of its level."""
     anchor_ratios: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -140,6 +172,8 @@ class ROIConfig:
     """Channels of the mask head's hidden layers."""
     mask_convolutions: int = 4
     """Number of the mask head's 3x3 convolutions."""
+    separable_masks: bool = False
+    """Make each of them a depthwise convolution, then a 1x1 convolution."""
     samples: int = 512
     """Proposals per image in the loss."""
     positive_fraction: float = 0.25
@@ -198,6 +232,42 @@ class MiniDLConfig:
     """Share of an image's pixels in the loss: those of the highest loss."""
     padding: Literal["counted", "left_out"] = "counted"
     """Treatment of padding: counted as pixels without loss, or left out (as in the Seamless code)."""
+
+
+Dilation = tuple[int, int]
+"""Of rows, of columns."""
+
+
+@dataclass(frozen=True)
+class AlignedConfig:
+    """EfficientPS' semantic head on the four finest pyramid levels (arXiv 2004.02307, Sec. 3.3)."""
+
+    kind: Literal["aligned"] = "aligned"
+    channels: int = 128
+    """Channels of each branch."""
+    dilations: tuple[Dilation, Dilation, Dilation, Dilation, Dilation] = ((1, 6), (1, 1), (6, 21), (18, 15), (6, 3))
+    """Dilations of the five convolutions that gather context at strides 16 and 32. The first sees the level, the next
+    three the first, the last the fourth."""
+    hardest: float = 0.25
+    """Share of an image's pixels in the loss: those of the highest loss."""
+    padding: Literal["counted", "left_out"] = "counted"
+    """Treatment of padding: counted as pixels without loss, or left out."""
+
+
+@dataclass(frozen=True)
+class ConcatenatedConfig:
+    """TASCNet's semantic head on the four finest pyramid levels (arXiv 1812.01192); its sizes are our choice."""
+
+    kind: Literal["concatenated"] = "concatenated"
+    channels: int = 128
+    """Channels of the two 3x3 convolutions on each level."""
+    hardest: float = 0.25
+    """Share of an image's pixels in the loss: those of the highest loss."""
+    padding: Literal["counted", "left_out"] = "counted"
+    """Treatment of padding: counted as pixels without loss, or left out."""
+
+
+SemanticConfig = DeepLabConfig | MiniDLConfig | AlignedConfig | ConcatenatedConfig
 
 
 @dataclass(frozen=True)
@@ -272,11 +342,11 @@ class BoxConfig:
     """A network that finds boxes first, and everything that is needed to train it again."""
 
     kind: Literal["boxes"] = "boxes"
-    body: HRNetConfig | ResNetConfig = HRNetConfig()
-    pyramid: PyramidConfig = PyramidConfig()
+    body: HRNetConfig | ResNetConfig | EfficientNetConfig = HRNetConfig()
+    pyramid: PyramidConfig | TwoWayConfig = PyramidConfig()
     rpn: RPNConfig = RPNConfig()
     roi: ROIConfig = ROIConfig()
-    semantic: DeepLabConfig | MiniDLConfig = DeepLabConfig()
+    semantic: SemanticConfig = DeepLabConfig()
     fusion: FusionConfig = FusionConfig()
     sample: SampleConfig = SampleConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -324,7 +394,7 @@ CITYSCAPES = Config(
     pyramid=PyramidConfig(extra_levels=1),
     rpn=RPNConfig(anchor_scale=8.0, anchor_ratios=(0.5, 1.0, 2.0)),
     roi=ROIConfig(detections=100),
-    semantic=replace(MVD.semantic, pooling=16),
+    semantic=DeepLabConfig(padding="left_out", pooling=16),
     sample=replace(MVD.sample, shortest=1024, crop=512, stuff_scales=(0.5, 2.0)),
     schedule=ScheduleConfig(steps=48_000, milestones=(36_000, 44_000)),
 )

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model.body.blocks import conv_abn
-from model.config import DeepLabConfig, MiniDLConfig
+from model.body.blocks import conv_abn, separable
+from model.config import AlignedConfig, ConcatenatedConfig, DeepLabConfig, Dilation, MiniDLConfig
 from model.ops.abn import ABN
 
 
@@ -35,8 +35,8 @@ class DeepLab(nn.Module):
         # Skips from coarse to fine, the order in which they join.
         narrowed = list(zip(reversed(finer), config.skip_channels, strict=True))
         self.narrow = nn.ModuleList(conv_abn(c, k, 1) for c, k in narrowed)
-        self.merge = nn.ModuleList(_separable(config.channels + k, config.channels) for _, k in narrowed)
-        self.head = _separable(config.channels, config.channels)
+        self.merge = nn.ModuleList(separable(config.channels + k, config.channels, 5) for _, k in narrowed)
+        self.head = separable(config.channels, config.channels, 5)
         self.logits = nn.Conv2d(config.channels, categories, 1)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b categories h w"]:
@@ -83,6 +83,74 @@ class MiniDL(nn.Module):
         return logits
 
 
+class Aligned(nn.Module):
+    """EfficientPS' head (Mohan and Valada, IJCV 2021, arXiv 2004.02307, Sec. 3.3): separable convolutions throughout.
+
+    Coarse levels gather context, fine ones details. What a coarser level saw is corrected before a finer one takes it.
+    """
+
+    reads: ClassVar[Literal["pyramid"]] = "pyramid"
+
+    def __init__(self, channels: int, categories: int, config: AlignedConfig) -> None:
+        super().__init__()
+        width = config.channels
+        self.details = nn.ModuleList(_two_separable(channels, width) for _ in range(2))
+        self.context = nn.ModuleList(DensePrediction(channels, width, config.dilations) for _ in range(2))
+        self.correction = nn.ModuleList(_two_separable(width, width) for _ in range(2))
+        self.logits = nn.Conv2d(4 * width, categories, 1)
+
+    def forward(self, levels: Sequence[Float[Tensor, "b c _ _"]]) -> Float[Tensor, "b categories h w"]:
+        """Return logits at the resolution of P2; levels beyond the fourth are not used."""
+        (p4, p8), (p16, p32) = (
+            [part(x) for part, x in zip(parts, some, strict=True)]
+            for parts, some in ((self.details, levels[:2]), (self.context, levels[2:4]))
+        )
+        p8 = p8 + _resized(self.correction[0](p16 + _resized(p32, p16)), p8)
+        p4 = p4 + _resized(self.correction[1](p8), p4)
+        logits: Tensor = self.logits(torch.cat([p4, *[_resized(x, p4) for x in (p8, p16, p32)]], 1))
+        return logits
+
+
+class DensePrediction(nn.Module):
+    """Context by five dilated convolutions, some behind others (Chen et al., NeurIPS 2018, arXiv 1809.04184)."""
+
+    def __init__(self, inputs: int, outputs: int, dilations: Sequence[Dilation]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(separable(inputs, inputs, 3, dilation) for dilation in dilations)
+        self.project = nn.Sequential(*conv_abn(len(dilations) * inputs, outputs, 1))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
+        """Return features of the same size."""
+        first, second, third, fourth, fifth = self.branches
+        a = first(x)
+        d = fourth(a)
+        out: Tensor = self.project(torch.cat([a, second(a), third(a), d, fifth(d)], 1))
+        return out
+
+
+class Concatenated(nn.Module):
+    """TASCNet's head: convolutions on each of the four finest pyramid levels, their outputs side by side.
+
+    Li et al., "Learning to Fuse Things and Stuff", 2018, arXiv 1812.01192; two convolutions a level are our choice.
+    """
+
+    reads: ClassVar[Literal["pyramid"]] = "pyramid"
+
+    def __init__(self, channels: int, categories: int, config: ConcatenatedConfig) -> None:
+        super().__init__()
+        width = config.channels
+        self.branches = nn.ModuleList(
+            nn.Sequential(conv_abn(channels, width, 3), conv_abn(width, width, 3)) for _ in range(4)
+        )
+        self.logits = nn.Conv2d(4 * width, categories, 1)
+
+    def forward(self, levels: Sequence[Float[Tensor, "b c _ _"]]) -> Float[Tensor, "b categories h w"]:
+        """Return logits at the resolution of P2; levels beyond the fourth are not used."""
+        outputs = [branch(x) for branch, x in zip(self.branches, levels[:4], strict=True)]
+        logits: Tensor = self.logits(torch.cat([_resized(x, outputs[0]) for x in outputs], 1))
+        return logits
+
+
 def local_average(x: Float[Tensor, "b c h w"], window: int) -> Float[Tensor, "b c h w"]:
     """Average over a square window around each cell that is shifted to lie inside; of everything if it is no larger.
 
@@ -100,6 +168,9 @@ def _dilated(inputs: int, outputs: int, rate: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=rate, dilation=rate, bias=False), ABN(outputs))
 
 
-def _separable(inputs: int, outputs: int) -> nn.Sequential:
-    depthwise = nn.Conv2d(inputs, inputs, 5, padding=2, groups=inputs, bias=False)
-    return nn.Sequential(depthwise, ABN(inputs), *conv_abn(inputs, outputs, 1))
+def _two_separable(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(separable(inputs, outputs, 3), separable(outputs, outputs, 3))
+
+
+def _resized(x: Float[Tensor, "b c _ _"], like: Float[Tensor, "b _ h w"]) -> Float[Tensor, "b c h w"]:
+    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)

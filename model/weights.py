@@ -39,7 +39,7 @@ def load_body_weights(body: nn.Module, path: Path) -> LoadReport:
     """Load a body's weights in place.
 
     Args:
-        body: an HRNet or ResNet.
+        body: an HRNet, ResNet or EfficientNet, whose file has layers for squeeze-and-excitation as well: unused.
         path: safetensors, or a .pth that holds tensors only (it is read without running code), under `state_dict` or
             not, with or without a leading `module.`.
 

@@ -15,6 +15,19 @@ def conv_abn(inputs: int, outputs: int, kernel: int, stride: int = 1, *, activat
     return nn.Sequential(conv, ABN(outputs, activation=activation))
 
 
+def separable(inputs: int, outputs: int, kernel: int, dilation: tuple[int, int] = (1, 1)) -> nn.Sequential:
+    """Chain a depthwise and a 1x1 convolution, "same" padding, activated batch norm after each.
+
+    Args:
+        inputs, outputs: channels.
+        kernel: side of the depthwise convolution, odd.
+        dilation: of rows, of columns.
+    """
+    padding = kernel // 2 * dilation[0], kernel // 2 * dilation[1]
+    depthwise = nn.Conv2d(inputs, inputs, kernel, padding=padding, dilation=dilation, groups=inputs, bias=False)
+    return nn.Sequential(depthwise, ABN(inputs), *conv_abn(inputs, outputs, 1))
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut, all of one width."""
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from model.body.efficientnet import EfficientNet
 from model.body.hrnet import HRNet
 from model.body.resnet import ResNet
 from model.boxes.anchor_matching import SampledBoxes, count_levels, sample_anchors, sample_proposals
@@ -26,8 +27,9 @@ from model.losses.semantic import batch_semantic_loss
 from model.ops.roi_align import roi_align
 from model.panoptic_map import Fused
 from model.pyramid import FeaturePyramid
-from model.semantic_heads import DeepLab, MiniDL
+from model.semantic_heads import Aligned, Concatenated, DeepLab, MiniDL
 from model.targets import Targets
+from model.two_way import TwoWayPyramid
 
 COARSEST_STRIDE = 32
 """Coarsest stride of a body: images are padded to a multiple of it, on the right and below."""
@@ -55,12 +57,12 @@ class BoxNetwork(nn.Module):
         config: BoxConfig,
         isthing: Sequence[bool],
         *,
-        body: HRNet | ResNet,
-        pyramid: FeaturePyramid,
+        body: HRNet | ResNet | EfficientNet,
+        pyramid: FeaturePyramid | TwoWayPyramid,
         rpn_head: RPNHead,
         box_head: BoxHead,
         mask_head: MaskHead,
-        semantic_head: DeepLab | MiniDL,
+        semantic_head: DeepLab | MiniDL | Aligned | Concatenated,
     ) -> None:
         super().__init__()
         self.config = config
@@ -213,13 +215,19 @@ def build(config: BoxConfig, isthing: Sequence[bool]) -> BoxNetwork:
     if not any(isthing):
         raise ValueError("no category is a thing: region proposals, boxes and masks would have nothing to learn")
     channels, things = config.pyramid.channels, sum(isthing)
-    body = {"hrnet": HRNet, "resnet": ResNet}[config.body.kind](config.body)
-    semantic_head, inputs = {"deeplab": (DeepLab, body.channels), "minidl": (MiniDL, channels)}[config.semantic.kind]
+    body = {"hrnet": HRNet, "resnet": ResNet, "efficientnet": EfficientNet}[config.body.kind](config.body)
+    pyramid = {"fpn": FeaturePyramid, "two_way": TwoWayPyramid}[config.pyramid.kind]
+    semantic_head, inputs = {
+        "deeplab": (DeepLab, body.channels),
+        "minidl": (MiniDL, channels),
+        "aligned": (Aligned, channels),
+        "concatenated": (Concatenated, channels),
+    }[config.semantic.kind]
     return BoxNetwork(
         config,
         isthing,
         body=body,
-        pyramid=FeaturePyramid(body.channels, config.pyramid),
+        pyramid=pyramid(body.channels, config.pyramid),
         rpn_head=RPNHead(channels, config.rpn),
         box_head=BoxHead(channels, things, config.roi),
         mask_head=MaskHead(channels, things, config.roi),

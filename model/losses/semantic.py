@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from model.config import DeepLabConfig, MiniDLConfig
+from model.config import SemanticConfig
 from model.targets import IGNORE, Targets
 
 STRIDE = 4
@@ -18,7 +18,7 @@ STRIDE = 4
 
 
 def batch_semantic_loss(
-    logits: Float[Tensor, "b k _ _"], targets: Sequence[Targets], config: DeepLabConfig | MiniDLConfig
+    logits: Float[Tensor, "b k _ _"], targets: Sequence[Targets], config: SemanticConfig
 ) -> Float[Tensor, ""]:
     """Compute `semantic_loss` of a batch; cells of the logits may lie beyond the images."""
     semantic = torch.stack([t.semantic for t in targets])

@@ -5,7 +5,18 @@ from dataclasses import replace
 import torch
 from boxes_on_canvas import targets_of
 
-from model.config import STREETS, DeepLabConfig, HRNetConfig, MiniDLConfig, PyramidConfig, ResNetConfig
+from model.config import (
+    STREETS,
+    AlignedConfig,
+    ConcatenatedConfig,
+    DeepLabConfig,
+    EfficientNetConfig,
+    HRNetConfig,
+    MiniDLConfig,
+    PyramidConfig,
+    ResNetConfig,
+    TwoWayConfig,
+)
 
 GROUND, SKY, BOX, POLE = range(4)
 ISTHING = [False, False, True, True]
@@ -21,6 +32,16 @@ TINY = replace(
 TINY_SEAMLESS = replace(
     TINY, body=ResNetConfig(width=4, depths=(1, 1, 1, 1)), semantic=MiniDLConfig(channels=8, dilation=2, pooling=8)
 )
+TINY_EFFICIENTPS = replace(
+    TINY,
+    body=EfficientNetConfig(stem=8, widths=(4, 6, 8, 10, 12, 16, 20), depths=(1, 1, 1, 1, 1, 1, 1), head=32),
+    pyramid=TwoWayConfig(channels=16, extra_levels=1),
+    rpn=replace(TINY.rpn, separable=True),
+    roi=replace(TINY.roi, separable_masks=True),
+    semantic=AlignedConfig(channels=8, dilations=((1, 2), (1, 1), (2, 3), (3, 2), (2, 1)), hardest=1.0),
+)
+TINY_TASCNET = replace(TINY_SEAMLESS, semantic=ConcatenatedConfig(channels=8, hardest=1.0))
+BOX_NETWORKS = {"ours": TINY, "seamless": TINY_SEAMLESS, "efficientps": TINY_EFFICIENTPS, "tascnet": TINY_TASCNET}
 
 
 def rectangles(seed, size=(64, 64), count=3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model.body.blocks import conv_abn
+from model.body.blocks import conv_abn, separable
 from model.config import ROIConfig
 from model.ops.abn import ABN
 
@@ -17,8 +17,9 @@ class MaskHead(nn.Module):
         super().__init__()
         width = config.mask_channels
         inputs = [channels, *[width] * config.mask_convolutions]
+        layer = separable if config.separable_masks else conv_abn
         self.hidden = nn.Sequential(
-            *[conv_abn(c, width, 3) for c in inputs[:-1]],
+            *[layer(c, width, 3) for c in inputs[:-1]],
             nn.ConvTranspose2d(inputs[-1], width, 2, 2, bias=False),
             ABN(width),
         )

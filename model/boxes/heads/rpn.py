@@ -16,13 +16,22 @@ from model.ops.nms import nms
 
 
 class RPNHead(nn.Module):
-    """One 3x3 convolution shared by all levels, then two linear maps at each cell."""
+    """One 3x3 convolution shared by all levels, then two linear maps at each cell.
+
+    A separable one is depthwise, and followed by a linear map at each cell.
+    """
 
     def __init__(self, channels: int, config: RPNConfig) -> None:
         super().__init__()
         ratios = len(config.anchor_ratios)
-        self.conv = nn.Conv2d(channels, config.channels, 3, padding=1, bias=False)
-        self.norm = ABN(config.channels)
+        if config.separable:
+            self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+            self.norm = ABN(channels)
+            self.point = nn.Sequential(nn.Linear(channels, config.channels, bias=False), ABN(config.channels))
+        else:
+            self.conv = nn.Conv2d(channels, config.channels, 3, padding=1, bias=False)
+            self.norm = ABN(config.channels)
+            self.point = nn.Sequential()
         self.objectness = nn.Linear(config.channels, ratios)
         self.deltas = nn.Linear(config.channels, 4 * ratios)
 
@@ -36,7 +45,7 @@ class RPNHead(nn.Module):
         """
         batch = len(levels[0])
         cells = torch.cat([self.conv(x).permute(0, 2, 3, 1).flatten(1, 2) for x in levels], 1)
-        hidden = self.norm(cells.flatten(0, 1))
+        hidden = self.point(self.norm(cells.flatten(0, 1)))
         return self.objectness(hidden).view(batch, -1), self.deltas(hidden).view(batch, -1, 4)
 
 

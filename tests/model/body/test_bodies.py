@@ -3,13 +3,15 @@ import hashlib
 import pytest
 import torch
 
+from model.body.efficientnet import DepthwiseSeparable, EfficientNet, InvertedResidual
 from model.body.hrnet import HRNet
 from model.body.resnet import ResNet
-from model.config import HRNetConfig, ResNetConfig
+from model.config import EfficientNetConfig, HRNetConfig, ResNetConfig
 
 SMALL = {
     HRNet: HRNetConfig(stem=6, bottleneck=2, bottlenecks=2, width=3, modules=(1, 2, 1), blocks=1),
     ResNet: ResNetConfig(width=4, depths=(1, 2, 1, 1)),
+    EfficientNet: EfficientNetConfig(stem=4, widths=(4, 5, 6, 7, 7, 8, 9), depths=(2, 1, 2, 1, 1, 1, 1), head=10),
 }
 
 
@@ -21,6 +23,13 @@ def test_parameter_counts_are_the_published_ones():
     assert parameters(HRNet(HRNetConfig())) == 65_325_120  # timm's hrnet_w48 as features, without increase modules
     classifier = 2048 * 1000 + 1000
     assert parameters(ResNet(ResNetConfig())) + classifier == 25_557_032
+    with torch.device("meta"):
+        efficient = EfficientNet(EfficientNetConfig())
+    blocks = [block for stage in efficient.blocks for block in stage]
+    middle = [(block.conv_dw.weight.shape[0], block.conv_dw.weight.shape[0] // 24) for block in blocks[4:]]
+    middle += [(48, 12), *[(24, 6)] * 2, (144, 6)]  # the first stage, and the block that sees its 24 channels
+    squeeze = sum(2 * wide * narrow + narrow + wide for wide, narrow in middle)
+    assert parameters(efficient) + squeeze == 28_340_784  # timm's tf_efficientnet_b5 without its classifier
 
 
 @pytest.mark.parametrize(
@@ -29,8 +38,9 @@ def test_parameter_counts_are_the_published_ones():
         (HRNet, HRNetConfig(), "a15582e4b1c873d8"),
         (HRNet, HRNetConfig(bottleneck=32, bottlenecks=1, width=16, modules=(1, 1, 1), blocks=2), "3dc8980516c8b07d"),
         (ResNet, ResNetConfig(), "c1f7fd3808aa49e7"),
+        (EfficientNet, EfficientNetConfig(), "a5536ea609e548e4"),
     ],
-    ids=["hrnet_w48", "hrnet_w18_small", "resnet50"],
+    ids=["hrnet_w48", "hrnet_w18_small", "resnet50", "tf_efficientnet_b5 without se"],
 )
 def test_names_and_shapes_are_those_of_timm(body, config, digest):
     """Digests of timm 1.0's state dicts without their heads, so that its files (and the official ones) load."""
@@ -64,3 +74,14 @@ def test_branches_exchange_what_they_found():
     for finest in change:
         assert finest.sum() > 0
     assert change[0][..., 16, 16].sum() > 0  # 64 pixels away: only coarse branches see that far
+
+
+@pytest.mark.parametrize("block", [DepthwiseSeparable, InvertedResidual])
+@pytest.mark.parametrize(("outputs", "stride", "shortcut"), [(4, 1, True), (5, 1, False), (4, 2, False)])
+def test_a_block_of_efficientnet_adds_what_it_saw_where_shapes_agree(block, outputs, stride, shortcut):
+    network = block(4, outputs, 5, stride).eval()
+    last = network.conv_pw if block is DepthwiseSeparable else network.conv_pwl
+    torch.nn.init.zeros_(last.weight)
+    x = torch.randn(2, 4, 7, 9, generator=torch.Generator().manual_seed(0))
+    expected = x if shortcut else torch.zeros(2, outputs, -(-7 // stride), -(-9 // stride))
+    assert torch.equal(network(x), expected)  # negative values, too: nothing is activated after the sum

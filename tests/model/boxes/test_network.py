@@ -5,14 +5,26 @@ import pytest
 import torch
 from boxes_on_canvas import targets_of
 from safetensors.torch import save
-from tiny import BOX, ISTHING, POLE, SKY, TINY, TINY_SEAMLESS, batch, rectangles
+from tiny import BOX, BOX_NETWORKS, ISTHING, POLE, SKY, TINY, batch, rectangles
 from torch import distributed, nn
 
 from crop_aware.coding import encode
 from model.boxes.anchor_matching import sample_anchors
 from model.boxes.losses import gather
 from model.boxes.network import BoxNetwork, build
-from model.config import PRESETS, Method, configure
+from model.config import (
+    PRESETS,
+    AlignedConfig,
+    BoxConfig,
+    ConcatenatedConfig,
+    EfficientNetConfig,
+    Method,
+    PyramidConfig,
+    ROIConfig,
+    RPNConfig,
+    TwoWayConfig,
+    configure,
+)
 from model.families import build_network
 from model.ops.roi_align import roi_align
 from model.targets import IGNORE
@@ -24,7 +36,7 @@ def built(config=TINY, seed=0):
     return build_network(config, ISTHING, torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SEAMLESS], ids=["ours", "seamless"])
+@pytest.mark.parametrize("config", BOX_NETWORKS.values(), ids=BOX_NETWORKS)
 def test_losses_are_finite_and_reach_every_parameter(config):
     network = built(config)
     losses, counts = network(*batch(range(4)))
@@ -46,7 +58,7 @@ def test_fresh_losses_are_those_of_not_knowing():
     assert losses["category"].item() == pytest.approx(1.0986, abs=0.02)  # background and two things
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SEAMLESS], ids=["ours", "seamless"])
+@pytest.mark.parametrize("config", BOX_NETWORKS.values(), ids=BOX_NETWORKS)
 def test_a_crop_without_instances_trains_on(config):
     network = built(config)
     empty = targets_of([], [], (64, 64))
@@ -268,6 +280,48 @@ def test_every_preset_can_be_built(preset):
             assert sum(p.numel() for p in network.parameters()) > 1e6
 
 
+EFFICIENTPS = BoxConfig(
+    body=EfficientNetConfig(),
+    pyramid=TwoWayConfig(),
+    rpn=RPNConfig(anchor_ratios=(0.5, 1.0, 2.0)),
+    roi=ROIConfig(separable_masks=True),
+    semantic=AlignedConfig(),
+)
+
+
+@pytest.mark.parametrize(("categories", "things"), [(19, 8), (65, 37)], ids=["cityscapes", "mvd"])
+def test_efficientps_has_the_parameters_of_its_authors_code(categories, things):
+    """Counted there for Cityscapes and MVD, part by part; our heads have norms for biases, and fewer outputs."""
+    with torch.device("meta"):
+        network = build(EFFICIENTPS, [False] * (categories - things) + [True] * things)
+    counts = {part: sum(p.numel() for p in module.parameters()) for part, module in network.named_children()}
+    biases_to_norms = 256  # of the hidden layer: as many biases became twice as many scales and shifts
+    background_box, background_mask = 1024 * 4 + 4, 256 + 1
+    assert counts == {
+        "body": 23_148_912,
+        "pyramid": 1_471_488,
+        "rpn_head": 593_935 + biases_to_norms,
+        "box_head": {8: 13_941_805, 37: 14_090_430}[things] + 2 * 1024 - background_box,
+        "mask_head": {8: 540_169, 37: 547_622}[things] + 256 - background_mask,
+        "semantic_head": {8: 1_206_547, 37: 1_230_145}[things],
+    }
+    assert sum(counts.values()) == {8: 40_901_059, 37: 41_080_735}[things]
+
+
+@pytest.mark.parametrize(("preset", "categories", "things"), [("cityscapes", 19, 8), ("mvd", 65, 37)])
+def test_tascnet_has_the_parameters_that_its_parts_add_up_to(preset, categories, things):
+    seamless = configure(preset, Method(seamless=True))
+    config = replace(seamless, pyramid=PyramidConfig(extra_levels=2), semantic=ConcatenatedConfig())
+    with torch.device("meta"):
+        network = build(config, [False] * (categories - things) + [True] * things)
+    counts = {part: sum(p.numel() for p in module.parameters()) for part, module in network.named_children()}
+    channels, width = 256, 128
+    first, second, norm = channels * width * 9, width * width * 9, 2 * width
+    assert counts["semantic_head"] == 4 * (first + norm + second + norm) + (4 * width + 1) * categories
+    assert counts["body"] == 23_508_032  # ResNet-50 without its classifier
+    assert sum(counts.values()) == {8: 51_105_171, 37: 51_287_417}[things]
+
+
 def test_streets_is_small_enough_to_ship():
     """In half precision, at most 4 MB a checkpoint."""
     for method in (Method(), Method(seamless=True)):
@@ -322,7 +376,7 @@ def test_two_ranks_of_two_images_are_one_of_four():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [TINY, TINY_SEAMLESS], ids=["ours", "seamless"])
+@pytest.mark.parametrize("config", BOX_NETWORKS.values(), ids=BOX_NETWORKS)
 def test_a_few_images_are_learnt_by_heart(config):
     """Every object is found, where it is, as what it is."""
     network = built(config)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from crop_aware.coding import encode
@@ -33,6 +34,24 @@ def test_levels_are_normalised_together():
     head(levels)
     cells = torch.cat([head.conv(x).flatten(2) for x in levels], 2)
     torch.testing.assert_close(head.norm.running_mean, 0.1 * cells.mean((0, 2)))
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_outputs_are_those_of_a_convolution_at_each_cell(separable):
+    """A separable one is a 3x3 convolution, too: the product of its two."""
+    head = RPNHead(3, RPNConfig(channels=5, anchor_ratios=(1.0,), separable=separable)).eval()
+    level = torch.randn(2, 3, 6, 7, generator=torch.Generator().manual_seed(0))
+    objectness, deltas = head([level])
+    x = torch.nn.functional.leaky_relu(head.conv(level) / (1 + 1e-5) ** 0.5, 0.01)
+    if separable:
+        assert head.conv.groups == 3
+        x = torch.einsum("oc,bcyx->boyx", head.point[0].weight, x) / (1 + 1e-5) ** 0.5
+        x = torch.nn.functional.leaky_relu(x, 0.01)
+    expected = torch.einsum("oc,bcyx->byxo", head.objectness.weight, x) + head.objectness.bias
+    torch.testing.assert_close(objectness, expected.flatten(1))
+    assert deltas.shape == (2, 42, 4)
+    deltas.square().sum().add(objectness.sum()).backward()
+    assert all(p.grad.any() for p in head.parameters())
 
 
 def test_deltas_are_decoded_and_the_best_come_first():
