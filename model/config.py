@@ -406,6 +406,7 @@ IDD = replace(
 
 # Ours: the same network, small enough for two CPU cores. Scenes of 256x512 with objects of 4 to 290 pixels. From random
 # weights and in few steps it learns little from the hardest pixels alone, and needs a higher learning rate.
+_SMALL_DEEPLAB = DeepLabConfig(rates=(1, 2), channels=48, skip_channels=(32, 24, 16), pooling=4, hardest=1.0)
 STREETS = Config(
     body=HRNetConfig(stem=24, bottleneck=16, bottlenecks=1, width=16, modules=(1, 1, 1), blocks=2),
     pyramid=PyramidConfig(channels=40, extra_levels=1),
@@ -428,7 +429,7 @@ STREETS = Config(
         samples=64,
         detections=100,
     ),
-    semantic=DeepLabConfig(rates=(1, 2), channels=48, skip_channels=(32, 24, 16), pooling=4, hardest=1.0),
+    semantic=_SMALL_DEEPLAB,
     fusion=FusionConfig(stuff_area=64),
     sample=SampleConfig(shortest=256, crop=128),
     schedule=ScheduleConfig(steps=3000, learning_rate=0.08, milestones=(2200, 2800)),
@@ -440,7 +441,7 @@ STREETS = Config(
 STREETS_2 = replace(
     STREETS,
     roi=replace(STREETS.roi, levels=Levels(canonical_size=48.0)),
-    semantic=replace(STREETS.semantic, pooling=6, padding="left_out"),
+    semantic=replace(_SMALL_DEEPLAB, pooling=6, padding="left_out"),
     sample=SampleConfig(shortest=384, crop=192, isus="level_first", thing_scales=(2 / 3, 3.0)),
     schedule=ScheduleConfig(steps=5400, learning_rate=0.08, milestones=(4000, 5000), average=0.998),
 )
@@ -448,7 +449,7 @@ STREETS_2 = replace(
 STREETS_LARGE = replace(
     STREETS_2,
     roi=replace(STREETS.roi, levels=Levels(canonical_size=64.0)),
-    semantic=replace(STREETS_2.semantic, pooling=9),
+    semantic=replace(_SMALL_DEEPLAB, pooling=9, padding="left_out"),
     sample=replace(STREETS_2.sample, shortest=512, crop=288),
     schedule=replace(STREETS_2.schedule, batch=16, steps=12_000, milestones=(9000, 11_000)),
 )
