@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from model.config import Levels, Method, configure
+from model.config import Levels, Method, SampleConfig, configure
 from model.data.index import DataIndex, cached_index
 from model.data.sampling import Sampler
 from panoptic_eval import datasets
@@ -100,15 +100,19 @@ def shares_by_level(
 ) -> np.ndarray:
     """Return the shares of visible boxes over pyramid levels in random crops."""
     levels = Levels(canonical_size=setting.canonical_size)
-    sample = replace(
+    objects = cropped_objects(gt, index, Sampler(index, sample_of(setting, method), levels, seed), crops=crops)
+    return np.bincount(objects["level"], minlength=levels.count) / len(objects)
+
+
+def sample_of(setting: Setting, method: Method) -> SampleConfig:
+    """Return how crops are drawn in a setting."""
+    return replace(
         configure("streets", method).sample,
         shortest=setting.shortest,
         crop=setting.crop,
         isus="level_first",
         thing_scales=THING_SCALES,
     )
-    objects = cropped_objects(gt, index, Sampler(index, sample, levels, seed), crops=crops)
-    return np.bincount(objects["level"], minlength=levels.count) / len(objects)
 
 
 def section(setting: Setting, gt: LabelMaps, index: DataIndex, options: Options) -> str:
