@@ -220,7 +220,7 @@ class Compare:
         """Compare the tables."""
         import numpy as np
 
-        from panoptic_eval.comparison import compare
+        from panoptic_eval.comparison import FORMAT, compare
         from panoptic_eval.evaluation import load
         from panoptic_eval.outputs import csv, markdown
         from panoptic_eval.outputs import json as json_output
@@ -234,7 +234,7 @@ class Compare:
         if self.out is not None:
             csv.write_rows([vars(d) for d in (*result.scores, *result.categories)], self.out)
         if self.json:
-            return json_output.dumps({"a": str(self.a), "b": str(self.b), **asdict(result)})
+            return json_output.dumps({"format": FORMAT, "a": str(self.a), "b": str(self.b), **asdict(result)})
         first, second = markdown.run_names(self.a, self.b)
         images = number(len(a.panoptic), "image")
         units = f"{images}, scores in percent; low and high: 95 % interval of the difference"

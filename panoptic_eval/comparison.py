@@ -17,6 +17,9 @@ from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.score import Tables, scores, size_edges
 from panoptic_eval.shapes import Float
 
+FORMAT = 1
+"""Of a comparison as JSON: outputs/comparison.schema.json."""
+
 
 @dataclass(frozen=True)
 class Difference:
