@@ -232,7 +232,7 @@ def test_json_on_standard_output_is_the_report(folders, tmp_path, capsys):
     assert json.loads(out) == json.loads((tmp_path / "out/report.json").read_text())
     run(capsys, "--pred", gt, "--gt", gt, "--quiet", "--out", tmp_path / "other")
     found = json.loads(run(capsys, "compare", tmp_path / "out", tmp_path / "other", "--resamples", 9, "--json"))
-    assert {"a", "b", "scores", "categories", "images"} == set(found)
+    assert {"format", "a", "b", "scores", "categories", "images"} == set(found)
     assert found["scores"][0]["b"] == 1
 
 
