@@ -55,14 +55,24 @@ def label_map(value: Any, most: int) -> Integer[np.ndarray, "h w"]:
     Raises:
         ValueError: it is not one of integers 0 to `most`, (h, w) or (1, h, w).
     """
+    labels = integer_map(value)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high > most:
+        raise ValueError(f"labels hold {low} to {high}; expected 0 to {most}, 0 where there is no segment")
+    return labels
+
+
+def integer_map(value: Any) -> Integer[np.ndarray, "h w"]:
+    """Take a map of integers, whichever they are.
+
+    Raises:
+        ValueError: it is not one of integers, (h, w) or (1, h, w).
+    """
     labels = array(value, "integers (h, w)")
     if labels.ndim != 2 or labels.dtype.kind not in "iu" or not labels.size:
         raise ValueError(
             f"labels have shape {labels.shape}, dtype {labels.dtype}; expected an array of integers (h, w), not empty"
         )
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high > most:
-        raise ValueError(f"labels hold {low} to {high}; expected 0 to {most}, 0 where there is no segment")
     return labels
 
 

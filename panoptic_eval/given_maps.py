@@ -15,8 +15,8 @@ FORMS = (
     "(map, segments), a dictionary with segmentation and segments_info (Hugging Face) or panoptic_seg (detectron2), or "
     "integers (h, w, 2) of category and instance (torchmetrics)"
 )
-Map = tuple[Integer[np.ndarray, "h w"], list[dict[str, Any]]]
-"""Ids, 0 for void, and their segments: id, category_id, perhaps score and iscrowd."""
+Map = tuple[Integer[np.ndarray, "h w"], list[dict[str, Any]], list[int]]
+"""Ids; their segments: id, category_id, perhaps score and iscrowd; and numbers that are void, as 0 is."""
 
 
 def to_array(value: Any) -> Shaped[np.ndarray, ...]:
@@ -78,64 +78,66 @@ def _with_segments(
 ) -> Map:  # fmt: skip
     """Read a map of ids and its list of segments."""
     ids = to_array(labels)
-    if ids.dtype.kind == "i":
-        ids = np.where(ids == -1, 0, ids)
+    if ids.dtype.kind == "f" and not len(entries) and np.isin(ids, (-1, 0)).all():
+        ids = np.zeros(ids.shape, np.int64)  # where nothing is found Hugging Face returns float32, -1 everywhere
+    meaning = _meaning(catalogue, numbering)
     segments = []
-    void = []
+    void = [-1]
     for entry in entries:
         key = "category_id" if "category_id" in entry else "label_id"
         if key not in entry or "id" not in entry:
             raise ValueError(f"has a segment with the keys {', '.join(map(str, entry))}; expected id and category_id")
-        category = _category(int(entry[key]), catalogue, numbering, predicted)
-        if category is None:
-            void.append(int(entry["id"]))
-            continue
-        kept = {name: entry[name] for name in ("score", "iscrowd") if name in entry}
-        segments.append({"id": int(entry["id"]), "category_id": category, **kept})
-    return (np.where(np.isin(ids, void), 0, ids) if void else ids), segments
+        number, id_ = int(entry[key]), int(entry["id"])
+        if number in meaning:
+            kept = {name: entry[name] for name in ("score", "iscrowd") if name in entry}
+            segments.append({"id": id_, "category_id": meaning[number], **kept})
+        elif predicted:
+            raise _unknown(number, meaning)
+        else:
+            void.append(id_)
+    return ids, segments, void
 
 
 def _of_pairs(
     pairs: Integer[np.ndarray, "h w 2"], catalogue: Catalogue, numbering: Mapping[int, int] | None, predicted: bool
 ) -> Map:
     """Read category and instance of each pixel; all stuff of a category is one segment."""
-    category = pairs[..., 0].astype(np.int64).reshape(-1)
-    instance = pairs[..., 1].astype(np.int64).reshape(-1)
-    if not category.size:
+    flat = np.ascontiguousarray(pairs).reshape(-1)
+    if not flat.size:
         raise ValueError("has no pixel; expected at least one")
-    start = np.flatnonzero((np.diff(category, prepend=-1) != 0) | (np.diff(instance, prepend=-1) != 0))
-    start = start if start[:1].tolist() == [0] else np.append(0, start)
-    runs = np.stack([category[start], instance[start]], axis=1)
+    changes = (flat[2:] != flat[:-2]).view(np.uint16) != 0  # of both numbers from one pixel to the next
+    start = np.append(0, np.flatnonzero(changes) + 1)
+    categories, of_category = np.unique(flat[2 * start], return_inverse=True)
+    instances, of_instance = np.unique(flat[2 * start + 1], return_inverse=True)
+    both, of_both = np.unique(of_category * len(instances) + of_instance, return_inverse=True)
+    unique = np.stack([categories[both // len(instances)], instances[both % len(instances)]], axis=1)
+    of_unique = np.zeros(len(unique), np.uint32)
     found: dict[tuple[int, int], int] = {}
     segments = []
-    ids = np.zeros(len(runs), np.uint32)
-    unique, inverse = np.unique(runs, axis=0, return_inverse=True)
-    of_unique = np.zeros(len(unique), np.uint32)
-    for k, (number, of_category) in enumerate(unique.tolist()):
-        id_ = _category(number, catalogue, numbering, predicted)
-        if id_ is None:
+    meaning, things = _meaning(catalogue, numbering), set(catalogue.ids[catalogue.isthing].tolist())
+    for k, (number, instance) in enumerate(unique.tolist()):
+        if number not in meaning:
+            if predicted:
+                raise _unknown(number, meaning)
             continue
-        thing = bool(catalogue.isthing[catalogue.index([id_])[0]])
-        key = id_, of_category if thing else 0
+        id_ = meaning[number]
+        key = id_, instance if id_ in things else 0
         if key not in found:
             found[key] = len(found) + 1
             segments.append({"id": found[key], "category_id": id_})
         of_unique[k] = found[key]
-    ids = of_unique[inverse.reshape(-1)]
-    lengths = np.diff(start, append=len(category))
-    return np.repeat(ids, lengths).reshape(pairs.shape[:2]), segments
+    ids = np.repeat(of_unique[of_both], np.diff(start, append=len(flat) // 2))
+    return ids.reshape(pairs.shape[:2]), segments, []
 
 
-def _category(number: int, catalogue: Catalogue, numbering: Mapping[int, int] | None, predicted: bool) -> int | None:
-    """Return the id of a category; None for a target's that the catalogue does not have, which is void.
+def _meaning(catalogue: Catalogue, numbering: Mapping[int, int] | None) -> dict[int, int]:
+    """Return the id of the category that each number stands for."""
+    known = set(catalogue.ids.tolist())
+    given = {id_: id_ for id_ in known} if numbering is None else numbering
+    return {number: id_ for number, id_ in given.items() if id_ in known}
 
-    Raises:
-        ValueError: a prediction's category is not in the catalogue.
-    """
-    id_ = number if numbering is None else numbering.get(number, -1)
-    if catalogue.index([id_])[0] >= 0:
-        return id_
-    if not predicted:
-        return None
-    allowed = catalogue.ids.tolist() if numbering is None else sorted(numbering)
-    raise ValueError(f"has category {number}, which is none of the categories; expected one of {some(allowed)}")
+
+def _unknown(number: int, meaning: Mapping[int, int]) -> ValueError:
+    return ValueError(
+        f"has category {number}, which is none of the categories; expected one of {some(sorted(meaning))}"
+    )

@@ -92,16 +92,18 @@ class PanopticMetric:
                 except ValueError as error:
                     which = f"image {len(self) + len(added) + 1}" if name is None else f"image {name!r}"
                     raise InputError(f"{side} of {which}: {error}") from error
-            (pred, pred_segments), (gt, gt_segments) = sides
+            (pred, pred_segments, pred_void), (gt, gt_segments, gt_void) = sides
             table = pair_table(
                 self.catalogue,
                 gt,
                 gt_segments,
                 pred,
                 pred_segments,
-                image_id=0 if name is None else name,
+                image_id=len(self) + len(added) + 1 if name is None else name,
                 boundary=self.boundary,
                 without_pixels="leave out",
+                gt_void=gt_void,
+                pred_void=pred_void,
             )
             added.append((None if name is None else table.image_id[0], table))
         self._tables += added

@@ -16,7 +16,7 @@ import numpy as np
 
 PATH = Path(__file__).with_name("core.so")
 """The library, made by `hatch_build.py`; of this name on every system."""
-INTERFACE = 2
+INTERFACE = 3
 """Number of the functions below, as in core.h: a library of another number is one of another version."""
 NO_MEMORY = 2
 """Value that a function returns where it found no memory; `Status` in core.h has the others."""
@@ -37,6 +37,14 @@ class Files(ctypes.Structure):
     """The contents of two PNG files."""
 
     _fields_ = (("gt", c_char_p), ("gt_size", c_uint64), ("pred", c_char_p), ("pred_size", c_uint64))
+
+
+class Array(ctypes.Structure):
+    """An array of integers, row by row, and those that stand for 0."""
+
+    _fields_ = (
+        ("start", c_void_p), ("bytes", c_int32), ("is_signed", c_int32), ("void_ids", c_void_p), ("voids", c_int64)
+    )  # fmt: skip
 
 
 class Counts(ctypes.Structure):
@@ -66,7 +74,7 @@ class Masks(ctypes.Structure):
 
 _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "core_count_files": (c_int64, POINTER(Files), c_double, c_void_p, POINTER(Counts)),
-    "core_count_arrays": (c_void_p, c_void_p, c_int32, c_int32, c_double, c_void_p, POINTER(Counts)),
+    "core_count_arrays": (POINTER(Array), POINTER(Array), c_int32, c_int32, c_double, c_void_p, POINTER(Counts)),
     "core_release_counts": (POINTER(Counts),),
     "core_read_runs": (c_char_p, c_uint64, POINTER(Runs)),
     "core_release_runs": (POINTER(Runs),),

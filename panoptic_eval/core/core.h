@@ -20,7 +20,7 @@
 #endif
 
 /* Number of the functions that Python calls: one more whenever one of them, or what it gives back, changes. */
-enum { INTERFACE = 2 };
+enum { INTERFACE = 3 };
 
 typedef enum { OK, REFUSED, NO_MEMORY } Status;
 

@@ -248,31 +248,79 @@ static Status count_files(const Files *files, LabelPng *pngs, Work *work) {
     return png_finish(pred);
 }
 
-/* The runs of a row of ids. */
-static void find_runs(const uint32_t *ids, uint32_t width, Run *out) {
-    for (uint32_t x = 0; x < width;) {
-        uint32_t id = ids[x];
-        *out++ = (Run){x++, id};
-        for (; x + 8 <= width; x += 8) {
-            uint32_t differ = 0;
-            for (int k = 0; k < 8; k++)
-                differ |= ids[x + (uint32_t)k] ^ id;
-            if (differ)
-                break;
-        }
-        while (x < width && ids[x] == id)
-            x++;
-    }
-    *out = (Run){width, 0};
+/* An array of integers, row by row; `panoptic_eval/core/__init__.py` has the same. */
+typedef struct {
+    const void *start;
+    int32_t bytes; /* of a number */
+    int32_t is_signed;
+    const uint64_t *void_ids; /* numbers that stand for 0; negative ones as they are in two's complement of 64 bits */
+    int64_t voids;
+} Array;
+
+static bool is_void(const Array *array, uint64_t number) {
+    for (int64_t i = 0; i < array->voids; i++)
+        if (array->void_ids[i] == number)
+            return true;
+    return false;
 }
 
-static Status count_arrays(const uint32_t *gt, const uint32_t *pred, uint32_t height, uint32_t width, Work *work) {
+enum { SPAN = 64 }; /* bytes of a row that are compared at once */
+
+/* The runs of a row of numbers of one type. Runs that meet may both be of id 0. */
+#define DEFINE_FIND_RUNS(name, type)                                                                \
+    static Status name(const Array *array, uint32_t y, uint32_t width, Run *out) {                  \
+        const type *row = (const type *)array->start + (size_t)y * width;                           \
+        for (uint32_t x = 0; x < width;) {                                                          \
+            const type first = row[x];                                                              \
+            uint64_t id = (uint64_t)first; /* above all ids where it is negative */                 \
+            if (is_void(array, id))                                                                 \
+                id = 0;                                                                             \
+            if (id > UINT32_MAX)                                                                    \
+                return REFUSED;                                                                     \
+            *out++ = (Run){x++, (uint32_t)id};                                                      \
+            for (; x + SPAN / sizeof(type) <= width; x += SPAN / sizeof(type)) {                    \
+                type differ = 0;                                                                    \
+                for (uint32_t k = 0; k < SPAN / sizeof(type); k++)                                  \
+                    differ |= row[x + k] ^ first;                                                   \
+                if (differ)                                                                         \
+                    break;                                                                          \
+            }                                                                                       \
+            while (x < width && row[x] == first)                                                    \
+                x++;                                                                                \
+        }                                                                                           \
+        *out = (Run){width, 0};                                                                     \
+        return OK;                                                                                  \
+    }
+DEFINE_FIND_RUNS(find_runs_u8, uint8_t)
+DEFINE_FIND_RUNS(find_runs_u16, uint16_t)
+DEFINE_FIND_RUNS(find_runs_u32, uint32_t)
+DEFINE_FIND_RUNS(find_runs_u64, uint64_t)
+DEFINE_FIND_RUNS(find_runs_i8, int8_t)
+DEFINE_FIND_RUNS(find_runs_i16, int16_t)
+DEFINE_FIND_RUNS(find_runs_i32, int32_t)
+DEFINE_FIND_RUNS(find_runs_i64, int64_t)
+
+static Status find_runs(const Array *array, uint32_t y, uint32_t width, Run *out) {
+    switch (array->is_signed ? -array->bytes : array->bytes) {
+    case 1: return find_runs_u8(array, y, width, out);
+    case 2: return find_runs_u16(array, y, width, out);
+    case 4: return find_runs_u32(array, y, width, out);
+    case 8: return find_runs_u64(array, y, width, out);
+    case -1: return find_runs_i8(array, y, width, out);
+    case -2: return find_runs_i16(array, y, width, out);
+    case -4: return find_runs_i32(array, y, width, out);
+    case -8: return find_runs_i64(array, y, width, out);
+    default: return REFUSED;
+    }
+}
+
+static Status count_arrays(const Array *gt, const Array *pred, uint32_t height, uint32_t width, Work *work) {
     TRY(reserve(&work->runs, 2 * ((size_t)width + 1) * sizeof(Run)));
     TRY(open_tables(work, height, width));
     Run *gt_runs = work->runs.start, *pred_runs = gt_runs + width + 1;
     for (uint32_t y = 0; y < height; y++) {
-        find_runs(gt + (size_t)y * width, width, gt_runs);
-        find_runs(pred + (size_t)y * width, width, pred_runs);
+        TRY(find_runs(gt, y, width, gt_runs));
+        TRY(find_runs(pred, y, width, pred_runs));
         TRY(merge_row(&work->pairs, gt_runs, pred_runs, width, y));
         if (work->ratio > 0)
             TRY(add_near(&work->boundaries, work->near, gt_runs, pred_runs, NULL));
@@ -336,8 +384,8 @@ EXPORT int core_count_files(int64_t n, const Files *files, double ratio, Counted
     return NO_MEMORY;
 }
 
-/* Count one pair of arrays of ids, row by row, of at least one pixel. */
-EXPORT int core_count_arrays(const uint32_t *gt, const uint32_t *pred, int32_t height, int32_t width, double ratio,
+/* Count one pair of arrays, of at least one pixel; REFUSED if one of their numbers is no id of 32 bits. */
+EXPORT int core_count_arrays(const Array *gt, const Array *pred, int32_t height, int32_t width, double ratio,
                              Counted *image, Counts *counts) {
     Work work = {.ratio = ratio};
     *counts = (Counts){0};

@@ -13,7 +13,7 @@ from panoptic_eval.errors import PngError
 from panoptic_eval.pairs import compiled, reference
 from panoptic_eval.pairs.counts import IdCounts
 from panoptic_eval.png import container
-from panoptic_eval.shapes import UInt32
+from panoptic_eval.shapes import Integer
 
 
 def count_pairs(files: Sequence[tuple[bytes, bytes]], boundary: float = 0.0) -> list[IdCounts | PngError]:
@@ -63,16 +63,32 @@ def _with_palettes(counts: IdCounts, gt: bytes, pred: bytes) -> IdCounts:
     return replace(counts, **sides) if sides else counts
 
 
-def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"], boundary: float = 0.0) -> IdCounts:
-    """Count two label images given as arrays of ids to their joint histogram; `boundary` as above.
+def count_labels(
+    gt: Integer[np.ndarray, "h w"],
+    pred: Integer[np.ndarray, "h w"],
+    boundary: float = 0.0,
+    *,
+    gt_void: Sequence[int] = (),
+    pred_void: Sequence[int] = (),
+) -> IdCounts | None:
+    """Count two label images given as arrays of integers of any type to their joint histogram; `boundary` as above.
+
+    Args:
+        gt, pred: ids.
+        boundary: as above.
+        gt_void, pred_void: numbers that stand for 0.
+
+    Returns:
+        None if another number is no id, which is 0 to 2**32 - 1.
 
     Raises:
         PngError: the two differ in size.
     """
     library = core.library()
-    if library is None or gt.shape != pred.shape or not gt.size:
-        return reference.count_labels(gt, pred, boundary)
-    return compiled.count_arrays(library, gt, pred, boundary)
+    if library is not None and gt.shape == pred.shape and gt.size:
+        return compiled.count_arrays(library, gt, pred, boundary, gt_void=gt_void, pred_void=pred_void)
+    gt_ids, pred_ids = reference.as_ids(gt, gt_void), reference.as_ids(pred, pred_void)
+    return None if gt_ids is None or pred_ids is None else reference.count_labels(gt_ids, pred_ids, boundary)
 
 
 def supported(png: bytes) -> bool:

@@ -30,23 +30,27 @@ def pair_table(
     image_id: ImageId = 0,
     boundary: float = 0.0,
     without_pixels: Literal["error", "leave out"] = "error",
+    gt_void: Sequence[int] = (),
+    pred_void: Sequence[int] = (),
 ) -> PairTable:
     """Count two label maps to the table of one image; `panoptic_eval.pairs.table.concatenate` joins those of several.
 
     Args:
         catalogue: categories.
-        gt, pred: segment ids, 0 to 2**32 - 1; 0 is void. Tensors on the CPU, lists, and (1, h, w) are taken, too.
+        gt, pred: segment ids, 0 to 2**32 - 1; 0 is void. Integers of any type are read without a copy. Tensors on the
+            CPU, lists, and (1, h, w) are taken, too.
         gt_segments: as in COCO panoptic JSON: `id`, `category_id`, and `iscrowd` if it is one.
         pred_segments: `id`, `category_id`, and `score` if there is one.
+        image_id: unique among the tables that are to be joined; an integer of 64 bits, or a string that is not empty.
         boundary: distance up to which a pixel is near the boundary of its segment, in diagonals of the image, for
             boundary PQ and AP; 0 for none.
         without_pixels: treatment of entries that have no pixel.
-        image_id: unique among the tables that are to be joined; an integer of 64 bits, or a string that is not empty.
+        gt_void, pred_void: numbers other than 0 that are void, such as -1.
 
     Raises:
-        InputError: a label map that is no array of integers (h, w), or holds negative ids; an entry without `id` or
-            `category_id`, or with one that is no integer; an unknown category; a score that is not finite; an id
-            without entry, an entry without pixel, two entries of one id that differ; no image id. The message names
+        InputError: a label map that is no array of integers (h, w), or holds other numbers than ids; an entry without
+            `id` or `category_id`, or with one that is no integer; an unknown category; a score that is not finite; an
+            id without entry, an entry without pixel, two entries of one id that differ; no image id. The message names
             image, side and key.
         PngError: label maps of different sizes.
     """
@@ -59,14 +63,20 @@ def pair_table(
     labels = {}
     for side, (map_, _) in given.items():
         with _named(side, image_id):
-            labels[side] = arguments.label_map(map_, 2**32 - 1).astype(np.uint32, copy=False)
-    counts = count_labels(labels["gt"], labels["pred"], boundary)
+            labels[side] = arguments.integer_map(map_)
+    counts = count_labels(labels["gt"], labels["pred"], boundary, gt_void=gt_void, pred_void=pred_void)
+    if counts is None:
+        for side, void in (("gt", gt_void), ("pred", pred_void)):
+            with _named(side, image_id):
+                arguments.label_map(np.where(np.isin(labels[side], void), 0, labels[side]), 2**32 - 1)
+        raise AssertionError("a number that is no id is said above")
     maps: list[LabelMaps] = []
     for side, found in (("gt", counts.gt), ("pred", counts.pred)):
         with _named(side, image_id):
             entries = given[side][1]
             if without_pixels == "leave out":
-                entries = [entry for entry in entries if entry.get("id") in found.id]
+                drawn = set(found.id.tolist())
+                entries = [entry for entry in entries if entry.get("id") in drawn]
             segments = arguments.segments(found, entries, catalogue)
         n = len(segments.id)
         listed = Listed(

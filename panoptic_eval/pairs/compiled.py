@@ -10,7 +10,7 @@ import numpy as np
 from panoptic_eval import core
 from panoptic_eval.pairs.counts import IdCounts, Pairs
 from panoptic_eval.png.ids import Ids
-from panoptic_eval.shapes import Int, UInt32
+from panoptic_eval.shapes import Int, Integer
 
 
 def count_files(library: Any, files: Sequence[tuple[bytes, bytes]], boundary: float = 0.0) -> list[IdCounts | None]:
@@ -33,20 +33,43 @@ def count_files(library: Any, files: Sequence[tuple[bytes, bytes]], boundary: fl
 
 
 def count_arrays(
-    library: Any, gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"], boundary: float = 0.0
-) -> IdCounts:
+    library: Any,
+    gt: Integer[np.ndarray, "h w"],
+    pred: Integer[np.ndarray, "h w"],
+    boundary: float = 0.0,
+    *,
+    gt_void: Sequence[int] = (),
+    pred_void: Sequence[int] = (),
+) -> IdCounts | None:
     """Count two label images of one size, with at least one pixel, to their joint histogram; `boundary` as above.
+
+    Integers of any type are read as they are, without a copy, where the array is contiguous.
+
+    Args:
+        library: the core.
+        gt, pred: ids.
+        boundary: as above.
+        gt_void, pred_void: numbers that stand for 0.
+
+    Returns:
+        None if another number is no id, which is 0 to 2**32 - 1.
 
     Raises:
         MemoryError: there is not enough.
     """
     image = np.zeros((1, 6), np.int32)
     counts = core.Counts()
-    ids = core.addresses((gt, np.uint32), (pred, np.uint32))
-    core.check(library.core_count_arrays(*ids, *gt.shape, boundary, core.address(image, np.int32), counts))
-    (counted,) = _taken(library, counts, image, near=boundary > 0)
-    assert counted is not None
-    return counted
+    arrays = [np.ascontiguousarray(labels, labels.dtype.newbyteorder("=")) for labels in (gt, pred)]
+    voids = [
+        np.array([number for number in void if number >= 0 or labels.dtype.kind == "i"], np.int64)
+        for labels, void in zip(arrays, (gt_void, pred_void), strict=True)
+    ]
+    given = [
+        core.Array(labels.ctypes.data, labels.itemsize, labels.dtype.kind == "i", void.ctypes.data, len(void))
+        for labels, void in zip(arrays, voids, strict=True)
+    ]
+    status = library.core_count_arrays(*given, *gt.shape, boundary, core.address(image, np.int32), counts)
+    return _taken(library, counts, image, near=boundary > 0)[0] if core.check(status) else None
 
 
 def _taken(library: Any, counts: core.Counts, images: Int[np.ndarray, "n 6"], *, near: bool) -> list[IdCounts | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -54,6 +55,19 @@ def count_labels(gt: UInt32[np.ndarray, "h w"], pred: UInt32[np.ndarray, "h w"],
     return IdCounts(
         height, width, gt_ids, pred_ids, Pairs(pair_gt.astype(np.int32), pair_pred.astype(np.int32), pixels), near
     )
+
+
+def as_ids(labels: Integer[np.ndarray, "h w"], void: Sequence[int] = ()) -> UInt32[np.ndarray, "h w"] | None:
+    """Return integers as ids, 0 for those that are void; None if another one is no id.
+
+    >>> as_ids(np.array([[-1, 3]]), void=[-1])
+    array([[0, 3]], dtype=uint32)
+    >>> as_ids(np.array([[-1, 3]]))
+    """
+    ids = np.where(np.isin(labels, void), 0, labels) if len(void) else labels
+    if ids.size and (int(ids.min()) < 0 or int(ids.max()) >= 2**32):
+        return None
+    return ids.astype(np.uint32, copy=False)
 
 
 def near_boundary(labels: Integer[np.ndarray, "h w"], reach: int) -> Bool[np.ndarray, "h w"]:

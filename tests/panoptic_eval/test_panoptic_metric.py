@@ -92,6 +92,41 @@ def test_other_libraries_forms_mean_the_same():
     assert metric.compute().scores["PQ"]["all"] == 1
 
 
+@pytest.mark.parametrize("boundary", [0.0, 0.2])
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64, np.uint8])
+def test_segments_of_other_categories_are_void_as_if_they_were_not_drawn(dtype, boundary):
+    categories = [{"id": 7, "name": "car", "isthing": 1}]
+    rng = np.random.default_rng(2)
+    target, prediction = (np.kron(rng.integers(0, 5, (3, 4)), np.ones((4, 4), int)) for _ in range(2))
+    of_car = [{"id": k, "category_id": 7} for k in (1, 2)]
+    expected = PanopticMetric(categories, boundary=boundary)
+    expected.update((prediction % 3, of_car), (np.where(target > 2, 0, target), of_car))
+    void = np.where(target == 0, -1, target) if np.dtype(dtype).kind == "i" else target
+    metric = PanopticMetric(categories, boundary=boundary)
+    others = [{"id": 3, "category_id": 255}, {"id": 4, "category_id": 8}]
+    metric.update(((prediction % 3).astype(dtype), of_car), (void.astype(dtype), of_car + others))
+    assert scores(metric.compute()) == scores(expected.compute())
+
+
+def test_other_numbers_than_ids_are_said_with_their_image():
+    metric = PanopticMetric([{"id": 7, "name": "car", "isthing": 1}])
+    good = np.array([[0, 1]]), [{"id": 1, "category_id": 7}]
+    metric.update(good, good)
+    for wrong, message in ((-2, "labels hold -2 to 1"), (2**32, "labels hold 1 to 4294967296")):
+        with pytest.raises(InputError, match=f"pred, image 2: {message}; expected 0 to 4294967295"):
+            metric.update((np.array([[wrong, 1]]), good[1]), good)
+
+
+def test_an_image_in_which_hugging_face_finds_nothing_is_void():
+    target = np.array([[1, 1]]), [{"id": 1, "category_id": 7}]
+    metric = PanopticMetric([{"id": 7, "name": "car", "isthing": 1}])
+    metric.update({"segmentation": torch.full((1, 2), -1.0), "segments_info": []}, target)
+    assert metric.compute().scores["PQ"]["all"] == 0
+    for map_, entries in ((torch.full((1, 2), 0.5), []), (torch.ones(1, 2), target[1])):
+        with pytest.raises(InputError, match="expected an array of integers"):
+            metric.update({"segmentation": map_, "segments_info": entries}, target)
+
+
 def test_batches_are_images(drawn):
     categories, _ = drawn
     rng = np.random.default_rng(0)

@@ -414,6 +414,55 @@ def test_arrays_are_counted_as_the_reference_counts_them(maps):
     assert bits(pairs.count_labels(*transposed)) == bits(reference.count_labels(*transposed))
 
 
+INTEGERS = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", ">u2", ">i8")
+
+
+@st.composite
+def integer_maps(draw):
+    """Two maps of any integers, in which runs begin and end within, at and across the words that are compared."""
+    shape = draw(st.tuples(st.integers(1, 4), st.sampled_from([1, 2, 9, 63, 64, 65, 200])))
+    labels = []
+    for _ in range(2):
+        rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        dtype = np.dtype(draw(st.sampled_from(INTEGERS)))
+        least, most = max(np.iinfo(dtype).min, -2), min(np.iinfo(dtype).max, 2**32)
+        values = draw(st.lists(st.integers(least, 5) | st.integers(most - 2, most), min_size=1, max_size=4))
+        found = np.array(values, dtype)[rng.integers(len(values), size=shape)]
+        for _ in range(draw(st.integers(0, 5))):
+            start = rng.integers(shape[1])
+            found[rng.integers(shape[0]), start : start + rng.integers(1, 150)] = values[0]
+        labels.append(found)
+    return labels
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    integer_maps(), *2 * [st.lists(st.sampled_from([-2, -1, 3, 255, 2**32]), max_size=3)], st.sampled_from([0, 0.01])
+)
+def test_integers_of_any_type_are_counted_as_the_reference_counts_them(labels, gt_void, pred_void, ratio):
+    counts = pairs.count_labels(*labels, ratio, gt_void=gt_void, pred_void=pred_void)
+    ids = [
+        np.array([[0 if number in void else number for number in row] for row in side.tolist()], object)
+        for side, void in zip(labels, (gt_void, pred_void), strict=True)
+    ]
+    if any((side < 0).any() or (side >= 2**32).any() for side in ids):
+        assert counts is None
+        return
+    expected = reference.count_labels(ids[0].astype(np.uint32), ids[1].astype(np.uint32), ratio)
+    assert bits(counts) == bits(expected)
+    assert ratio == 0 or counts.near.tolist() == expected.near.tolist()
+
+
+def test_without_the_core_integers_are_read_alike(monkeypatch):
+    labels = np.array([[-1, 3, 3, 7]], np.int64)
+    with_core = bits(pairs.count_labels(labels, labels, gt_void=[-1, 7], pred_void=[-1]))
+    refused = [pairs.count_labels(labels, other, pred_void=[-1]) for other in (labels, labels + 2**32)]
+    monkeypatch.setattr(core, "library", lambda: None)
+    assert bits(pairs.count_labels(labels, labels, gt_void=[-1, 7], pred_void=[-1])) == with_core
+    assert refused == [pairs.count_labels(labels, other, pred_void=[-1]) for other in (labels, labels + 2**32)]
+    assert refused == [None, None]
+
+
 @settings(max_examples=100, deadline=None)
 @given(written_maps(), st.floats(0.001, 1))
 def test_pixels_near_boundaries_are_those_of_the_reference(files, ratio):
