@@ -19,11 +19,11 @@ import torch
 import tyro
 from PIL import Image, ImageDraw
 
-from model.config import MVD
 from model.data.crops import make_sample, place_window
 from model.data.index import build_index
 from model.data.loader import padding_color
 from model.data.sampling import CropRequest, Sampler
+from model.presets import MVD
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.labels import LabelMap
 from panoptic_eval.png.label_runs import read_runs

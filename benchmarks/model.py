@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.environment import require
-from model.config import STREETS, Method, configure
 from model.data.index import build_index
 from model.data.loader import Batch, CropDataset
 from model.families import build_network
@@ -36,6 +35,7 @@ from model.ops import nms, roi_align
 from model.ops.abn import ABN, SLOPE
 from model.ops.compiled import compiled_ops
 from model.predict import predict_image
+from model.presets import STREETS, Method, configure
 from model.schedule import build_optimizer
 from model.train import initial_network, sample_generator
 from panoptic_eval.categories import Catalogue, Category

@@ -1,8 +1,8 @@
 """Networks and training states on disk: safetensors and JSON, no pickle.
 
     DIR/model.safetensors, config.json, categories.json    a network: all that inference needs
-    DIR/checkpoints/STEP/       a training state: the same, and momentum.safetensors, state.json, and where weights are
-                                averaged average.safetensors
+    DIR/checkpoints/STEP/       a training state: the same, momentum.safetensors (of the optimizer), state.json, and
+                                where weights are averaged average.safetensors
 
 What is random in training is a function of (seed, step, sample), drawn from generators of its own: the position is the
 whole random state. A state is written under a temporary name and renamed: it is whole, or not there.
@@ -263,19 +263,39 @@ def _contiguous(tensor: Tensor) -> Tensor:
 
 
 def _momentum(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    states = ((name, optimizer.state[p].get("momentum_buffer")) for name, p in network.named_parameters())
-    return {name: _contiguous(buffer) for name, buffer in states if buffer is not None}
+    """Return what the optimizer keeps of each parameter, as PARAMETER:KIND; momentum, which SGD keeps, as PARAMETER."""
+    return {
+        name if kind == "momentum_buffer" else f"{name}:{kind}": _contiguous(kept)
+        for name, parameter in network.named_parameters()
+        for kind, kept in optimizer.state[parameter].items()
+        if kept is not None
+    }
 
 
 def _load_momentum(network: nn.Module, optimizer: torch.optim.Optimizer, path: Path) -> None:
-    stored = _read_tensors(path)
+    """Give an optimizer what `_momentum` has stored: all of it, or training would go on in another way.
+
+    Raises:
+        CheckpointError: something of another network or optimizer, or a part is missing.
+    """
+    kinds = {"step", "exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.Adam) else {"momentum_buffer"}
     parameters = dict(network.named_parameters())
-    for name, buffer in stored.items():
-        if name not in parameters or buffer.shape != parameters[name].shape:
+    for key, tensor in _read_tensors(path).items():
+        name, _, kind = key.partition(":")
+        kind = kind or "momentum_buffer"
+        if name not in parameters:
+            like = None
+        else:  # steps are a number, whatever the parameter's shape
+            like = torch.zeros(()) if kind == "step" else torch.empty_like(parameters[name])
+        if like is None or kind not in kinds or tensor.shape != like.shape:
             raise CheckpointError(
-                f"{path}: {name} ({dimensions(buffer)}) is no parameter of this configuration's network"
+                f"{path}: {key} ({dimensions(tensor)}) is of no parameter of this configuration's network and optimizer"
             )
-        optimizer.state[parameters[name]]["momentum_buffer"] = torch.empty_like(parameters[name]).copy_(buffer)
+        optimizer.state[parameters[name]][kind] = like.copy_(tensor)
+    for name, parameter in parameters.items():
+        kept = optimizer.state[parameter]
+        if kept and (missing := kinds - kept.keys()):
+            raise CheckpointError(f"{path}: has no {min(missing)} of {name}, which it has other values of")
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""All settings of a run as values: the presets of the paper's data sets, and the variants of its Table 1.
+"""All settings of a run as values, and their JSON; which values a data set takes is in `model.presets`.
 
 Porzi et al., "Improving Panoptic Segmentation at All Scales", CVPR 2021, arXiv 2012.07717. Its supplementary material,
 which holds the hyper-parameters, could not be found. A value "from the Seamless code" is that of the open code of the
@@ -12,7 +12,7 @@ import dataclasses
 import json
 import sys
 import types
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
@@ -316,7 +316,13 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """SGD with Nesterov momentum (Sec. 4.1 says SGD; the numbers are from the Seamless code)."""
+    """Optimizer, and its learning rate over time (Sec. 4.1 says SGD; the numbers are from the Seamless code)."""
+
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """SGD with Nesterov momentum, or Adam with its usual momenta (0.9, 0.999)."""
+    decay: Literal["steps", "poly"] = "steps"
+    """Fall of the learning rate. steps: to a tenth at each milestone. poly: as (1 - step / steps) ** 0.9, without
+    milestones."""
 
     batch: int = 8
     """Samples per step, over all ranks."""
@@ -325,11 +331,11 @@ class ScheduleConfig:
     learning_rate: float = 0.01
     """Learning rate after the warm-up."""
     milestones: tuple[int, ...] = (144_000, 176_000)
-    """Steps at which the learning rate falls to a tenth."""
+    """Steps at which the learning rate falls to a tenth, where `decay` is by steps."""
     warmup: int = 200
     """Steps over which the learning rate rises linearly from a third."""
     momentum: float = 0.9
-    """Momentum."""
+    """Momentum of SGD."""
     weight_decay: float = 1e-4
     """Weight decay; 0 on normalization layers."""
     average: float = 0.0
@@ -365,210 +371,166 @@ class BoxConfig:
         return self.roi.levels
 
 
-Config = BoxConfig
-"""A network of any family, and everything that is needed to train it again: the union of their configurations."""
+@dataclass(frozen=True)
+class BranchConfig:
+    """One of the two decoders of Panoptic-DeepLab, which share nothing but the body.
+
+    Cheng et al., CVPR 2020, arXiv 1911.10194; numbers of the PyTorch code of the first author
+    (bowenc0221/panoptic-deeplab) for HRNet-W48, by default those of the branch of semantics.
+    """
+
+    channels: int = 256
+    """Channels of the decoder."""
+    skip_channels: tuple[int, ...] = (128, 64, 32)
+    """Channels to which the finer features of the body are reduced before they join, from coarse to fine."""
+    head_channels: int = 256
+    """Hidden channels of each head."""
 
 
 @dataclass(frozen=True)
-class Preset:
-    """Settings for one data set."""
+class ContextConfig:
+    """Pyramid pooling on the coarsest features of the body; either branch of Panoptic-DeepLab has one of its own."""
 
-    network: Config
-    """The paper's network, trained on crops."""
-    whole_shortest: int
-    """s_0 without crops. Assumed: the paper says that CROP has almost double FULL's resolution."""
-    seamless: Config
-    """The Seamless baseline, trained on crops."""
-    seamless_whole_shortest: int
-    whole_batch: int | None = None
-    """Samples per step without crops. None: as many as crops."""
-
-
-MVD = Config(
-    semantic=DeepLabConfig(padding="left_out"),
-    sample=SampleConfig(isus="level_first", thing_scales=(0.5, 2.0)),
-)
-
-# For IDD and Cityscapes alike: the Seamless code's settings for Cityscapes.
-CITYSCAPES = Config(
-    pyramid=PyramidConfig(extra_levels=1),
-    rpn=RPNConfig(anchor_scale=8.0, anchor_ratios=(0.5, 1.0, 2.0)),
-    roi=ROIConfig(detections=100),
-    semantic=DeepLabConfig(padding="left_out", pooling=16),
-    sample=replace(MVD.sample, shortest=1024, crop=512, stuff_scales=(0.5, 2.0)),
-    schedule=ScheduleConfig(steps=48_000, milestones=(36_000, 44_000)),
-)
-IDD = replace(
-    CITYSCAPES,
-    sample=replace(CITYSCAPES.sample, shortest=1080),
-    schedule=ScheduleConfig(steps=74_000, milestones=(56_000, 68_000)),
-)
-
-# Ours: the same network, small enough for two CPU cores. Scenes of 256x512 with objects of 4 to 290 pixels. From random
-# weights and in few steps it learns little from the hardest pixels alone, and needs a higher learning rate.
-_SMALL_DEEPLAB = DeepLabConfig(rates=(1, 2), channels=48, skip_channels=(32, 24, 16), pooling=4, hardest=1.0)
-STREETS = Config(
-    body=HRNetConfig(stem=24, bottleneck=16, bottlenecks=1, width=16, modules=(1, 1, 1), blocks=2),
-    pyramid=PyramidConfig(channels=40, extra_levels=1),
-    rpn=RPNConfig(
-        channels=40,
-        anchor_scale=2.5,
-        positive_iou=0.5,  # at 0.7 most instances have one positive anchor, their best; at 0.5 two on average
-        samples=128,
-        train_candidates=300,
-        train_proposals=150,
-        test_candidates=1500,
-        test_proposals=300,
-    ),
-    roi=ROIConfig(
-        levels=Levels(canonical_size=64.0),
-        box_samples=1,  # regions are at most 8 cells wide, but on the coarsest level
-        box_channels=96,
-        mask_channels=32,
-        mask_convolutions=2,
-        samples=64,
-        detections=100,
-    ),
-    semantic=_SMALL_DEEPLAB,
-    fusion=FusionConfig(stuff_area=64),
-    sample=SampleConfig(shortest=256, crop=128),
-    schedule=ScheduleConfig(steps=3000, learning_rate=0.08, milestones=(2200, 2800)),
-)
-
-# The same for the second version of the embedded data set, whose objects are as large in the image as in Mapillary
-# Vistas: an image has 512x1024 pixels, so that s_0 leaves some detail to enlarge. 18 passes over the pixels of 300
-# images, as Seamless' schedule makes over those of Mapillary Vistas.
-STREETS_2 = replace(
-    STREETS,
-    roi=replace(STREETS.roi, levels=Levels(canonical_size=48.0)),
-    semantic=replace(_SMALL_DEEPLAB, pooling=6, padding="left_out"),
-    sample=SampleConfig(shortest=384, crop=192, isus="level_first", thing_scales=(2 / 3, 3.0)),
-    schedule=ScheduleConfig(steps=5400, learning_rate=0.08, milestones=(4000, 5000), average=0.998),
-)
-# The same for a GPU: at the resolution that the images have, with the levels of Mapillary Vistas shrunk by 3.5.
-STREETS_LARGE = replace(
-    STREETS_2,
-    roi=replace(STREETS.roi, levels=Levels(canonical_size=64.0)),
-    semantic=replace(_SMALL_DEEPLAB, pooling=9, padding="left_out"),
-    sample=replace(STREETS_2.sample, shortest=512, crop=288),
-    schedule=replace(STREETS_2.schedule, batch=16, steps=12_000, milestones=(9000, 11_000)),
-)
-_SMALL_RESNET = ResNetConfig(width=16, depths=(2, 2, 2, 2))
-_SMALL_MINIDL = MiniDLConfig(channels=24, dilation=3, pooling=16, hardest=1.0)
-
-PRESETS: dict[str, Preset] = {
-    "mvd": Preset(
-        MVD,
-        whole_shortest=1024,
-        seamless=replace(
-            MVD,
-            body=ResNetConfig(),
-            semantic=MiniDLConfig(padding="left_out"),
-            sample=replace(MVD.sample, longest=2304),
-        ),
-        seamless_whole_shortest=1920,  # what Seamless itself trains on
-    ),
-    "idd": Preset(
-        IDD,
-        whole_shortest=576,
-        seamless=replace(IDD, body=ResNetConfig(), semantic=MiniDLConfig(padding="left_out")),
-        seamless_whole_shortest=1080,
-    ),
-    "cityscapes": Preset(
-        CITYSCAPES,
-        whole_shortest=544,
-        seamless=replace(CITYSCAPES, body=ResNetConfig(), semantic=MiniDLConfig(padding="left_out")),
-        seamless_whole_shortest=1024,
-    ),
-    "streets": Preset(
-        STREETS,
-        whole_shortest=128,
-        seamless=replace(STREETS, body=_SMALL_RESNET, semantic=_SMALL_MINIDL),
-        seamless_whole_shortest=128,  # as FULL: steps of all variants should cost about the same
-    ),
-    # Without crops, a batch of 5 images at half the resolution has 1.25 times as many pixels as one of 8 crops (on
-    # Mapillary Vistas the paper's has some 1.3 times as many), and makes 90 passes (85).
-    "streets-2": Preset(
-        STREETS_2,
-        whole_shortest=192,
-        seamless=replace(
-            STREETS_2, body=_SMALL_RESNET, semantic=replace(_SMALL_MINIDL, pooling=24, padding="left_out")
-        ),
-        seamless_whole_shortest=192,
-        whole_batch=5,
-    ),
-    "streets-large": Preset(
-        STREETS_LARGE,
-        whole_shortest=256,
-        seamless=replace(
-            STREETS_LARGE, body=_SMALL_RESNET, semantic=replace(_SMALL_MINIDL, pooling=36, padding="left_out")
-        ),
-        seamless_whole_shortest=256,
-        whole_batch=13,
-    ),
-}
+    rates: tuple[int, ...] = (3, 6, 9)
+    """Dilations (those of the first author's code for HRNet, at stride 32)."""
+    channels: int = 256
+    """Channels of each part, and of what they are brought to."""
+    dilated: Literal["dense", "separable"] = "dense"
+    """Kind of the dilated 3x3 convolutions. Dense, for HRNet: assumed, as nearer to the published parameters."""
+    pooling: int = 32
+    """Window of the pooling part, cells of the coarsest stride: as large as a crop, so that whole images look alike."""
 
 
 @dataclass(frozen=True)
-class Method:
-    """The parts of the paper that a training run switches on: what the rows of its Table 1 differ in."""
+class CentreLossConfig:
+    """What a network of centers learns, and how much each part of it weighs (Sec. 3.3, and the first author's code)."""
 
-    crops: bool = True
-    """Train on crops at full resolution; without it, on whole images at reduced resolution (FULL)."""
-    cabb: bool = False
-    """Use the crop-aware box loss (CABB, Sec. 2.3) instead of the standard one (Eq. 1)."""
-    isus: bool = False
-    """Draw crops by instance scale-uniform sampling (ISUS, Sec. 2.1) instead of class-uniform sampling (CUS)."""
-    clipped: bool = False
-    """Clip an anchor to the crop on an instance's open sides before it is matched (ours, not the paper's)."""
-    seamless: bool = False
-    """Train the network of the Seamless baseline instead of the paper's."""
+    sigma: float = 8.0
+    """Width of the Gaussian around a center, pixels."""
+    small_area: int = 4096
+    """Pixels below which an instance is small."""
+    small_weight: float = 3.0
+    """Weight of the pixels of small instances in the loss of semantics."""
+    hardest: float = 0.2
+    """Share of an image's pixels in the loss of semantics: those of the highest loss."""
+    heat: float = 200.0
+    """Weight of the squared error of the heat map."""
+    offset: float = 0.01
+    """Weight of the distance of offsets, a pixel."""
 
 
-def method_named(name: str) -> Method:
-    """Return the method that a variant is named after: its parts, joined by + in any order.
+@dataclass(frozen=True)
+class GroupingConfig:
+    """From heat map, offsets and semantics to instances (Sec. 3.2, and the first author's code)."""
 
-    A name with crop, cabb, isus or clipped means crops; "full" and "seamless" alone mean whole images.
+    threshold: float = 0.1
+    """Heat that a center exceeds."""
+    window: int = 7
+    """Odd side of the square, pixels of the network's input, in which a center is the highest."""
+    most: int = 200
+    """Centers of an image, at most."""
+    stuff_area: int = 4096
+    """Area below which a stuff category becomes void, pixels of the network's input."""
 
-    Raises:
-        ValueError: a part is unknown or named twice, or "full" is not alone.
 
-    >>> method_named("seamless+cabb+isus") == Method(seamless=True, cabb=True, isus=True)
-    True
+CLASS_UNIFORM = SampleConfig(sampling="cus")
+
+
+@dataclass(frozen=True)
+class CentreConfig:
+    """A network that groups pixels around centers (Panoptic-DeepLab), and everything needed to train it again.
+
+    Cheng et al., "Panoptic-DeepLab", CVPR 2020, arXiv 1911.10194.
     """
-    parts = name.split("+")
-    switched = {field.name: field.name in parts for field in fields(Method) if field.name != "crops"}
-    if parts != ["full"] and (not {*parts} <= {"crop", *switched} or len({*parts}) < len(parts)):
-        raise ValueError(f"no variant {name!r}: expected full, or some of crop, {', '.join(switched)} joined by +")
-    return Method(crops=name not in ("full", "seamless"), **switched)
+
+    kind: Literal["centres"] = "centres"
+    body: HRNetConfig = HRNetConfig()
+    context: ContextConfig = ContextConfig()
+    semantic: BranchConfig = BranchConfig()
+    instance: BranchConfig = BranchConfig(channels=128, skip_channels=(64, 32, 16), head_channels=32)
+    loss: CentreLossConfig = CentreLossConfig()
+    grouping: GroupingConfig = GroupingConfig()
+    sample: SampleConfig = CLASS_UNIFORM
+    schedule: ScheduleConfig = ScheduleConfig()
+
+    @property
+    def levels(self) -> None:
+        """Return nothing: there are no pyramid levels that ISUS could aim at."""
+        return
 
 
-def configure(preset: str, method: Method = Method()) -> Config:
-    """Return the settings of a method on a data set.
+@dataclass(frozen=True)
+class PointLossConfig:
+    """What a network of points learns, and how much each part of it weighs (the authors' code for Cityscapes)."""
 
-    Raises:
-        ValueError: there is no such preset.
+    points: int = 6
+    """Points of an image that are asked for masks, each in another instance."""
+    least_area: int = 80
+    """Pixels below which an instance is asked for no mask."""
+    alpha: float = 0.25
+    """Weight of the pixels of the instance in the loss of its mask; the others have 1 - alpha."""
+    semantic: float = 0.75
+    """Weight of the loss of semantics."""
 
-    >>> configure("mvd", Method(crops=False)).sample.crop is None
-    True
+
+@dataclass(frozen=True)
+class SelectionConfig:
+    """From proposals and masks of points to instances (the authors' code for Cityscapes)."""
+
+    mask_threshold: float = 0.4
+    """Probability above which a pixel is of a mask."""
+    overlap: float = 0.4
+    """Share of a mask that is taken already from which it is dropped."""
+    thing_threshold: float = 0.6
+    """Probability of the most likely thing below which a pixel is no candidate."""
+    limit: float = 0.35
+    """Least value of a candidate."""
+    eps: float = 0.003
+    """Rise that stops a flood."""
+    blur: int = 5
+    """Side of the square over which the map of proposals is averaged, pixels."""
+    most: int = 500
+    """Candidates of an image that are looked at."""
+    stuff_area: int = 2048
+    """Area below which a stuff category becomes void, pixels of the network's input."""
+
+
+@dataclass(frozen=True)
+class PointConfig:
+    """A network that asks for the mask of one point after the other (AdaptIS), and everything to train it again.
+
+    Sofiiuk et al., "AdaptIS", ICCV 2019, arXiv 1909.07829; numbers of the authors' code for Cityscapes.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"no preset {preset!r}: choose from {', '.join(PRESETS)}")
-    settings = PRESETS[preset]
-    config = settings.seamless if method.seamless else settings.network
-    whole_shortest = settings.seamless_whole_shortest if method.seamless else settings.whole_shortest
-    sample = replace(config.sample, sampling="isus" if method.isus else "cus")
-    schedule = config.schedule
-    if not method.crops:
-        sample = replace(sample, crop=None, shortest=whole_shortest)
-        schedule = replace(schedule, batch=settings.whole_batch or schedule.batch)
-    return replace(
-        config,
-        sample=sample,
-        schedule=schedule,
-        box_loss="crop_aware" if method.cabb else "standard",
-        matching="clipped" if method.clipped else "visible",
-    )
+
+    kind: Literal["points"] = "points"
+    body: ResNetConfig = ResNetConfig()
+    context: ContextConfig = ContextConfig(rates=(12, 24, 36), pooling=64)
+    skip_channels: int = 32
+    """Channels to which the features of stride 4 are reduced before they join the context."""
+    semantic_channels: int = 192
+    """Hidden channels of the head of semantics."""
+    mask_channels: tuple[int, int, int] = (128, 64, 32)
+    """Channels of the head of masks; the controller has as many as the first of them."""
+    proposal_channels: int = 128
+    """Hidden channels of the head of proposals."""
+    radius: float = 280.0
+    """Distance from a point at which relative coordinates end, pixels of the network's input."""
+    loss: PointLossConfig = PointLossConfig()
+    selection: SelectionConfig = SelectionConfig()
+    sample: SampleConfig = CLASS_UNIFORM
+    schedule: ScheduleConfig = ScheduleConfig()
+
+    @property
+    def levels(self) -> None:
+        """Return nothing: there are no pyramid levels that ISUS could aim at."""
+        return
+
+
+Config = BoxConfig | CentreConfig | PointConfig
+"""A network of any family, and everything that is needed to train it again: the union of their configurations.
+
+`kind` tells them apart; a file without it is of the first.
+"""
 
 
 class ConfigError(ValueError):
@@ -590,7 +552,8 @@ def from_json(text: str) -> Config:
         data = json.loads(text)
     except (RecursionError, ValueError) as error:  # nested too deeply; not JSON, or an integer of thousands of digits
         raise ConfigError(f"the configuration is not JSON: {error}") from error
-    return _parse(Config, data, "")
+    config: Config = _parse(Config, data, "")
+    return config
 
 
 def _parse(kind: Any, value: Any, key: str) -> Any:

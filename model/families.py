@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,9 +25,12 @@ def build_network(config: Config, isthing: Sequence[bool], generator: torch.Gene
         generator: on the CPU.
 
     Raises:
-        ValueError: the family cannot learn these categories.
+        ValueError: the family cannot learn these categories, or is not known yet.
     """
-    network = {"boxes": boxes.build}[config.kind](config, isthing)
+    families: dict[str, Callable[[Any, Sequence[bool]], PanopticNetwork]] = {"boxes": boxes.build}
+    if config.kind not in families:
+        raise ValueError(f"there is no network of kind {config.kind!r} yet; expected one of {', '.join(families)}")
+    network = families[config.kind](config, isthing)
     draw_weights(network, generator)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves the time of a step on CPUs
     return network

@@ -36,12 +36,13 @@ from model.checkpoint import (
     transfer,
 )
 from model.checkpoint_files import WEIGHTS, CheckpointError
-from model.config import Config, ConfigError, Method, configure, from_json, method_named
+from model.config import Config, ConfigError, from_json
 from model.data.index import cached_index
 from model.data.loader import Batch, CropDataset
 from model.distributed import Ranks, everybodys, joined, total
 from model.families import PanopticNetwork, build_network
 from model.memory import OutOfMemory, advised
+from model.presets import Method, configure, method_named
 from model.schedule import build_optimizer, learning_rate, with_steps
 from model.weights import WeightsError, load_body_weights
 from panoptic_eval.categories import Catalogue
@@ -90,7 +91,7 @@ class Options(Settings):
     method: tyro.conf.OmitArgPrefixes[Method] = Method()  # noqa: RUF009 (frozen)
     """Parts of the paper to switch on; only with the name of a preset."""
     arm: str | None = None
-    """Name of a variant, in place of the switches: full, or some of crop, cabb, isus, clipped, seamless joined by +."""
+    """Name of a variant, in place of the switches: full, or a system, crop, cabb, isus, clipped joined by +."""
     data: Annotated[
         str, tyro.conf.arg(help=f"Data set: {NAMES} (below --root or $PANOPTIC_DATA), or the path of one.")
     ] = tyro.MISSING

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from model.config import Levels, Method, SampleConfig, configure
+from model.config import Levels, SampleConfig
 from model.data.index import DataIndex, cached_index
 from model.data.sampling import Sampler
+from model.presets import Method, configure
 from panoptic_eval import datasets
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps

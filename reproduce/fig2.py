@@ -23,11 +23,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from tqdm import tqdm
 
-from model.config import PRESETS, Levels, SampleConfig, configure
+from model.config import Levels, SampleConfig
 from model.data.crops import cut_labels
 from model.data.index import DataIndex, cached_index
 from model.data.sampling import Sampler
 from model.levels import box_levels
+from model.presets import PRESETS, configure
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import LabelMaps
@@ -76,6 +77,9 @@ def cropped_objects(
     one.
     """
 
+    levels = sampler.levels
+    assert levels is not None  # of a network with a pyramid
+
     def one(number: int) -> pd.DataFrame:
         request = replace(sampler.request(number), flip=False)
         _, labels = cut_labels(gt, index, request, crop=sampler.config.crop)
@@ -88,7 +92,7 @@ def cropped_objects(
             {
                 "size": np.sqrt(index.area[row]),
                 "scaled": box_size(scaled),
-                "level": box_levels(torch.from_numpy(visible), sampler.levels).numpy(),
+                "level": box_levels(torch.from_numpy(visible), levels).numpy(),
                 "iou": box_iou(visible, full),
             }
         )
@@ -296,6 +300,7 @@ def run(options: Options, gt: LabelMaps) -> None:
     config = configs["CROP"]
     crop, levels = config.sample.crop, config.levels
     assert crop is not None
+    assert levels is not None
     objects = {
         series: cropped_objects(
             gt,

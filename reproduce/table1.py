@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from model.config import PRESETS
+from model.presets import PRESETS
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId, LabelMaps
@@ -59,7 +59,7 @@ def published_block() -> str:
 
 def crop_width(gt: str) -> float | None:
     """Return the side of the training crop of the embedded data set, pixels of its images; None for other data sets."""
-    return float(PRESETS[gt].network.sample.crop or 0) if gt == EMBEDDED else None
+    return float(PRESETS[gt]["ours"].network.sample.crop or 0) if gt == EMBEDDED else None
 
 
 def our_rows(scores: Scores) -> list[dict[str, str | float]]:

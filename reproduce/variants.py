@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.config import Method, method_named
+from model.presets import Method, method_named
 
 
 @dataclass(frozen=True)

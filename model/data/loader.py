@@ -43,14 +43,16 @@ class CropDataset(Dataset[Sample]):
         gt: data set to cut samples from.
         index: its contents.
         config: how samples are drawn and cut.
-        levels: pyramid levels of the network that learns, for ISUS.
+        levels: pyramid levels of the network that learns, for ISUS; None if it has none.
         seed: decides all that is random.
 
     Raises:
-        InputError: it has no segment, too many categories, or an image that is not known.
+        InputError: it has no segment, too many categories, or an image that is not known; or ISUS without levels.
     """
 
-    def __init__(self, gt: LabelMaps, index: DataIndex, config: SampleConfig, levels: Levels, *, seed: int) -> None:
+    def __init__(
+        self, gt: LabelMaps, index: DataIndex, config: SampleConfig, levels: Levels | None, *, seed: int
+    ) -> None:
         if len(gt.catalogue) > IGNORE:
             raise InputError(f"{gt.source}: has {len(gt.catalogue)} categories; expected at most {IGNORE}")
         self._gt, self._index, self._crop = gt, index, config.crop

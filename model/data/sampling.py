@@ -50,18 +50,21 @@ class Sampler:
     """Source of requests over a data set. Its sequence of categories and images depends on the seed alone.
 
     Raises:
-        InputError: the data set holds nothing but void and crowds.
+        InputError: the data set holds nothing but void and crowds, or ISUS has no pyramid levels to aim at.
     """
 
     index: DataIndex
     config: SampleConfig
-    levels: Levels
-    """Pyramid levels of the network that learns: the rule by which it assigns instances to them."""
+    levels: Levels | None
+    """Pyramid levels of the network that learns: the rule by which it assigns instances to them; None if it has none,
+    which is enough for class-uniform sampling."""
     seed: int
 
     def __post_init__(self) -> None:
         if not len(self._segments):
             raise InputError("the data set has no segment to sample; expected labels that are not void or crowd")
+        if self.config.sampling == "isus" and self.levels is None:
+            raise InputError("sample.sampling is 'isus', but the network has no pyramid levels; expected 'cus'")
 
     def request(self, number: int) -> CropRequest:
         """Draw the request of a number, 0, 1, …: a pure function of seed and number.
@@ -89,16 +92,18 @@ class Sampler:
         standard = min(scale * (smallest + (largest - smallest) * draw[4]), most)
         level = None
         if self.config.sampling == "isus" and self.index.catalogue.isthing[category]:
+            levels = self.levels
+            assert levels is not None  # as was checked
             scale = min(scale, most)
-            level = int(draw[3] * self.levels.count)
+            level = int(draw[3] * levels.count)
             if self.config.isus == "level_first":
-                rows = self._reaching(rows, level, scale)
+                rows = self._reaching(rows, levels, level, scale)
             row = int(rows[int(draw[2] * len(rows))])
             size = float(scale * self._sizes(np.array([row]))[0])
-            if self.config.isus == "level_first" and _within(size, self.levels, level):
+            if self.config.isus == "level_first" and _within(size, levels, level):
                 scale = standard
             else:
-                low, high = self.levels.octave(level)
+                low, high = levels.octave(level)
                 wanted = low * (high / low) ** draw[4] / size
                 scale *= min(max(wanted, self.config.thing_scales[0]), self.config.thing_scales[1])
         else:
@@ -122,10 +127,10 @@ class Sampler:
         x0, y0, x1, y1 = self.index.box[rows].astype(np.int64).T
         return np.sqrt((x1 - x0) * (y1 - y0))
 
-    def _reaching(self, rows: Int[np.ndarray, " r"], level: int, scale: float) -> Int[np.ndarray, " r"]:
+    def _reaching(self, rows: Int[np.ndarray, " r"], levels: Levels, level: int, scale: float) -> Int[np.ndarray, " r"]:
         """Return the rows of instances that a factor within `thing_scales` brings to a level; all if none is."""
         smallest, largest = self.config.thing_scales
-        low, high = _ends(self.levels, level)
+        low, high = _ends(levels, level)
         sizes = scale * self._sizes(rows)
         reaching = (sizes * largest >= low) & (sizes * smallest < high)
         return rows[reaching] if reaching.any() else rows

@@ -20,24 +20,35 @@ from model.checkpoint import (
     transfer,
 )
 from model.checkpoint_files import CheckpointError
-from model.config import STREETS
 from model.families import build_network
+from model.presets import STREETS
 from model.schedule import build_optimizer
+
+
+def after_a_step(learner):
+    """A network and its optimiser after a step: momentum and statistics are not those of a fresh one."""
+    optimizer = build_optimizer(learner, learner.config.schedule)
+    after_a_step_of(learner, optimizer)
+    return learner, optimizer
+
+
+def after_a_step_of(learner, optimizer):
+    """The weights after a step more."""
+    optimizer.zero_grad()
+    losses, _ = learner.train()(*tiny.batch(range(2)))
+    sum(losses.values()).backward()
+    optimizer.step()
+    return [p.detach().clone() for p in learner.parameters()]
 
 
 @pytest.fixture(scope="module")
 def trained():
-    """A network and its optimiser after a step: momentum and statistics are not those of a fresh one."""
-    learner = network().train()
-    optimizer = build_optimizer(learner, learner.config.schedule)
-    losses, _ = learner(*tiny.batch(range(2)))
-    sum(losses.values()).backward()
-    optimizer.step()
-    return learner, optimizer
+    return after_a_step(network().train())
 
 
-def test_what_is_written_reads_back_equal(trained, tmp_path):
-    learner, _ = trained
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_what_is_written_reads_back_equal(family, tmp_path):
+    learner, _ = after_a_step(network(family).train())
     save_network(tmp_path, learner, CATALOGUE)
     again, catalogue = load_network(tmp_path)
     assert catalogue == CATALOGUE
@@ -182,17 +193,23 @@ def test_halving_that_overflows_is_refused(tmp_path):
     assert not (tmp_path / "half").exists()
 
 
-def test_a_training_state_reads_back_equal(trained, tmp_path):
-    learner, optimizer = trained
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+@pytest.mark.parametrize("kind", ["sgd", "adam"])
+def test_a_training_state_reads_back_equal(family, kind, tmp_path):
+    learner, optimizer = after_a_step(network(family, optimizer=kind).train())
     save_state(tmp_path, learner, optimizer, CATALOGUE, State(7, 3, "data"))
-    other = network()
+    other = network(family, optimizer=kind)
     others = build_optimizer(other, other.config.schedule)
     state = load_state(latest_state(tmp_path), other, others, CATALOGUE, State(0, 3, "data"))
     assert state == State(7, 3, "data")
     for (name, ours), theirs in zip(learner.named_parameters(), other.parameters(), strict=True):
         assert torch.equal(ours, theirs), name
-        ours, theirs = (o.state[p]["momentum_buffer"] for o, p in ((optimizer, ours), (others, theirs)))
-        assert torch.equal(ours, theirs), name
+        ours, theirs = (o.state[p] for o, p in ((optimizer, ours), (others, theirs)))
+        assert set(ours) == ({"momentum_buffer"} if kind == "sgd" else {"step", "exp_avg", "exp_avg_sq"})
+        assert set(theirs) == set(ours)
+        assert all(torch.equal(ours[key], theirs[key]) and ours[key].dtype == theirs[key].dtype for key in ours), name
+    again = [after_a_step_of(*pair) for pair in ((learner, optimizer), (other, others))]
+    assert all(torch.equal(a, b) for a, b in zip(*again, strict=True))  # and both go on alike
 
 
 def test_the_last_two_states_stay_and_any_of_them_is_a_network(trained, tmp_path):
@@ -243,6 +260,24 @@ def test_momentum_of_another_shape_is_named(trained, tmp_path):
     damage(directory / "momentum.safetensors", lambda t: t.update({WEIGHT: torch.zeros(1)}))
     with pytest.raises(CheckpointError, match=WEIGHT):
         load_state(directory, learner, optimizer, CATALOGUE, State(0, 3, "data"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: t.update({f"{WEIGHT}:exp_avg": torch.zeros(1)}), f"{WEIGHT}:exp_avg .1. is of no parameter"),
+        (lambda t: t.update({f"{WEIGHT}:step": torch.zeros(2)}), f"{WEIGHT}:step .2. is of no parameter"),
+        (lambda t: t.update({WEIGHT: t[f"{WEIGHT}:exp_avg"].clone()}), f"{WEIGHT} .8x32. is of no parameter"),
+        (lambda t: t.pop(f"{WEIGHT}:exp_avg_sq"), f"has no exp_avg_sq of {WEIGHT}"),
+    ],
+)
+def test_what_adam_keeps_is_checked(tmp_path, change, says):
+    learner, optimizer = after_a_step(network(optimizer="adam").train())
+    directory = save_state(tmp_path, learner, optimizer, CATALOGUE, State(7, 3, "data"))
+    damage(directory / "momentum.safetensors", change)
+    other = network(optimizer="adam")
+    with pytest.raises(CheckpointError, match=says):
+        load_state(directory, other, build_optimizer(other, other.config.schedule), CATALOGUE, State(0, 3, "data"))
 
 
 def test_another_data_sets_network_gives_all_but_its_categories(trained, tmp_path):

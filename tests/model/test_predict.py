@@ -69,9 +69,10 @@ def write_ground_truth(folder, ids):
     return folder
 
 
-def test_an_untrained_network_predicts_what_can_be_scored(tmp_path, capsys):
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_an_untrained_network_predicts_what_can_be_scored(family, tmp_path, capsys):
     categories = tuple(type(c)(i + 1, c.name, c.isthing) for i, c in enumerate(CATALOGUE.categories))
-    save_network(tmp_path / "checkpoint", network(), type(CATALOGUE)(categories))
+    save_network(tmp_path / "checkpoint", network(family), type(CATALOGUE)(categories))
     gt = write_ground_truth(tmp_path / "gt", ["one", "two", "three"])
     run(tmp_path / "checkpoint", gt, tmp_path / "pred", "--semantic")
     panoptic_eval(["--pred", str(tmp_path / "pred"), "--gt", str(gt), "--quiet"])
@@ -81,8 +82,10 @@ def test_an_untrained_network_predicts_what_can_be_scored(tmp_path, capsys):
     assert all("predicted segments are of category" in line for line in warnings)  # all that it can say untrained
 
 
-def test_maps_are_of_the_images_own_sizes_and_ids_their_names(checkpoint, images, tmp_path):
-    panoptic = run(checkpoint, images, tmp_path / "out", "--semantic")
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_maps_are_of_the_images_own_sizes_and_ids_their_names(family, images, tmp_path):
+    save_network(tmp_path / "checkpoint", network(family), CATALOGUE)
+    panoptic = run(tmp_path / "checkpoint", images, tmp_path / "out", "--semantic")
     assert [image["id"] for image in panoptic["images"]] == ["a", "b", "c"]
     for image in panoptic["images"]:
         size = SIZES["bac".index(image["id"])]

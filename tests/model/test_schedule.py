@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -33,6 +35,23 @@ def test_normalisation_layers_do_not_decay_and_all_else_does():
     assert of_norms
     assert {i for i, decay in decays.items() if decay == 0} == of_norms
     assert len(decays) == len(list(parts.parameters()))
+
+
+def test_falls_to_nothing_as_a_power_of_what_is_left():
+    schedule = ScheduleConfig(learning_rate=0.3, warmup=0, milestones=(1,), decay="poly", steps=4)
+    rates = [learning_rate(step, schedule) for step in range(4)]
+    assert rates == pytest.approx([0.3 * (share / 4) ** 0.9 for share in (4, 3, 2, 1)])
+    warm = replace(schedule, warmup=2)
+    assert learning_rate(1, warm) == pytest.approx(rates[1] * 2 / 3)
+
+
+def test_adams_first_step_is_as_long_as_the_learning_rate():
+    layer = torch.nn.Linear(2, 1, bias=False)
+    before = layer.weight.detach().clone()
+    optimizer = build_optimizer(layer, ScheduleConfig(optimizer="adam", learning_rate=0.1, weight_decay=0.0))
+    layer(torch.tensor([[3.0, -0.01]])).sum().backward()
+    optimizer.step()
+    assert (layer.weight - before)[0].tolist() == pytest.approx([-0.1, 0.1], abs=1e-5)
 
 
 def test_a_step_is_nesterovs():

@@ -12,15 +12,18 @@ import pytest
 import torch
 from street_folders import scene as street_scene
 from street_folders import write_scenes
+from tiny import FAMILIES
 from tiny_training import ALONE, CATALOGUE, config, network, run, supply
 
 from model import train as training
 from model.checkpoint import latest_state, load_network, save_network
 from model.checkpoint_files import CheckpointError
-from model.config import Method, configure, to_json
+from model.config import to_json
 from model.distributed import Ranks
 from model.memory import OutOfMemory
-from model.train import Settings, TrainingError, initial_network, share, train
+from model.presets import Method, configure
+from model.schedule import learning_rate
+from model.train import Settings, TrainingError, initial_network, loss_names, share, train
 
 CLOCK = ("seconds", "waiting")
 COUNTS = ("positive_anchors", "positive_proposals", "instances", "dropped")
@@ -49,26 +52,40 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+    """What follows holds for networks of all of them, where it takes this."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, family):
     """A run of four steps."""
     out = tmp_path_factory.mktemp("run")
     torch.set_num_threads(1)
-    train(network(), CATALOGUE, supply, out, QUIET, ALONE, data="rectangles")
+    train(network(family), CATALOGUE, supply, out, QUIET, ALONE, data="rectangles")
     return out
 
 
-def test_logs_every_step(finished):
+LOSSES = {"boxes": ["semantic", "objectness", "anchor_box", "category", "proposal_box", "mask"]}
+
+
+def test_logs_every_step(finished, family):
     lines = metrics(finished, without=())
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert [line["images"] for line in lines] == [4, 8, 12, 16]
-    assert [line["learning_rate"] for line in lines] == pytest.approx([0.02 / 3, 0.04 / 3, 0.02, 0.002])
-    parts = ["semantic", "objectness", "anchor_box", "category", "proposal_box", "mask"]
+    schedule = config(family).schedule
+    assert [line["learning_rate"] for line in lines] == [learning_rate(step, schedule) for step in range(4)]
     for line in lines:
-        assert line["loss"] == pytest.approx(sum(line[part] for part in parts))
-        assert len(line["positive_anchors"]) == 5  # levels
+        assert sorted(loss_names(line)) == sorted(LOSSES[family])
+        assert line["loss"] == pytest.approx(sum(line[part] for part in LOSSES[family]))
         assert 0 <= line["waiting"] <= line["seconds"]
     assert [line["instances"] for line in lines] == [12, 9, 9, 9]  # every fifth sample has none
+
+
+def test_families_log_their_own_counts(finished, family):
+    levels = {"boxes": 5}
+    assert {len(line.get("positive_anchors", [])) for line in metrics(finished)} == {levels.get(family, 0)}
 
 
 def test_the_network_at_the_end_is_the_last_training_state(finished):
@@ -77,57 +94,60 @@ def test_the_network_at_the_end_is_the_last_training_state(finished):
     assert latest_state(finished).name == "4"
 
 
-def test_a_run_may_end_with_the_average_of_its_weights(finished, tmp_path):
-    learner, weights = network(average=0.15), []
+def test_a_run_may_end_with_the_average_of_its_weights(finished, family, tmp_path):
+    learner, weights = network(family, average=0.15), []
 
     def noting(wanted):
         for batch in supply(wanted):
-            weights.append(learner.box_head.deltas.weight.detach().clone())  # before each step
+            weights.append(learner.body.conv1.weight.detach().clone())  # before each step
             yield batch
 
     train(learner, CATALOGUE, noting, tmp_path, QUIET, ALONE, data="rectangles")
-    weights.append(load_network(latest_state(tmp_path))[0].box_head.deltas.weight)  # after the last one
+    weights.append(load_network(latest_state(tmp_path))[0].body.conv1.weight)  # after the last one
     expected = weights[0]
     for after, keep in zip(weights[1:], (0.1, 0.15, 0.15, 0.15), strict=True):
         expected = keep * expected + (1 - keep) * after
-    torch.testing.assert_close(load_network(tmp_path)[0].box_head.deltas.weight, expected)
+    torch.testing.assert_close(load_network(tmp_path)[0].body.conv1.weight, expected)
     assert metrics(tmp_path) == metrics(finished)  # what is averaged changes nothing of what is learned
 
 
-def test_the_same_seed_gives_the_same_bits_whatever_else_was_random_before(finished, tmp_path):
+def test_the_same_seed_gives_the_same_bits_whatever_else_was_random_before(finished, family, tmp_path):
     torch.manual_seed(99)
-    train(network(), CATALOGUE, supply, tmp_path, QUIET, ALONE, data="rectangles")
+    train(network(family), CATALOGUE, supply, tmp_path, QUIET, ALONE, data="rectangles")
     assert metrics(tmp_path) == metrics(finished)
     assert (tmp_path / "model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
 
 
-def test_another_seed_gives_others(finished, tmp_path):
-    other = initial_network(config(), CATALOGUE, 1)
+def test_another_seed_gives_others(finished, family, tmp_path):
+    other = initial_network(config(family), CATALOGUE, 1)
     train(other, CATALOGUE, supply, tmp_path, replace(QUIET, seed=1), ALONE, data="rectangles")
     assert metrics(tmp_path)[0] != metrics(finished)[0]
 
 
-def test_what_is_drawn_depends_on_the_seed_even_where_weights_do_not(finished, tmp_path):
-    train(network(), CATALOGUE, supply, tmp_path, replace(QUIET, seed=1), ALONE, data="rectangles")
-    first, others = (metrics(out)[0] for out in (finished, tmp_path))
+def test_what_is_drawn_depends_on_the_seed_even_where_weights_do_not(tmp_path):
+    for seed in (0, 1):
+        settings = replace(QUIET, seed=seed)
+        train(network(steps=1), CATALOGUE, supply, tmp_path / str(seed), settings, ALONE, data="rectangles")
+    first, others = (metrics(tmp_path / str(seed))[0] for seed in (0, 1))
     assert first["semantic"] == others["semantic"]  # the same weights and images
     assert first["objectness"] != others["objectness"]
 
 
-@pytest.mark.parametrize("average", [0.0, 0.9])
-def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(average, tmp_path):
-    run(tmp_path / "calm", 6, 1, torch.float32, average)
-    in_processes(tmp_path / "killed", "--steps", 6, "--average", average, "--events-until-kill", 1, 6, 10, 9, 12)
+@pytest.mark.parametrize(("family", "average"), [("boxes", 0.0), *((family, 0.9) for family in FAMILIES)])
+def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(family, average, tmp_path):
+    run(tmp_path / "calm", 6, 1, torch.float32, family, average)
+    options = ("--steps", 6, "--family", family, "--average", average)
+    in_processes(tmp_path / "killed", *options, "--events-until-kill", 1, 6, 10, 9, 12)
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "calm")
     ends = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("calm", "killed")]
     assert ends[0] == ends[1]
     assert not list((tmp_path / "killed").rglob("*.partial"))
 
 
-def test_two_ranks_learn_what_one_does(tmp_path):
+def test_two_ranks_learn_what_one_does(family, tmp_path):
     # In double precision: in single, rounding decides which of two proposals comes first, and the runs drift apart.
-    run(tmp_path / "one", 20, 1, torch.float64)
-    in_processes(tmp_path / "two", "--steps", 20, "--double", "--ranks", 2)
+    run(tmp_path / "one", 20, 1, torch.float64, family)
+    in_processes(tmp_path / "two", "--family", family, "--steps", 20, "--double", "--ranks", 2)
     one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
     for a, b in zip(one, two, strict=True):
         assert {k: v for k, v in a.items() if k in COUNTS} == {k: v for k, v in b.items() if k in COUNTS}
@@ -150,15 +170,23 @@ def test_two_ranks_and_two_parts_share_the_same_samples():
         share(0, 0, batch=8, accumulate=3, ranks=ALONE)
 
 
-def test_accumulated_gradients_are_those_of_the_mean_over_parts(tmp_path):
-    schedule = {"steps": 1, "learning_rate": 2 / 3, "momentum": 0.5, "weight_decay": 0.0, "warmup": 0, "milestones": ()}
-    expected = network(**schedule).train()
+def test_accumulated_gradients_are_those_of_the_mean_over_parts(family, tmp_path):
+    schedule = {
+        "optimizer": "sgd",
+        "steps": 1,
+        "learning_rate": 2 / 3,
+        "momentum": 0.5,
+        "weight_decay": 0.0,
+        "warmup": 0,
+        "milestones": (),
+    }
+    expected = network(family, **schedule).train()
     for numbers in (range(2), range(2, 4)):
         (batch,) = supply([numbers])
         generators = [training.sample_generator(0, k) for k in numbers]
         losses, _ = expected(batch.images, batch.targets, generators)
         (sum(losses.values()) / 2).backward()
-    learner = network(**schedule)
+    learner = network(family, **schedule)
     train(learner, CATALOGUE, supply, tmp_path, replace(QUIET, accumulate=2), ALONE, data="rectangles")
     for (name, before), after in zip(expected.named_parameters(), learner.parameters(), strict=True):
         after_first_step = before - before.grad  # Nesterov's first step is 1 + momentum long
@@ -172,8 +200,9 @@ def test_all_methods_of_a_seed_start_from_the_same_weights():
         assert all(torch.equal(state[name], weights) for name, weights in states[0].items())
 
 
-def test_runs_in_bfloat16(tmp_path):
-    train(network(steps=1), CATALOGUE, supply, tmp_path, replace(QUIET, precision="bfloat16"), ALONE, data="rectangles")
+def test_runs_in_bfloat16(family, tmp_path):
+    half = replace(QUIET, precision="bfloat16")
+    train(network(family, steps=1), CATALOGUE, supply, tmp_path, half, ALONE, data="rectangles")
     (line,) = metrics(tmp_path)
     assert math.isfinite(line["loss"])
     assert {p.dtype for p in load_network(tmp_path)[0].parameters()} == {torch.float32}
@@ -265,9 +294,10 @@ def command(*arguments):
     training.main([str(a) for a in (*arguments, "--workers", 0, "--device", "cpu", "--quiet")])
 
 
-def test_the_command_trains_on_a_data_set_and_goes_on_where_it_was(scenes, settings, tmp_path, monkeypatch):
+def test_the_command_trains_on_a_data_set_and_goes_on_where_it_was(family, scenes, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    out = tmp_path / "out"
+    out, settings = tmp_path / "out", tmp_path / "settings.json"
+    settings.write_text(to_json(config(family, batch=2, steps=2, learning_rate=0.02)))
     command(settings, "--data", scenes, "--out", out, "--bits", "16")
     lines = metrics(out)
     assert [line["step"] for line in lines] == [1, 2]
@@ -278,7 +308,7 @@ def test_the_command_trains_on_a_data_set_and_goes_on_where_it_was(scenes, setti
     assert metrics(out) == lines
     assert (out / "model.safetensors").read_bytes() == written
 
-    settings.write_text(to_json(config(batch=2, steps=2, learning_rate=0.0)))
+    settings.write_text(to_json(config(family, batch=2, steps=2, learning_rate=0.0)))
     command(settings, "--data", scenes, "--out", tmp_path / "more", "--initial", out)
     weight = "body.stage4.0.fuse_layers.0.1.0.weight"
     assert torch.equal(load_network(tmp_path / "more")[0].get_parameter(weight), learned.get_parameter(weight))
@@ -294,6 +324,7 @@ def test_the_command_trains_on_a_data_set_and_goes_on_where_it_was(scenes, setti
         (["{settings}", "--arm", "crop"], "expected no --arm"),
         (["streets", "--arm", "crop", "--isus"], "--arm crop: says everything"),
         (["streets", "--arm", "crops"], "no variant 'crops': expected full, or some of crop, "),
+        (["streets", "--arm", "tascnet+efficientps"], "no variant 'tascnet.efficientps'"),
         (["nowhere.json"], "nowhere.json"),
         (["{settings}", "--steps", "0"], "0 steps"),
         (["{settings}", "--accumulate", "3"], "cannot be cut evenly"),

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from street_folders import CAR_ID, ROAD_ID, write_scenes
 
-from model.config import Method, configure
 from model.data.index import build_index
+from model.presets import Method, configure
 from panoptic_eval.datasets import ground_truth
 from reproduce import dataset
 

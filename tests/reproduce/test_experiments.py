@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import random_maps
 
-from model.config import configure, method_named, to_json
+from model.config import to_json
+from model.presets import configure, method_named
 from panoptic_eval.errors import InputError
 from panoptic_eval.outputs import json as reports
 from panoptic_eval.outputs.markdown import score as score_text

@@ -1,7 +1,7 @@
 from itertools import pairwise
 from pathlib import Path
 
-from model.config import configure
+from model.presets import configure
 from reproduce import claims, fig2
 from reproduce.variants import BY_NAME, VARIANTS, title
 

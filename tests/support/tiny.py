@@ -6,7 +6,6 @@ import torch
 from boxes_on_canvas import targets_of
 
 from model.config import (
-    STREETS,
     AlignedConfig,
     ConcatenatedConfig,
     DeepLabConfig,
@@ -17,6 +16,7 @@ from model.config import (
     ResNetConfig,
     TwoWayConfig,
 )
+from model.presets import STREETS
 
 GROUND, SKY, BOX, POLE = range(4)
 ISTHING = [False, False, True, True]
@@ -28,6 +28,8 @@ TINY = replace(
     rpn=replace(STREETS.rpn, channels=16, samples=64, train_candidates=100, train_proposals=50),
     roi=replace(STREETS.roi, box_channels=32, mask_channels=16, mask_convolutions=1, samples=32),
     semantic=DeepLabConfig(rates=(1, 2), channels=16, skip_channels=(8, 8, 8), pooling=2),
+    sample=replace(STREETS.sample, shortest=64, crop=64),
+    schedule=replace(STREETS.schedule, learning_rate=0.02),
 )
 TINY_SEAMLESS = replace(
     TINY, body=ResNetConfig(width=4, depths=(1, 1, 1, 1)), semantic=MiniDLConfig(channels=8, dilation=2, pooling=8)
@@ -42,6 +44,9 @@ TINY_EFFICIENTPS = replace(
 )
 TINY_TASCNET = replace(TINY_SEAMLESS, semantic=ConcatenatedConfig(channels=8, hardest=1.0))
 BOX_NETWORKS = {"ours": TINY, "seamless": TINY_SEAMLESS, "efficientps": TINY_EFFICIENTPS, "tascnet": TINY_TASCNET}
+
+FAMILIES = {"boxes": TINY}
+"""A configuration of each family of networks, for what holds for all of them."""
 
 
 def rectangles(seed, size=(64, 64), count=3):

@@ -1,6 +1,6 @@
 """Training runs of seconds, without a data set. As a command, in processes of their own, which may be killed:
 
-python -m tiny_training OUT --steps 6 [--ranks 2] [--accumulate 2] [--events-until-kill 3 8 5]
+python -m tiny_training OUT --steps 6 [--family boxes] [--ranks 2] [--accumulate 2] [--events-until-kill 3 8 5]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 import torch._dynamo  # optimisers do, which takes longer than all else here: once, before the fork
-from tiny import ISTHING, TINY, rectangles
+from tiny import FAMILIES, ISTHING, rectangles
 
 from model import checkpoint, train
 from model.config import Config
@@ -38,14 +38,15 @@ CATALOGUE = Catalogue(
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
-def config(**schedule: Any) -> Config:
-    """The tiny network's configuration, with a schedule of a few steps."""
-    few = replace(TINY.schedule, batch=4, steps=4, learning_rate=0.02, milestones=(3,), warmup=2)
-    return replace(TINY, sample=replace(TINY.sample, shortest=64, crop=64), schedule=replace(few, **schedule))
+def config(family: str = "boxes", **schedule: Any) -> Config:
+    """The configuration of a family's tiny network, with a schedule of a few steps."""
+    tiny = FAMILIES[family]
+    few = replace(tiny.schedule, batch=4, steps=4, milestones=(3,), warmup=2)
+    return replace(tiny, schedule=replace(few, **schedule))
 
 
-def network(**schedule: Any) -> PanopticNetwork:
-    return train.initial_network(config(**schedule), CATALOGUE, 0)
+def network(family: str = "boxes", **schedule: Any) -> PanopticNetwork:
+    return train.initial_network(config(family, **schedule), CATALOGUE, 0)
 
 
 def supply(wanted: Iterable[range]) -> Iterator[Batch]:
@@ -55,10 +56,12 @@ def supply(wanted: Iterable[range]) -> Iterator[Batch]:
         yield Batch(torch.stack(images), list(targets), [f"image{k}" for k in numbers], dropped=0)
 
 
-def run(out: Path, steps: int, accumulate: int, dtype: torch.dtype, average: float = 0.0) -> None:
+def run(
+    out: Path, steps: int, accumulate: int, dtype: torch.dtype, family: str = "boxes", average: float = 0.0
+) -> None:
     settings = train.Settings(accumulate=accumulate, save_every=2, quiet=True)
     with joined("cpu") as ranks:
-        learner = network(steps=steps, batch=8, average=average).to(dtype)
+        learner = network(family, steps=steps, batch=8, average=average).to(dtype)
         train.train(learner, CATALOGUE, supply, out, settings, ranks, data="rectangles")
 
 
@@ -98,6 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--family", default="boxes")
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--events-until-kill", type=int, nargs="*", default=())
@@ -105,7 +109,7 @@ def main() -> None:
     parser.add_argument("--average", type=float, default=0.0)
     options = parser.parse_args()
     dtype = torch.float64 if options.double else torch.float32
-    work = partial(run, options.out, options.steps, options.accumulate, dtype, options.average)
+    work = partial(run, options.out, options.steps, options.accumulate, dtype, options.family, options.average)
 
     for events in options.events_until_kill:
         child = in_a_child(lambda events=events: (kill_after(events), work()))

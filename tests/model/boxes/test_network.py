@@ -13,20 +13,18 @@ from model.boxes.anchor_matching import sample_anchors
 from model.boxes.losses import gather
 from model.boxes.network import BoxNetwork, build
 from model.config import (
-    PRESETS,
     AlignedConfig,
     BoxConfig,
     ConcatenatedConfig,
     EfficientNetConfig,
-    Method,
     PyramidConfig,
     ROIConfig,
     RPNConfig,
     TwoWayConfig,
-    configure,
 )
 from model.families import build_network
 from model.ops.roi_align import roi_align
+from model.presets import PRESETS, Method, configure
 from model.targets import IGNORE
 
 LOSSES = {"objectness", "anchor_box", "category", "proposal_box", "mask", "semantic"}
@@ -275,7 +273,7 @@ def test_rows_are_gathered_across_images():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_can_be_built(preset):
     with torch.device("meta"):
-        for method in (Method(), Method(seamless=True)):
+        for method in (Method(), Method(system="seamless")):
             network = build(configure(preset, method), ISTHING)
             assert sum(p.numel() for p in network.parameters()) > 1e6
 
@@ -310,7 +308,7 @@ def test_efficientps_has_the_parameters_of_its_authors_code(categories, things):
 
 @pytest.mark.parametrize(("preset", "categories", "things"), [("cityscapes", 19, 8), ("mvd", 65, 37)])
 def test_tascnet_has_the_parameters_that_its_parts_add_up_to(preset, categories, things):
-    seamless = configure(preset, Method(seamless=True))
+    seamless = configure(preset, Method(system="seamless"))
     config = replace(seamless, pyramid=PyramidConfig(extra_levels=2), semantic=ConcatenatedConfig())
     with torch.device("meta"):
         network = build(config, [False] * (categories - things) + [True] * things)
@@ -324,7 +322,7 @@ def test_tascnet_has_the_parameters_that_its_parts_add_up_to(preset, categories,
 
 def test_streets_is_small_enough_to_ship():
     """In half precision, at most 4 MB a checkpoint."""
-    for method in (Method(), Method(seamless=True)):
+    for method in (Method(), Method(system="seamless")):
         state = build(configure("streets", method), [False] * 6 + [True] * 8).half().state_dict()
         assert len(save(state)) < 4e6
 

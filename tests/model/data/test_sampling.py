@@ -245,3 +245,10 @@ def test_nothing_but_crowds():
     )
     with pytest.raises(InputError, match="no segment to sample"):
         Sampler(crowds, ISUS, LEVELS, 0)
+
+
+def test_isus_without_pyramid_levels_is_refused_and_class_uniform_sampling_needs_none():
+    with pytest.raises(InputError, match=r"sample\.sampling is 'isus'.*no pyramid levels; expected 'cus'"):
+        Sampler(INDEX, ISUS, None, 0)
+    uniform = replace(ISUS, sampling="cus")
+    assert Sampler(INDEX, uniform, None, 0).request(5) == Sampler(INDEX, uniform, LEVELS, 0).request(5)

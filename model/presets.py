@@ -1,0 +1,252 @@
+"""Presets of the data sets, and what the rows of the paper's Table 1 make of them; without torch.
+
+Porzi et al., "Improving Panoptic Segmentation at All Scales", CVPR 2021, arXiv 2012.07717. Where the values come from
+is said in `model.config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from model.config import (
+    BoxConfig,
+    Config,
+    DeepLabConfig,
+    FusionConfig,
+    HRNetConfig,
+    Levels,
+    Matching,
+    MiniDLConfig,
+    PyramidConfig,
+    ResNetConfig,
+    ROIConfig,
+    RPNConfig,
+    SampleConfig,
+    ScheduleConfig,
+)
+
+System = Literal["ours", "seamless", "deeplab-x71", "deeplab-hr48", "efficientps", "tascnet", "adaptis"]
+"""A network of Table 1: the paper's, that of the Seamless baseline, and those of other authors."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a system is trained on a data set."""
+
+    network: Config
+    """Its settings, trained on crops."""
+    whole_shortest: int
+    """s_0 without crops. Assumed for the paper's network, which says that CROP has almost double FULL's resolution."""
+    whole_batch: int | None = None
+    """Samples per step without crops. None: as many as crops."""
+
+
+Preset = Mapping[System, Recipe]
+"""Settings for one data set: a recipe for each system that it knows."""
+
+MVD = BoxConfig(
+    semantic=DeepLabConfig(padding="left_out"),
+    sample=SampleConfig(isus="level_first", thing_scales=(0.5, 2.0)),
+)
+
+# For IDD and Cityscapes alike: the Seamless code's settings for Cityscapes.
+CITYSCAPES = BoxConfig(
+    pyramid=PyramidConfig(extra_levels=1),
+    rpn=RPNConfig(anchor_scale=8.0, anchor_ratios=(0.5, 1.0, 2.0)),
+    roi=ROIConfig(detections=100),
+    semantic=DeepLabConfig(padding="left_out", pooling=16),
+    sample=replace(MVD.sample, shortest=1024, crop=512, stuff_scales=(0.5, 2.0)),
+    schedule=ScheduleConfig(steps=48_000, milestones=(36_000, 44_000)),
+)
+IDD = replace(
+    CITYSCAPES,
+    sample=replace(CITYSCAPES.sample, shortest=1080),
+    schedule=ScheduleConfig(steps=74_000, milestones=(56_000, 68_000)),
+)
+
+_SMALL_DEEPLAB = DeepLabConfig(rates=(1, 2), channels=48, skip_channels=(32, 24, 16), pooling=4, hardest=1.0)
+# Ours: the same network, small enough for two CPU cores. Scenes of 256x512 with objects of 4 to 290 pixels. From random
+# weights and in few steps it learns little from the hardest pixels alone, and needs a higher learning rate.
+STREETS = BoxConfig(
+    body=HRNetConfig(stem=24, bottleneck=16, bottlenecks=1, width=16, modules=(1, 1, 1), blocks=2),
+    pyramid=PyramidConfig(channels=40, extra_levels=1),
+    rpn=RPNConfig(
+        channels=40,
+        anchor_scale=2.5,
+        positive_iou=0.5,  # at 0.7 most instances have one positive anchor, their best; at 0.5 two on average
+        samples=128,
+        train_candidates=300,
+        train_proposals=150,
+        test_candidates=1500,
+        test_proposals=300,
+    ),
+    roi=ROIConfig(
+        levels=Levels(canonical_size=64.0),
+        box_samples=1,  # regions are at most 8 cells wide, but on the coarsest level
+        box_channels=96,
+        mask_channels=32,
+        mask_convolutions=2,
+        samples=64,
+        detections=100,
+    ),
+    semantic=_SMALL_DEEPLAB,
+    fusion=FusionConfig(stuff_area=64),
+    sample=SampleConfig(shortest=256, crop=128),
+    schedule=ScheduleConfig(steps=3000, learning_rate=0.08, milestones=(2200, 2800)),
+)
+
+# The same for the second version of the embedded data set, whose objects are as large in the image as in Mapillary
+# Vistas: an image has 512x1024 pixels, so that s_0 leaves some detail to enlarge. 18 passes over the pixels of 300
+# images, as Seamless' schedule makes over those of Mapillary Vistas.
+STREETS_2 = replace(
+    STREETS,
+    roi=replace(STREETS.roi, levels=Levels(canonical_size=48.0)),
+    semantic=replace(_SMALL_DEEPLAB, pooling=6, padding="left_out"),
+    sample=SampleConfig(shortest=384, crop=192, isus="level_first", thing_scales=(2 / 3, 3.0)),
+    schedule=ScheduleConfig(steps=5400, learning_rate=0.08, milestones=(4000, 5000), average=0.998),
+)
+# The same for a GPU: at the resolution that the images have, with the levels of Mapillary Vistas shrunk by 3.5.
+STREETS_LARGE = replace(
+    STREETS_2,
+    roi=replace(STREETS.roi, levels=Levels(canonical_size=64.0)),
+    semantic=replace(_SMALL_DEEPLAB, pooling=9, padding="left_out"),
+    sample=replace(STREETS_2.sample, shortest=512, crop=288),
+    schedule=replace(STREETS_2.schedule, batch=16, steps=12_000, milestones=(9000, 11_000)),
+)
+_SMALL_RESNET = ResNetConfig(width=16, depths=(2, 2, 2, 2))
+_SMALL_MINIDL = MiniDLConfig(channels=24, dilation=3, pooling=16, hardest=1.0)
+
+PRESETS: dict[str, Preset] = {
+    "mvd": {
+        "ours": Recipe(MVD, whole_shortest=1024),
+        "seamless": Recipe(
+            replace(
+                MVD,
+                body=ResNetConfig(),
+                semantic=MiniDLConfig(padding="left_out"),
+                sample=replace(MVD.sample, longest=2304),
+            ),
+            whole_shortest=1920,  # what Seamless itself trains on
+        ),
+    },
+    "idd": {
+        "ours": Recipe(IDD, whole_shortest=576),
+        "seamless": Recipe(
+            replace(IDD, body=ResNetConfig(), semantic=MiniDLConfig(padding="left_out")), whole_shortest=1080
+        ),
+    },
+    "cityscapes": {
+        "ours": Recipe(CITYSCAPES, whole_shortest=544),
+        "seamless": Recipe(
+            replace(CITYSCAPES, body=ResNetConfig(), semantic=MiniDLConfig(padding="left_out")), whole_shortest=1024
+        ),
+    },
+    "streets": {
+        "ours": Recipe(STREETS, whole_shortest=128),
+        "seamless": Recipe(
+            replace(STREETS, body=_SMALL_RESNET, semantic=_SMALL_MINIDL),
+            whole_shortest=128,  # as FULL: steps of all variants should cost about the same
+        ),
+    },
+    # Without crops, a batch of 5 images at half the resolution has 1.25 times as many pixels as one of 8 crops (on
+    # Mapillary Vistas the paper's has some 1.3 times as many), and makes 90 passes (85).
+    "streets-2": {
+        "ours": Recipe(STREETS_2, whole_shortest=192, whole_batch=5),
+        "seamless": Recipe(
+            replace(STREETS_2, body=_SMALL_RESNET, semantic=replace(_SMALL_MINIDL, pooling=24, padding="left_out")),
+            whole_shortest=192,
+            whole_batch=5,
+        ),
+    },
+    "streets-large": {
+        "ours": Recipe(STREETS_LARGE, whole_shortest=256, whole_batch=13),
+        "seamless": Recipe(
+            replace(STREETS_LARGE, body=_SMALL_RESNET, semantic=replace(_SMALL_MINIDL, pooling=36, padding="left_out")),
+            whole_shortest=256,
+            whole_batch=13,
+        ),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A network, and the parts of the paper that a training run switches on: what the rows of Table 1 differ in."""
+
+    crops: bool = True
+    """Train on crops at full resolution; without it, on whole images at reduced resolution (FULL)."""
+    cabb: bool = False
+    """Use the crop-aware box loss (CABB, Sec. 2.3) instead of the standard one (Eq. 1)."""
+    isus: bool = False
+    """Draw crops by instance scale-uniform sampling (ISUS, Sec. 2.1) instead of class-uniform sampling (CUS)."""
+    clipped: bool = False
+    """Clip an anchor to the crop on an instance's open sides before it is matched (ours, not the paper's)."""
+    system: System = "ours"
+    """Network to train: the paper's, that of the Seamless baseline, or another row of Table 1."""
+
+
+SWITCHES = ("crop", "cabb", "isus", "clipped")
+"""Parts of a variant's name that mean crops."""
+OTHERS: tuple[System, ...] = get_args(System)[1:]
+"""Systems that are named in variants; the paper's own is meant where none is."""
+WHOLE = ("full", "seamless", "tascnet")
+"""Names that mean whole images where they stand alone; all other systems train on crops (column C of Table 1)."""
+
+
+def method_named(name: str) -> Method:
+    """Return the method that a variant is named after: its parts, joined by + in any order.
+
+    A name with crop, cabb, isus or clipped means crops. Alone, "full", "seamless" and "tascnet" mean whole images, and
+    the other systems crops.
+
+    Raises:
+        ValueError: a part is unknown or named twice, there are two systems, or "full" is not alone.
+
+    >>> method_named("seamless+cabb+isus") == Method(system="seamless", cabb=True, isus=True)
+    True
+    >>> method_named("tascnet").crops, method_named("efficientps").crops
+    (False, True)
+    """
+    parts = name.split("+")
+    systems = [system for system in OTHERS if system in parts]
+    known = {*parts} <= {*SWITCHES, *OTHERS} and len({*parts}) == len(parts) and len(systems) < 2
+    if parts != ["full"] and not known:
+        raise ValueError(
+            f"no variant {name!r}: expected full, or some of {', '.join(SWITCHES)} and one of {', '.join(OTHERS)} "
+            "joined by +"
+        )
+    switched = {switch: switch in parts for switch in SWITCHES if switch != "crop"}
+    return Method(crops=name not in WHOLE, system=systems[0] if systems else "ours", **switched)
+
+
+def configure(preset: str, method: Method = Method()) -> Config:
+    """Return the settings of a method on a data set.
+
+    Raises:
+        ValueError: there is no such preset, or it does not know the system; CABB or clipped matching for a network
+            without boxes, or ISUS for one without pyramid levels.
+
+    >>> configure("mvd", Method(crops=False)).sample.crop is None
+    True
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"no preset {preset!r}: choose from {', '.join(PRESETS)}")
+    if method.system not in PRESETS[preset]:
+        raise ValueError(f"preset {preset} has no {method.system}: choose from {', '.join(PRESETS[preset])}")
+    recipe = PRESETS[preset][method.system]
+    config, schedule = recipe.network, recipe.network.schedule
+    sample = replace(config.sample, sampling="isus" if method.isus else "cus")
+    if not method.crops:
+        sample = replace(sample, crop=None, shortest=recipe.whole_shortest)
+        schedule = replace(schedule, batch=recipe.whole_batch or schedule.batch)
+    if isinstance(config, BoxConfig):
+        loss: Literal["standard", "crop_aware"] = "crop_aware" if method.cabb else "standard"
+        matching: Matching = "clipped" if method.clipped else "visible"
+        return replace(config, sample=sample, schedule=schedule, box_loss=loss, matching=matching)
+    if method.cabb or method.clipped:
+        raise ValueError(f"{method.system} finds no boxes: expected no cabb and no clipped with it")
+    if method.isus and config.levels is None:
+        raise ValueError(f"{method.system} has no pyramid levels: expected no isus with it")
+    return replace(config, sample=sample, schedule=schedule)

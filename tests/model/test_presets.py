@@ -1,0 +1,141 @@
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.config import CentreConfig, from_json, to_json
+from model.presets import PRESETS, STREETS, Method, Recipe, configure, method_named
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "results/streets/checkpoints"
+
+
+@pytest.mark.parametrize("method", [Method(), Method(crops=False), Method(cabb=True, isus=True, system="seamless")])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_written_reads_back_equal(preset, method):
+    config = configure(preset, method)
+    assert from_json(to_json(config)) == config
+
+
+def test_each_part_of_a_method_changes_its_own_setting_alone():
+    crop, cabb, isus, both = (
+        configure("mvd", Method(cabb=cabb, isus=isus)) for isus in (False, True) for cabb in (False, True)
+    )
+    assert (crop.box_loss, cabb.box_loss) == ("standard", "crop_aware")
+    assert (crop.sample.sampling, isus.sample.sampling) == ("cus", "isus")
+    assert replace(cabb, box_loss="standard") == crop
+    assert replace(both, sample=crop.sample) == cabb
+    assert replace(isus, sample=crop.sample) == crop
+    full = configure("mvd", Method(crops=False)).sample
+    assert full.crop is None
+    assert full.shortest < crop.sample.shortest
+    assert configure("mvd", Method(clipped=True)) == replace(crop, matching="clipped")
+    seamless = configure("streets", Method(system="seamless"))
+    assert (seamless.body.kind, seamless.semantic.kind) == ("resnet", "minidl")
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("full", Method(crops=False)),
+        ("crop", Method()),
+        ("crop+cabb", Method(cabb=True)),
+        ("crop+isus", Method(isus=True)),
+        ("crop+cabb+isus", Method(cabb=True, isus=True)),
+        ("isus+crop+cabb", Method(cabb=True, isus=True)),
+        ("crop+clipped", Method(clipped=True)),
+        ("seamless", Method(system="seamless", crops=False)),
+        ("seamless+crop", Method(system="seamless")),
+        ("seamless+cabb+isus", Method(system="seamless", cabb=True, isus=True)),
+        ("deeplab-hr48", Method(system="deeplab-hr48")),
+        ("deeplab-x71", Method(system="deeplab-x71")),
+        ("adaptis", Method(system="adaptis")),
+        ("efficientps", Method(system="efficientps")),
+        ("efficientps+cabb+isus", Method(system="efficientps", cabb=True, isus=True)),
+        ("tascnet", Method(system="tascnet", crops=False)),
+        ("tascnet+crop+cabb+isus", Method(system="tascnet", cabb=True, isus=True)),
+    ],
+)
+def test_names_of_variants_say_what_they_switch_on(name, method):
+    assert method_named(name) == method
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "crops", "crop+", "crop+cab", "full+cabb", "full+full", "crop+crop", "CROP", "ours", "seamless+tascnet"],
+)
+def test_a_name_with_other_parts_is_no_variant(name):
+    with pytest.raises(ValueError, match=rf"no variant '{re.escape(name)}': expected full, or some of crop, cabb"):
+        method_named(name)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*/seed*/config.json")), ids=lambda p: p.parts[-3])
+def test_shipped_files_mean_what_they_meant(path):
+    """They name no family and none of the keys that are newer than they are."""
+    config = from_json(path.read_text())
+    stored = json.loads(path.read_text())
+    assert (config.kind, config.sample.isus, config.sample.longest) == ("boxes", "instance_first", None)
+    assert (config.semantic.padding, config.fusion.semantic) == ("counted", "head")
+    assert list(config.semantic.rates if config.semantic.kind == "deeplab" else ()) == stored["semantic"].get(
+        "rates", []
+    )
+    assert list(config.sample.thing_scales) == stored["sample"]["thing_scales"]
+    assert config == configure("streets", method_named(path.parts[-3]))
+
+
+def test_presets_of_the_papers_data_sets_follow_the_sources_and_streets_is_as_it_was():
+    for preset in ("mvd", "idd", "cityscapes"):
+        for system in ("ours", "seamless"):
+            config = configure(preset, Method(system=system))
+            assert (config.semantic.padding, config.sample.isus) == ("left_out", "level_first")
+            assert config.sample.thing_scales == (0.5, 2.0)
+            assert config.sample.longest == (2304 if system == "seamless" and preset == "mvd" else None)
+        assert configure(preset).semantic.rates == (3, 6, 9)
+    assert (STREETS.semantic.rates, STREETS.semantic.padding) == ((1, 2), "counted")
+    assert (STREETS.sample.isus, STREETS.sample.thing_scales) == ("instance_first", (0.25, 4.0))
+
+
+@pytest.mark.parametrize(("preset", "images", "passes"), [("streets-2", 300, 18), ("streets-large", 1000, 30)])
+@pytest.mark.parametrize("system", ["ours", "seamless"])
+def test_the_second_version_has_the_regime_of_mapillary_vistas(preset, images, passes, system):
+    crop, full = (configure(preset, Method(crops=crops, system=system)) for crops in (True, False))
+    height = crop.sample.shortest
+    pixels = crop.schedule.batch * crop.sample.crop**2
+    whole = full.schedule.batch * 2 * full.sample.shortest**2
+    assert 1.2 < whole / pixels < 1.35  # 1.3 in Mapillary Vistas
+    assert crop.schedule.steps * pixels / (images * 2 * height**2) == pytest.approx(passes, rel=0.02)
+    assert full.sample.shortest * 2 == height  # CROP has almost double FULL's resolution
+    assert full.schedule.steps == crop.schedule.steps
+    assert crop.semantic.padding == full.semantic.padding == "left_out"
+    # The coarsest level that regions are pooled from begins well within a crop, as in the paper (448 of 1024).
+    assert crop.levels.octave(3)[0] < 0.51 * crop.sample.crop
+
+
+def test_settings_and_names_of_variants_need_no_torch():
+    """So that help texts of commands that only read them come at once."""
+    code = "import sys, model.presets; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_parts_of_the_paper_that_a_network_cannot_have_are_refused(monkeypatch):
+    monkeypatch.setitem(PRESETS, "drawn", {"deeplab-hr48": Recipe(CentreConfig(), whole_shortest=64)})
+    config = configure("drawn", Method(system="deeplab-hr48", crops=False))
+    assert (config.sample.crop, config.sample.shortest, config.sample.sampling) == (None, 64, "cus")
+    for switch, says in (("cabb", "no boxes"), ("clipped", "no boxes"), ("isus", "no pyramid levels")):
+        with pytest.raises(ValueError, match=f"deeplab-hr48 .*{says}"):
+            configure("drawn", Method(system="deeplab-hr48", **{switch: True}))
+
+
+def test_a_system_that_a_data_set_has_no_recipe_for_is_said(monkeypatch):
+    monkeypatch.setitem(PRESETS, "drawn", {"seamless": Recipe(STREETS, whole_shortest=64)})
+    with pytest.raises(ValueError, match="preset drawn has no ours: choose from seamless"):
+        configure("drawn")
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(ValueError, match="mvd, idd, cityscapes, streets"):
+        configure("coco")
