@@ -9,5 +9,5 @@ mypy
 lint-imports
 deptry . tests/support tests/robustness
 deptry panoptic_eval --known-first-party panoptic_eval \
-    --optional-dependencies-dev-groups dask,dev,model,notebooks,plots,tensorboard
+    --optional-dependencies-dev-groups dask,dev,docs,model,notebooks,plots,tensorboard
 python -m pytest -n "${PYTEST_WORKERS:-2}" "$@"
