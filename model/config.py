@@ -274,6 +274,7 @@ SemanticConfig = DeepLabConfig | MiniDLConfig | AlignedConfig | ConcatenatedConf
 class FusionConfig:
     """Fusion of boxes, masks and semantics into one panoptic map (thresholds from the Seamless code)."""
 
+    kind: Literal["scores"] = "scores"
     score: float = 0.5
     """Score from which an instance takes part."""
     overlap: float = 0.5
@@ -284,6 +285,23 @@ class FusionConfig:
     """Category of each pixel in the semantic map. head: that of the semantic head. fused: that of the pixel's segment,
     and of the semantic head where there is none, so that a thing that no instance took still counts for the mean IoU
     (as the Seamless code scores it)."""
+    guided: bool = False
+    """Draw instances only where the semantic head sees things (TASCNet, arXiv 1812.01192: mask-guided fusion)."""
+
+
+@dataclass(frozen=True)
+class AdaptiveFusionConfig:
+    """EfficientPS' fusion, in which mask and semantic logits vote on each pixel (arXiv 2004.02307, Sec. 3.4)."""
+
+    kind: Literal["adaptive"] = "adaptive"
+    score: float = 0.5
+    """Score from which an instance takes part."""
+    overlap: float = 0.5
+    """Share of an instance already taken by better ones above which it is dropped."""
+    stuff_area: int = 2048
+    """Area below which a stuff segment becomes void, pixels of the network's input."""
+    gain: float = 1.0
+    """Factor of the mask logits in the vote. The paper has none; its authors' code takes 4."""
 
 
 @dataclass(frozen=True)
@@ -353,7 +371,7 @@ class BoxConfig:
     rpn: RPNConfig = RPNConfig()
     roi: ROIConfig = ROIConfig()
     semantic: SemanticConfig = DeepLabConfig()
-    fusion: FusionConfig = FusionConfig()
+    fusion: FusionConfig | AdaptiveFusionConfig = FusionConfig()
     sample: SampleConfig = SampleConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     box_loss: Literal["standard", "crop_aware"] = "crop_aware"
@@ -362,6 +380,8 @@ class BoxConfig:
     """Overlap that decides which boxes are positive. visible: IoU with the visible box (the paper, as far as its text
     says). clipped (ours): the anchor or proposal is first clipped to the crop where the instance goes on, so that large
     anchors find large cut objects."""
+    consistency: float = 0.0
+    """Weight of the loss that makes semantics and masks agree where things are (TASCNet); 0: there is none."""
     clip_proposals: bool = True
     """Clipping of proposals to the crop while training (from the Seamless code); at inference they always are."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 VOID = 0
 STRIP = 64
-"""Rows of the semantic map that are resized at a time: logits of a whole image at its own resolution would not fit."""
+"""Rows of a map that are resized at a time."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,35 @@ def semantic_map(
         size: height, width of the map.
     """
     out = torch.empty(size, dtype=torch.uint8, device=logits.device)
-    x = (torch.arange(size[1], device=logits.device) + 0.5) * (frame[1] / size[1]) / stride - 0.5
-    y = (torch.arange(size[0], device=logits.device) + 0.5) * (frame[0] / size[0]) / stride - 0.5
-    for start in range(0, size[0], STRIP):
-        rows = _lerp(logits, y[start : start + STRIP], 1)
-        out[start : start + STRIP] = _lerp(rows, x, 2).max(0).indices  # argmax takes over 3 times as long
+    for strip in strips(size[0]):
+        # argmax takes over 3 times as long
+        out[strip] = resized(logits, frame, size, (strip, slice(None)), stride).max(0).indices
     return out
+
+
+def strips(rows: int) -> Iterator[slice]:
+    """Yield the rows of a map, some at a time: logits of a whole image at its own resolution would not fit."""
+    return (slice(start, start + STRIP) for start in range(0, rows, STRIP))
+
+
+def resized(
+    logits: Float[Tensor, "c _ _"],
+    frame: tuple[int, int],
+    size: tuple[int, int],
+    window: tuple[slice, slice],
+    stride: int = 4,
+) -> Float[Tensor, "c _ _"]:
+    """Interpolate logits between cell centers, at the pixels of a window of rows and columns of the map.
+
+    Args:
+        logits, frame, size, stride: as for `semantic_map`.
+        window: the rows and the columns.
+    """
+    rows, columns = (
+        (torch.arange(size[k], device=logits.device)[window[k]] + 0.5) * (frame[k] / size[k]) / stride - 0.5
+        for k in (0, 1)
+    )
+    return _lerp(_lerp(logits, rows, 1), columns, 2)
 
 
 def neighbors(at: Float[Tensor, " n"], cells: int) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Float[Tensor, " n"]]:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from model.boxes.prediction import Detections, Prediction
 from model.config import FusionConfig
-from model.panoptic_map import VOID, Fused, Instance, PanopticMap, Segment, neighbors, semantic_map
+from model.losses.consistency import thing_map
+from model.panoptic_map import VOID, Fused, Instance, PanopticMap, Segment, neighbors, resized, semantic_map, strips
 
 
 def fuse(
@@ -26,7 +27,8 @@ def fuse(
 ) -> Fused:
     """Make a map: instances, best first, each on what is still free; then stuff where the semantic head says so.
 
-    Pixels that the semantic head gives to a thing, and no instance takes, are void.
+    Pixels that the semantic head gives to a thing, and no instance takes, are void. With `config.guided`, instances are
+    drawn only where the semantic head sees things.
 
     Args:
         prediction: what the network says about an image.
@@ -40,11 +42,14 @@ def fuse(
     scale = (size[0] / frame[0], size[1] / frame[1])
     ids = torch.zeros(size, dtype=torch.int32, device=device)
     segments: list[Segment] = []
+    things = seen_things(prediction.semantic_logits, isthing, frame, size) if config.guided else None
     boxes = scaled(detections.boxes, scale)
-    order = detections.scores.argsort(descending=True, stable=True)
-    for i in order[detections.scores[order] >= config.score].tolist():
+    for i in best_first(detections.scores, config.score):
         mask, (top, left) = paste(detections.mask_logits[i], boxes[i], size)
-        window = ids[top : top + mask.shape[0], left : left + mask.shape[1]]
+        rows, columns = slice(top, top + mask.shape[0]), slice(left, left + mask.shape[1])
+        if things is not None:
+            mask = mask & things[rows, columns]
+        window = ids[rows, columns]
         free = mask & (window == VOID)
         area, left_over = int(mask.sum()), int(free.sum())
         if left_over == 0 or (area - left_over) / area > config.overlap:
@@ -67,6 +72,26 @@ def fuse(
         categories = torch.tensor([0, *[s.category for s in segments]], dtype=torch.uint8, device=device)
         semantic = torch.where(ids == VOID, semantic, categories[ids.long()])
     return Fused(PanopticMap(ids.cpu(), tuple(segments)), instances(detections, frame, size), semantic)
+
+
+def best_first(scores: Float[Tensor, " n"], least: float) -> list[int]:
+    """Return the rows whose score is at least so high, by falling score; of equal ones the first comes first."""
+    order = scores.argsort(descending=True, stable=True)
+    rows: list[int] = order[scores[order] >= least].tolist()
+    return rows
+
+
+def seen_things(
+    semantic_logits: Float[Tensor, "categories _ _"],
+    isthing: Bool[Tensor, " categories"],
+    frame: tuple[int, int],
+    size: tuple[int, int],
+) -> Bool[Tensor, "h w"]:
+    """Return whether the semantic head sees a thing at each pixel: TASCNet's map of things (arXiv 1812.01192)."""
+    seen = torch.empty(size, dtype=torch.bool, device=semantic_logits.device)
+    for strip in strips(size[0]):
+        seen[strip] = thing_map(resized(semantic_logits, frame, size, (strip, slice(None))), isthing) > 0
+    return seen
 
 
 def instances(found: Detections, frame: tuple[int, int], size: tuple[int, int]) -> Iterator[Instance]:
@@ -96,15 +121,30 @@ def paste(
     Returns:
         The mask of a window of the image, and the row and column of its first pixel.
     """
+    probability, corner = spread(logits.float().sigmoid(), box, size)
+    return probability > 0.5, corner
+
+
+def spread(
+    cells: Float[Tensor, "s s"], box: Float[Tensor, " 4"], size: tuple[int, int]
+) -> tuple[Float[Tensor, "_ _"], tuple[int, int]]:
+    """Interpolate between the centers of a box's cells, at the pixels whose centers are inside box and image.
+
+    Args:
+        cells: values of s x s cells of the box.
+        box, size: as for `paste`.
+
+    Returns:
+        Values of a window of the image, and the row and column of its first pixel.
+    """
     x0, y0, x1, y1 = box.tolist()
     height, width = size
     left, right = max(math.ceil(x0 - 0.5), 0), min(math.ceil(x1 - 0.5), width)
     top, bottom = max(math.ceil(y0 - 0.5), 0), min(math.ceil(y1 - 0.5), height)
-    cells = logits.shape[0]
-    rows = (torch.arange(top, max(bottom, top), device=logits.device) + 0.5 - y0) / (y1 - y0) * cells - 0.5
-    columns = (torch.arange(left, max(right, left), device=logits.device) + 0.5 - x0) / (x1 - x0) * cells - 0.5
-    probability = _interpolation(rows, cells) @ logits.float().sigmoid() @ _interpolation(columns, cells).T
-    return probability > 0.5, (top, left)
+    count, device = cells.shape[0], cells.device
+    rows = (torch.arange(top, max(bottom, top), device=device) + 0.5 - y0) / (y1 - y0) * count - 0.5
+    columns = (torch.arange(left, max(right, left), device=device) + 0.5 - x0) / (x1 - x0) * count - 0.5
+    return _interpolation(rows, count) @ cells @ _interpolation(columns, count).T, (top, left)
 
 
 def _interpolation(at: Tensor, cells: int) -> Float[Tensor, "n cells"]:

@@ -19,6 +19,8 @@ from crop_aware.coding import UNIT_WEIGHTS, AnyWeights
 from crop_aware.standard import box_loss
 from model.boxes.anchor_matching import SampledBoxes
 from model.config import BoxConfig
+from model.losses.consistency import consistency_loss
+from model.losses.semantic import STRIDE
 from model.targets import Targets
 
 
@@ -71,8 +73,7 @@ def region_losses(
     """
     batch, positive, positives = len(targets), proposals.positive, proposals.positives()
     boxes, image, instance = positives.boxes, positives.image, positives.instance
-    # Things count from 1 in the box head, where 0 is background.
-    thing = isthing.cumsum(0)[gather([t.categories for t in targets], image, instance)]
+    thing = true_things(positives, targets, isthing)
     weights = image_weights(proposals.image, batch)
     category = torch.zeros_like(proposals.image).masked_scatter(positive, thing)
     moved = deltas[positive, thing - 1].float()
@@ -84,6 +85,45 @@ def region_losses(
         "proposal_box": (box * weights[positive]).sum(),
         "mask": mask_loss(mask_logits, masks, known, image, batch),
     }
+
+
+def batch_consistency_loss(
+    semantic_logits: Float[Tensor, "b c _ _"],
+    mask_logits: Float[Tensor, "p things s s"],
+    positives: SampledBoxes,
+    targets: Sequence[Targets],
+    isthing: Bool[Tensor, " c"],
+) -> Float[Tensor, ""]:
+    """Compute `consistency_loss` of each image, on the cells without ignored pixels (so not on padding); their mean.
+
+    On a crowd the semantic head sees things where no proposal stands for one: there the two need not agree.
+
+    Args:
+        semantic_logits: of each image, a cell for 4x4 pixels; cells may lie beyond the image.
+        mask_logits: of each positive proposal.
+        positives: those proposals, which stand for instances.
+        targets: of each image.
+        isthing: whether each category of the catalogue is a thing.
+    """
+    thing = true_things(positives, targets, isthing)
+    own = mask_logits[torch.arange(len(thing), device=thing.device), thing - 1].float()
+    ignore = torch.stack([t.ignore for t in targets]).float()
+    beyond = [
+        STRIDE * cells - pixels for cells, pixels in zip(semantic_logits.shape[2:], ignore.shape[1:], strict=True)
+    ]
+    known = F.max_pool2d(F.pad(ignore, (0, beyond[1], 0, beyond[0]), value=1.0), STRIDE) == 0
+    losses = [
+        consistency_loss(logits.float(), isthing, own[here], positives.boxes[here] / STRIDE, known=cells)
+        for logits, here, cells in zip(
+            semantic_logits, [positives.image == i for i in range(len(targets))], known, strict=True
+        )
+    ]
+    return torch.stack(losses).mean()
+
+
+def true_things(positives: SampledBoxes, targets: Sequence[Targets], isthing: Bool[Tensor, " c"]) -> Int[Tensor, " p"]:
+    """Return the thing that each row stands for, counted from 1 as in the box head, where 0 is background."""
+    return isthing.cumsum(0)[gather([t.categories for t in targets], positives.image, positives.instance)]
 
 
 def positive_box_loss(

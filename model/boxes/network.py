@@ -1,4 +1,6 @@
-"""Networks that find boxes first: ours and Seamless'. Porzi et al., CVPR 2021, arXiv 2012.07717, Fig. 4."""
+"""Networks that find boxes first: ours (Porzi et al., CVPR 2021, arXiv 2012.07717, Fig. 4), Seamless', EfficientPS and
+TASCNet, which differ in their parts.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,14 @@ from torch import Tensor, nn
 from model.body.efficientnet import EfficientNet
 from model.body.hrnet import HRNet
 from model.body.resnet import ResNet
+from model.boxes.adaptive_fusion import fuse_adaptively
 from model.boxes.anchor_matching import SampledBoxes, count_levels, sample_anchors, sample_proposals
 from model.boxes.anchors import level_anchors
 from model.boxes.fusion import fuse
 from model.boxes.heads.box import BoxHead, detect
 from model.boxes.heads.mask import MaskHead
 from model.boxes.heads.rpn import RPNHead, propose
-from model.boxes.losses import region_losses, rpn_losses
+from model.boxes.losses import batch_consistency_loss, region_losses, rpn_losses
 from model.boxes.prediction import Detections, Prediction
 from model.config import BoxConfig
 from model.levels import box_levels
@@ -85,13 +88,14 @@ class BoxNetwork(nn.Module):
                 not matter how images are spread over ranks.
 
         Returns:
-            Six losses, each the mean over images: objectness, anchor_box, category, proposal_box, mask, semantic. And
-            counts, summed over images: positive anchors of each level, positive proposals of each level that
-            regions are pooled from, instances.
+            Six losses, each the mean over images: objectness, anchor_box, category, proposal_box, mask, semantic; and
+            consistency, multiplied by its weight, if the configuration has one. And counts, summed over images:
+            positive anchors of each level, positive proposals of each level that regions are pooled from, instances.
         """
         config, size = self.config, (images.shape[2], images.shape[3])
         features, levels = self.features(images)
-        losses = {"semantic": batch_semantic_loss(self.semantics(features, levels), targets, config.semantic)}
+        semantics = self.semantics(features, levels)
+        losses = {"semantic": batch_semantic_loss(semantics, targets, config.semantic)}
 
         objectness, deltas = (out.float() for out in self.rpn_head(levels))
         boxes, level = self.anchors(levels)
@@ -109,6 +113,9 @@ class BoxNetwork(nn.Module):
         positives = proposals.positives()
         masks = self.mask_head(self.pool(levels, positives.boxes, positives.image, mask=True))
         losses |= region_losses(logits, box_deltas, masks, proposals, targets, self.isthing, size, config)
+        if config.consistency:
+            consistency = batch_consistency_loss(semantics, masks, positives, targets, self.isthing)
+            losses["consistency"] = config.consistency * consistency
         return losses, self._counts(anchors, level, proposals, targets)
 
     @torch.no_grad()
@@ -141,7 +148,10 @@ class BoxNetwork(nn.Module):
 
     def fuse(self, prediction: Prediction, frame: tuple[int, int], size: tuple[int, int]) -> Fused:
         """Make one panoptic map of a prediction in a frame of height, width, at another size."""
-        return fuse(prediction, self.isthing, frame, size, self.config.fusion)
+        config = self.config.fusion
+        if config.kind == "adaptive":
+            return fuse_adaptively(prediction, self.isthing, frame, size, config)
+        return fuse(prediction, self.isthing, frame, size, config)
 
     def features(self, images: UInt8[Tensor, "b 3 h w"]) -> tuple[list[Tensor], list[Tensor]]:
         """Compute the features of the body and those of the pyramid, each from fine to coarse."""

@@ -1,7 +1,7 @@
 """Things-and-stuff consistency: TASCNet (Li et al., "Learning to Fuse Things and Stuff", 2018, arXiv 1812.01192).
 
-No code of it was published. What its text leaves open is our choice: the mean over
-pixels, and thresholds without gradient.
+No code of it was published. What its text leaves open is our choice: which regions (positive proposals, with their true
+category), the mean over pixels, its weight, and thresholds without gradient.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def consistency_loss(
     isthing: Bool[Tensor, " c"],
     mask_logits: Float[Tensor, "r m m"],
     boxes: Float[Tensor, "r 4"],
+    *,
+    known: Bool[Tensor, "h w"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return the mean over pixels of the squared difference of the two maps; the gradient passes through their values.
 
@@ -66,9 +68,11 @@ def consistency_loss(
         semantic_logits: of all categories, on the map.
         isthing: whether each category is a thing.
         mask_logits, boxes: as for `flattened`.
+        known: pixels that count; by default all. If there is none, the loss is 0.
     """
     size = semantic_logits.shape[1], semantic_logits.shape[2]
-    return (thing_map(semantic_logits, isthing) - flattened(mask_logits, boxes, size)).square().mean()
+    squares = (thing_map(semantic_logits, isthing) - flattened(mask_logits, boxes, size)).square()
+    return squares.mean() if known is None else (squares * known).sum() / known.sum().clamp(min=1)
 
 
 def _cells(low: float, high: float, size: int) -> tuple[int, int]:

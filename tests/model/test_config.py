@@ -1,13 +1,42 @@
 import json
+from dataclasses import replace
 
 import pytest
 
-from model.config import BoxConfig, CentreConfig, ConfigError, HRNetConfig, PointConfig, from_json, to_json
+from model.config import (
+    AdaptiveFusionConfig,
+    AlignedConfig,
+    BoxConfig,
+    CentreConfig,
+    ConcatenatedConfig,
+    ConfigError,
+    EfficientNetConfig,
+    FusionConfig,
+    HRNetConfig,
+    PointConfig,
+    PyramidConfig,
+    TwoWayConfig,
+    from_json,
+    to_json,
+)
 from model.presets import STREETS
 
 
 def test_an_absent_kind_is_the_first():
     assert from_json('{"body": {"width": 16}, "semantic": {"hardest": 0.5}}').body == HRNetConfig(width=16)
+    config = from_json('{"pyramid": {"channels": 8}, "fusion": {"stuff_area": 3}}')
+    assert (config.pyramid, config.fusion) == (PyramidConfig(channels=8), FusionConfig(stuff_area=3))
+
+
+def test_parts_of_every_kind_read_back():
+    parts = {
+        "body": EfficientNetConfig(depths=(1, 1, 2, 1, 1, 1, 1)),
+        "pyramid": TwoWayConfig(extra_levels=1),
+        "semantic": AlignedConfig(dilations=((1, 2), (1, 1), (2, 5), (4, 4), (2, 1))),
+        "fusion": AdaptiveFusionConfig(gain=4.0),
+    }
+    for config in (replace(STREETS, **parts), replace(STREETS, semantic=ConcatenatedConfig(), consistency=1.0)):
+        assert from_json(to_json(config)) == config
 
 
 @pytest.mark.parametrize("config", [BoxConfig(), CentreConfig(), PointConfig()], ids=lambda c: c.kind)

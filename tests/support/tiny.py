@@ -6,10 +6,12 @@ import torch
 from boxes_on_canvas import targets_of
 
 from model.config import (
+    AdaptiveFusionConfig,
     AlignedConfig,
     ConcatenatedConfig,
     DeepLabConfig,
     EfficientNetConfig,
+    FusionConfig,
     HRNetConfig,
     MiniDLConfig,
     PyramidConfig,
@@ -41,8 +43,14 @@ TINY_EFFICIENTPS = replace(
     rpn=replace(TINY.rpn, separable=True),
     roi=replace(TINY.roi, separable_masks=True),
     semantic=AlignedConfig(channels=8, dilations=((1, 2), (1, 1), (2, 3), (3, 2), (2, 1)), hardest=1.0),
+    fusion=AdaptiveFusionConfig(stuff_area=64),
 )
-TINY_TASCNET = replace(TINY_SEAMLESS, semantic=ConcatenatedConfig(channels=8, hardest=1.0))
+TINY_TASCNET = replace(
+    TINY_SEAMLESS,
+    semantic=ConcatenatedConfig(channels=8, hardest=1.0),
+    fusion=FusionConfig(stuff_area=64, guided=True),
+    consistency=1.0,
+)
 BOX_NETWORKS = {"ours": TINY, "seamless": TINY_SEAMLESS, "efficientps": TINY_EFFICIENTPS, "tascnet": TINY_TASCNET}
 
 FAMILIES = {"boxes": TINY}

@@ -69,6 +69,40 @@ def test_the_semantic_map_is_that_of_the_head_or_of_segments():
     assert drawn(fused.panoptic)[0] == drawn(head.panoptic)[0] == "aaaabbbb....bbbb"
 
 
+def seen(*logits):
+    """Semantic logits of sky, road, car and bus, the same in all cells."""
+    return torch.tensor(logits, dtype=torch.float32)[:, None, None].expand(4, 2, 4)
+
+
+GUIDED = FusionConfig(stuff_area=1, guided=True)
+ROWS = (0, 0, 8, 4, 0.6, CAR), (4, 0, 12, 4, 0.9, BUS), (3, 2, 11, 6, 0.8, CAR)
+
+
+def test_guided_by_things_everywhere_it_is_the_same_map():
+    free, guided = (fused(*ROWS, semantic=seen(0, 0, 9, 0), config=c) for c in (ANY_AREA, GUIDED))
+    assert len(free.segments) == 2
+    assert torch.equal(free.ids, guided.ids)
+    assert free.segments == guided.segments
+
+
+def test_guided_by_no_thing_there_is_no_instance():
+    assert len(fused(*ROWS, semantic=seen(9, 0, 0, 0)).segments) == 3
+    assert [s.category for s in fused(*ROWS, semantic=seen(9, 0, 0, 0), config=GUIDED).segments] == [SKY]
+    # Car is the likeliest, but all stuff together is likelier than all things.
+    assert fused(*ROWS, semantic=seen(1, 1, 1.2, -9), config=GUIDED).segments == ()
+    assert len(fused(*ROWS, semantic=seen(1, 1, 1.2, 1.1), config=GUIDED).segments) == 2
+
+
+def test_guided_instances_are_cut_to_where_things_are_seen():
+    semantic = semantics(["sttt", "rrrr"])
+    result = fused((0, 0, 12, 8, 0.9, BUS), semantic=semantic, config=GUIDED)
+    assert drawn(result)[0] == "bbbbaaaaaaaa...."
+    assert drawn(result)[7] == "c" * 16
+    assert [(s.category, s.area) for s in result.segments] == [(BUS, 32), (SKY, 16), (ROAD, 64)]
+    taken = fused((0, 0, 12, 4, 0.9, BUS), (6, 0, 14, 8, 0.8, CAR), semantic=semantic, config=GUIDED)
+    assert drawn(taken)[0] == "bbbbaaaaaaaa...."  # of the car's 32 pixels that things have, 24 are taken
+
+
 def test_scores_decide_who_takes_part():
     assert len(fused((0, 0, 8, 4, 0.49, CAR)).segments) == 2
     assert len(fused((0, 0, 8, 4, 0.5, CAR)).segments) == 3

@@ -4,7 +4,16 @@ import pytest
 import torch
 from boxes_on_canvas import targets_of
 
-from model.boxes.losses import category_loss, image_weights, mask_loss, mask_targets, objectness_loss
+from model.boxes.anchor_matching import SampledBoxes
+from model.boxes.losses import (
+    batch_consistency_loss,
+    category_loss,
+    image_weights,
+    mask_loss,
+    mask_targets,
+    objectness_loss,
+)
+from model.losses.consistency import consistency_loss
 
 
 def test_the_loss_is_the_mean_over_images_of_the_mean_over_samples():
@@ -86,3 +95,44 @@ def test_no_masks_cost_nothing_and_still_have_a_gradient():
     loss = mask_loss(logits, none, none, torch.zeros(0, dtype=torch.int64), 2)
     loss.backward()
     assert loss == 0
+
+
+ISTHING = torch.tensor([False, True, True])
+
+
+def two_images():
+    """Logits of 4 x 6 cells over images of 16 x 20 pixels; two proposals stand for a box in the second image."""
+    generator = torch.Generator().manual_seed(0)
+    semantic, masks = torch.randn(2, 3, 4, 6, generator=generator) * 3, torch.randn(2, 2, 5, 5, generator=generator) * 3
+    boxes = torch.tensor([[4.0, 0, 16, 8], [2, 2, 14, 10]])
+    positives = SampledBoxes(boxes, torch.tensor([1, 1]), torch.tensor([0, 1]), torch.tensor([0, 0]))
+    targets = [targets_of([], [], (16, 20)), targets_of([(4, 0, 16, 8)], [2], (16, 20), ignore=[(0, 13, 4, 14)])]
+    return semantic, masks, positives, targets
+
+
+def test_consistency_is_the_mean_over_images_of_true_categories_on_cells_that_are_known():
+    semantic, masks, positives, targets = two_images()
+    first = consistency_loss(semantic[0, :, :, :5], ISTHING, masks[:0, 0], positives.boxes[:0])
+    known = torch.ones(4, 5, dtype=torch.bool)
+    known[3, 0] = False  # a cell of which one row of pixels is ignored
+    second = consistency_loss(semantic[1, :, :, :5], ISTHING, masks[:, 1], positives.boxes / 4, known=known)
+    assert first != second
+    got = batch_consistency_loss(semantic, masks, positives, targets, ISTHING)
+    torch.testing.assert_close(got, (first + second) / 2)
+
+
+def test_consistency_does_not_depend_on_the_order_of_the_batch():
+    semantic, masks, positives, targets = two_images()
+    turned = SampledBoxes(positives.boxes.flip(0), 1 - positives.image, positives.index, positives.instance)
+    got = batch_consistency_loss(semantic.flip(0), masks.flip(0), turned, targets[::-1], ISTHING)
+    torch.testing.assert_close(got, batch_consistency_loss(semantic, masks, positives, targets, ISTHING))
+
+
+def test_consistency_is_nothing_where_nothing_is_known():
+    semantic, masks, positives, _ = two_images()
+    semantic.requires_grad_()
+    targets = [targets_of([(4, 0, 16, 8)], [2], (16, 20), ignore=[(0, 0, 20, 16)]) for _ in range(2)]
+    loss = batch_consistency_loss(semantic, masks, positives, targets, ISTHING)
+    assert loss == 0
+    loss.backward()
+    assert (semantic.grad == 0).all()

@@ -38,7 +38,7 @@ def built(config=TINY, seed=0):
 def test_losses_are_finite_and_reach_every_parameter(config):
     network = built(config)
     losses, counts = network(*batch(range(4)))
-    assert set(losses) == LOSSES
+    assert set(losses) == LOSSES | ({"consistency"} if config.consistency else set())
     assert all(loss.shape == () and loss.isfinite() and loss > 0 for loss in losses.values())
     assert counts["instances"] == 12
     assert counts["positive_anchors"].shape == (5,)
@@ -47,6 +47,12 @@ def test_losses_are_finite_and_reach_every_parameter(config):
     assert counts["positive_proposals"].sum() >= 12
     sum(losses.values()).backward()
     assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def test_the_weight_of_consistency_multiplies_it():
+    once, thrice = (built(replace(TINY, consistency=w))(*batch([0]))[0]["consistency"] for w in (1.0, 3.0))
+    torch.testing.assert_close(thrice, 3 * once)
+    assert "consistency" not in built()(*batch([0]))[0]
 
 
 def test_fresh_losses_are_those_of_not_knowing():
@@ -214,8 +220,9 @@ def test_what_is_sampled_does_not_depend_on_the_rest_of_the_batch():
         torch.testing.assert_close(loss, sum(one[name] for one in alone) / 4, msg=name)
 
 
-def test_an_untrained_network_predicts_something_valid():
-    network = built().eval()
+@pytest.mark.parametrize("config", BOX_NETWORKS.values(), ids=BOX_NETWORKS)
+def test_an_untrained_network_predicts_something_valid(config):
+    network = built(config).eval()
     images, _, _ = batch([0, 1], size=(70, 90))  # no multiples of 32
     predictions = network.predict(images)
     assert len(predictions) == 2
