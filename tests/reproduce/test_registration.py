@@ -1,0 +1,16 @@
+"""The counted runs were registered before the first of them began: what was registered must not drift."""
+
+from pathlib import Path
+
+import pytest
+
+from model.config import configure, from_json
+from reproduce.variants import VARIANTS
+
+REGISTERED = Path(__file__).parents[2] / "results/streets/registered"
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_a_variant_trains_as_it_was_registered(variant):
+    registered = from_json((REGISTERED / f"{variant.name}.json").read_text())
+    assert configure("streets-2", variant.method) == registered
