@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from model.config import configure, from_json
+from model.config import from_json
+from model.presets import configure
 from reproduce.variants import VARIANTS
 
 REGISTERED = Path(__file__).parents[2] / "results/streets/registered"
