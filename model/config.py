@@ -75,9 +75,18 @@ class ResNetConfig:
 
     kind: Literal["resnet"] = "resnet"
     width: int = 64
-    """Channels of the stem and inner channels of the first stage; both double from stage to stage."""
+    """Channels of the stem; the first stage puts out four times as many, each later one twice those of the one before.
+    """
     depths: tuple[int, int, int, int] = (3, 4, 6, 3)
     """Blocks of each stage."""
+    groups: int = 1
+    """Groups of the 3x3 convolutions (ResNeXt: Xie et al., CVPR 2017, arXiv 1611.05431)."""
+    group_width: int | None = None
+    """Inner channels of a group in the first stage; they double from stage to stage. None: `width` in all groups."""
+    deep_stem: bool = False
+    """Begin with three 3x3 convolutions in place of one of 7x7; they put out twice `width`."""
+    dilated: bool = False
+    """Keep stride 8 in the last two stages, with dilations of 2 and 4 in place of strides."""
 
 
 @dataclass(frozen=True)
@@ -409,7 +418,10 @@ class BranchConfig:
 
 @dataclass(frozen=True)
 class ContextConfig:
-    """Pyramid pooling on the coarsest features of the body; either branch of Panoptic-DeepLab has one of its own."""
+    """Pyramid pooling on the coarsest features of the body; either branch of Panoptic-DeepLab has one of its own.
+
+    Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", arXiv 1706.05587, Sec. 3.3.
+    """
 
     rates: tuple[int, ...] = (3, 6, 9)
     """Dilations (those of the first author's code for HRNet, at stride 32)."""
@@ -484,9 +496,10 @@ class PointLossConfig:
     """What a network of points learns, and how much each part of it weighs (the authors' code for Cityscapes)."""
 
     points: int = 6
-    """Points of an image that are asked for masks, each in another instance."""
+    """Points of an image that are asked for masks, each in another instance; as many, of one instance, teach proposals.
+    """
     least_area: int = 80
-    """Pixels below which an instance is asked for no mask."""
+    """Visible pixels from which an instance is asked for masks."""
     alpha: float = 0.25
     """Weight of the pixels of the instance in the loss of its mask; the others have 1 - alpha."""
     semantic: float = 0.75
@@ -495,7 +508,10 @@ class PointLossConfig:
 
 @dataclass(frozen=True)
 class SelectionConfig:
-    """From proposals and masks of points to instances (the authors' code for Cityscapes)."""
+    """From proposals and masks of points to instances (the authors' code for Cityscapes).
+
+    Areas are pixels of the network's input.
+    """
 
     mask_threshold: float = 0.4
     """Probability above which a pixel is of a mask."""
@@ -504,26 +520,31 @@ class SelectionConfig:
     thing_threshold: float = 0.6
     """Probability of the most likely thing below which a pixel is no candidate."""
     limit: float = 0.35
-    """Least value of a candidate."""
+    """Least value of a candidate: squared proposals, averaged."""
     eps: float = 0.003
     """Rise that stops a flood."""
+    step: float = 0.025
+    """Distance of the levels at which candidates are looked for."""
     blur: int = 5
-    """Side of the square over which the map of proposals is averaged, pixels."""
+    """Side of the square over which squared proposals are averaged, pixels."""
     most: int = 500
     """Candidates of an image that are looked at."""
-    stuff_area: int = 2048
-    """Area below which a stuff category becomes void, pixels of the network's input."""
+    least_area: int = 10
+    """Area below which a mask is dropped."""
+    stuff_area: int = 0
+    """Area below which a stuff category becomes void (the authors have no such limit)."""
 
 
 @dataclass(frozen=True)
 class PointConfig:
     """A network that asks for the mask of one point after the other (AdaptIS), and everything to train it again.
 
-    Sofiiuk et al., "AdaptIS", ICCV 2019, arXiv 1909.07829; numbers of the authors' code for Cityscapes.
+    Sofiiuk et al., "AdaptIS", ICCV 2019, arXiv 1909.07829; numbers of the authors' code for Cityscapes. By default the
+    body is ResNeXt-101 32x4d: Table 1's row has a ResNeXt-101, of which that code holds none (assumed).
     """
 
     kind: Literal["points"] = "points"
-    body: ResNetConfig = ResNetConfig()
+    body: ResNetConfig = ResNetConfig(depths=(3, 4, 23, 3), groups=32, group_width=4, dilated=True)
     context: ContextConfig = ContextConfig(rates=(12, 24, 36), pooling=64)
     skip_channels: int = 32
     """Channels to which the features of stride 4 are reduced before they join the context."""

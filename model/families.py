@@ -11,8 +11,9 @@ from torch import nn
 from model.boxes import network as boxes
 from model.config import Config
 from model.ops.abn import SLOPE
+from model.points import network as points
 
-PanopticNetwork = boxes.BoxNetwork
+PanopticNetwork = boxes.BoxNetwork | points.PointNetwork
 """A network of any family: the union of their classes, each of which keeps the contract of `model.network`."""
 
 
@@ -27,7 +28,10 @@ def build_network(config: Config, isthing: Sequence[bool], generator: torch.Gene
     Raises:
         ValueError: the family cannot learn these categories, or is not known yet.
     """
-    families: dict[str, Callable[[Any, Sequence[bool]], PanopticNetwork]] = {"boxes": boxes.build}
+    families: dict[str, Callable[[Any, Sequence[bool]], PanopticNetwork]] = {
+        "boxes": boxes.build,
+        "points": points.build,
+    }
     if config.kind not in families:
         raise ValueError(f"there is no network of kind {config.kind!r} yet; expected one of {', '.join(families)}")
     network = families[config.kind](config, isthing)

@@ -105,6 +105,32 @@ def resized(
     return _lerp(_lerp(logits, rows, 1), columns, 2)
 
 
+def add_stuff(
+    ids: Int[Tensor, "h w"],
+    segments: list[Segment],
+    semantic: UInt8[Tensor, "h w"],
+    isthing: Bool[Tensor, " categories"],
+    least_area: float,
+) -> None:
+    """Fill what is free of a map with segments of stuff, in place; what is left of things, or is too small, stays void.
+
+    Args:
+        ids: those of instances; else VOID.
+        segments: that there are so far; those of stuff are added.
+        semantic: category of each pixel.
+        isthing: whether each category is a thing.
+        least_area: area from which stuff is a segment, pixels.
+    """
+    free = ids == VOID
+    areas = torch.bincount(semantic[free], minlength=len(isthing)).tolist()
+    segment_of_category = torch.zeros(len(isthing), dtype=torch.int32, device=ids.device)
+    for category, area in enumerate(areas):
+        if not isthing[category] and area >= max(1, least_area):
+            segments.append(Segment(len(segments) + 1, category, None, area))
+            segment_of_category[category] = segments[-1].id
+    ids[free] = segment_of_category[semantic[free].long()]
+
+
 def neighbors(at: Float[Tensor, " n"], cells: int) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Float[Tensor, " n"]]:
     """Return the cells on either side of positions on a line of cell centers, and the share of the second."""
     at = at.clamp(0, cells - 1)

@@ -156,8 +156,8 @@ def predict_image(
     batch = torch.from_numpy(image).to(device).permute(2, 0, 1)[None]
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
     with half:
-        (prediction,) = network.predict(batch)
-    fused = network.fuse(prediction, image.shape[:2], size)
+        found: list[Any] = network.predict(batch)  # of the network's own kind
+    fused = network.fuse(found[0], image.shape[:2], size)
     results = tuple(coco_result(instance, catalogue, size) for instance in fused.instances)
     return Output(fused.panoptic, results, fused.semantic.cpu().numpy() if semantic else None)
 

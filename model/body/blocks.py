@@ -28,6 +28,12 @@ def separable(inputs: int, outputs: int, kernel: int, dilation: tuple[int, int] 
     return nn.Sequential(depthwise, ABN(inputs), *conv_abn(inputs, outputs, 1))
 
 
+def plain_separable(inputs: int, outputs: int) -> nn.Sequential:
+    """Chain a depthwise 3x3 and a 1x1 convolution with nothing between, then activated batch norm."""
+    depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
+    return nn.Sequential(depthwise, *conv_abn(inputs, outputs, 1))
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut, all of one width."""
 
@@ -45,14 +51,26 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 (which strides) and 1x1 convolution around a shortcut; `outputs` is four times `inner`."""
+    """1x1, 3x3 (which strides, or is dilated) and 1x1 convolution around a shortcut.
 
-    def __init__(self, inputs: int, inner: int, stride: int = 1) -> None:
+    `outputs` is four times `inner` unless it is given; `groups` are those of the 3x3 (ResNeXt).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        inner: int,
+        stride: int = 1,
+        *,
+        outputs: int | None = None,
+        groups: int = 1,
+        dilation: int = 1,
+    ) -> None:
         super().__init__()
-        outputs = 4 * inner
+        outputs = 4 * inner if outputs is None else outputs
         self.conv1 = nn.Conv2d(inputs, inner, 1, bias=False)
         self.bn1 = ABN(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride, dilation, dilation, groups, bias=False)
         self.bn2 = ABN(inner)
         self.conv3 = nn.Conv2d(inner, outputs, 1, bias=False)
         self.bn3 = ABN(outputs, activation=False)

@@ -15,7 +15,18 @@ from torch import Tensor
 from model.boxes.prediction import Detections, Prediction
 from model.config import FusionConfig
 from model.losses.consistency import thing_map
-from model.panoptic_map import VOID, Fused, Instance, PanopticMap, Segment, neighbors, resized, semantic_map, strips
+from model.panoptic_map import (
+    VOID,
+    Fused,
+    Instance,
+    PanopticMap,
+    Segment,
+    add_stuff,
+    neighbors,
+    resized,
+    semantic_map,
+    strips,
+)
 
 
 def fuse(
@@ -60,14 +71,7 @@ def fuse(
         window[free] = segments[-1].id
 
     semantic = semantic_map(prediction.semantic_logits, frame, size)
-    free = ids == VOID
-    areas = torch.bincount(semantic[free], minlength=len(isthing)).tolist()
-    segment_of_category = torch.zeros(len(isthing), dtype=torch.int32, device=device)
-    for category, area in enumerate(areas):
-        if not isthing[category] and area >= max(1, config.stuff_area * scale[0] * scale[1]):
-            segments.append(Segment(len(segments) + 1, category, None, area))
-            segment_of_category[category] = segments[-1].id
-    ids[free] = segment_of_category[semantic[free].long()]
+    add_stuff(ids, segments, semantic, isthing, config.stuff_area * scale[0] * scale[1])
     if config.semantic == "fused":
         categories = torch.tensor([0, *[s.category for s in segments]], dtype=torch.uint8, device=device)
         semantic = torch.where(ids == VOID, semantic, categories[ids.long()])

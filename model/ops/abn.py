@@ -25,7 +25,7 @@ class ABN(nn.Module):
 
     Values and gradients are those of `leaky_relu(batch_norm(x))`. Statistics are those of all ranks together where
     `torch.distributed` is initialized; ranks may bring different numbers of rows, none included. Where none brings any,
-    running statistics stay as they are.
+    running statistics stay as they are; where there is one number a channel, the running variance does.
     """
 
     weight: nn.Parameter
@@ -68,7 +68,7 @@ class _InPlaceABN(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: ABN) -> Tensor:
         scale = _away_from_zero(weight)
         count: int | Tensor = x.numel() // len(weight)
-        if count and _ranks() == 1:
+        if count > 1 and _ranks() == 1:
             y, _, inverse_std = torch.native_batch_norm(
                 x, scale, bias, norm.running_mean, norm.running_var, True, norm.momentum, norm.eps
             )
@@ -76,7 +76,7 @@ class _InPlaceABN(torch.autograd.Function):
             mean, variance, count = _statistics(x)
             norm.running_mean.lerp_(mean, norm.momentum * (count > 0))
             unbiased = variance * count / _at_least_one(count - 1)
-            norm.running_var.lerp_(unbiased, norm.momentum * (count > 0))
+            norm.running_var.lerp_(unbiased, norm.momentum * (count > 1))  # one number has no unbiased variance
             y = F.batch_norm(x, mean, variance, scale, bias, eps=norm.eps)
             inverse_std = (variance + norm.eps).rsqrt()
         if norm.slope != 1:
@@ -93,7 +93,8 @@ class _InPlaceABN(torch.autograd.Function):
             grad = torch.ops.aten.leaky_relu_backward(grad, y, ctx.slope, True)  # y has the sign of what was activated
             y = F.leaky_relu(y, 1 / ctx.slope)
         if not y.numel():
-            x_grad, (weight_grad, bias_grad) = torch.zeros_like(y), torch.zeros((2, len(scale)), device=y.device)
+            x_grad = torch.zeros_like(y)
+            weight_grad, bias_grad = torch.zeros((2, len(scale)), dtype=scale.dtype, device=y.device)
         else:
             # Batch norm's own backward, given y, whose mean is the bias and whose standard deviation is the scale.
             alone = _ranks() == 1

@@ -28,7 +28,7 @@ def mask_focal_loss(
     true = torch.where(inside, logits, -logits)
     weights = torch.where(known, torch.sigmoid(-true) ** gamma, 0.0)
     share = torch.where(inside, alpha, 1 - alpha)
-    factor = labels[0].numel() / weights.detach().sum((1, 2)).clamp(min=_LEAST)
+    factor = labels.shape[1] * labels.shape[2] / weights.detach().sum((1, 2)).clamp(min=_LEAST)
     losses = (weights * share * F.softplus(-true)).sum((1, 2))
     return factor * losses / known.sum((1, 2)).clamp(min=1)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, distributed
 
 UNKNOWN = -1.0  # the label of points of an object that does not count
 _STEP = 0.025  # how far from the threshold the two others lie that are tried
@@ -54,10 +54,15 @@ def proposal_labels(
 
 
 def moved_threshold(probabilities: Float[Tensor, "o p h w"], truth: Int[Tensor, "o p h w"], threshold: float) -> float:
-    """Return the threshold, moved a little towards where it would give the best mean IoU."""
+    """Return the threshold, moved a little towards where it would give the best mean IoU over the objects of all ranks.
+
+    Without any object it stays.
+    """
     tried = [threshold, threshold - _STEP, threshold + _STEP]
-    means = [float(mask_ious(probabilities, truth, t).mean()) for t in tried]
-    return threshold + _PACE * (tried[means.index(max(means))] - threshold)
+    sums = torch.stack([mask_ious(probabilities, truth, t).sum() for t in tried])
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(sums)
+    return threshold + _PACE * (tried[int(sums.argmax())] - threshold)
 
 
 def proposal_losses(logits: Float[Tensor, "o p"], labels: Float[Tensor, "o p"]) -> Float[Tensor, "o p"]:

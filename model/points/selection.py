@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from panoptic_eval.shapes import Bool, Float, Int
 
 FIRST_LEVEL = 0.99
-VOID = 255
 
 
 def blurred(values: Float[np.ndarray, "h w"], side: int) -> Float[np.ndarray, "h w"]:
@@ -86,78 +87,105 @@ def _flood(values: Float[np.ndarray, "h w"], mark: Int[np.ndarray, " p"], start:
         front = np.unique(np.concatenate(reached))
 
 
-@dataclass(frozen=True)
-class Selected:
-    """Instances of an image, in the order in which they were found."""
-
-    masks: list[Float[np.ndarray, "h w"]]
-    """Probability of each instance."""
-    points: Int[np.ndarray, "n 2"]
-    """Row and column of the point that was asked for each."""
-    instances: Int[np.ndarray, "h w"]
-    """Instance of each pixel; -1 where the background is more likely."""
-    category: Int[np.ndarray, " n"]
-    """That of each instance."""
-    semantic: Int[np.ndarray, "h w"]
-    """Category of each pixel: that of its instance, else the most likely one; VOID where this is a thing."""
-
-
-def select(
-    probability: Float[np.ndarray, "c h w"],
+def proposed(
     proposals: Float[np.ndarray, "h w"],
-    isthing: Bool[np.ndarray, " c"],
-    mask_of: Callable[[int, int], Float[np.ndarray, "h w"]],
+    thing: Float[np.ndarray, "h w"],
     *,
-    mask_threshold: float,
-    overlap: float,
     thing_threshold: float,
     limit: float,
     eps: float,
     blur: int,
-    most: int,
     step: float = 0.025,
-    least_area: int = 10,
-) -> Selected:
+) -> Int[np.ndarray, "n 2"]:
+    """Return row and column of the points that are to be asked for masks, in their order.
+
+    Args:
+        proposals: how good a mask each pixel would give, 0 to 1; its square is the map of candidates.
+        thing: probability of the most likely thing.
+        thing_threshold: probability of a thing below which a pixel is no candidate.
+        limit, eps, step: as for `candidates`.
+        blur: side of the square over which the map is averaged.
+    """
+    values = np.where(thing >= thing_threshold, proposals.astype(np.float32) ** 2, 0)
+    points, _ = candidates(blurred(values, blur), limit=limit, eps=eps, step=step)
+    return points
+
+
+@dataclass(frozen=True)
+class Selected:
+    """An instance that was found, as a window of the image: all of its mask, hidden or not."""
+
+    point: tuple[int, int]
+    """Row and column that gave it."""
+    mask: Bool[Tensor, "_ _"]
+    corner: tuple[int, int]
+    """Row and column of the window's first pixel."""
+
+
+def select(
+    points: Iterable[tuple[int, int]],
+    background: Float[Tensor, "h w"],
+    mask_of: Callable[[int, int], Float[Tensor, "h w"]],
+    *,
+    mask_threshold: float,
+    overlap: float,
+    least_area: float = 10,
+) -> tuple[list[Selected], Int[Tensor, "h w"]]:
     """Ask for masks, point after point, and keep those that lie mostly on free pixels.
 
     Args:
-        probability: of each category.
-        proposals: how good a mask each pixel would give, 0 to 1; its square is the map of candidates.
-        isthing: whether each category is a thing.
-        mask_of: probability of the mask of a point, given row and column. It is asked for one at a time.
+        points: rows and columns, in the order in which they are asked; those on a kept mask are passed over.
+        background: 1 less the probabilities of all things.
+        mask_of: probability of the mask of a point, given row and column. It is asked for one at a time, and no two are
+            kept: those of an image would not fit.
         mask_threshold: probability above which a pixel is of a mask.
         overlap: share of a mask that is taken already from which it is dropped.
-        thing_threshold: probability of the most likely thing below which a pixel is no candidate.
-        limit, eps, step: as for `candidates`.
-        blur: side of the square over which the map is averaged.
-        most: number of candidates that are looked at.
         least_area: pixels below which a mask is dropped.
+
+    Returns:
+        The instances in the order in which they were found; and which of them each pixel belongs to, -1 where the
+        background is more likely.
     """
-    values = np.where(probability[isthing].max(0, initial=0) >= thing_threshold, proposals.astype(np.float32) ** 2, 0)
-    points, _ = candidates(blurred(values, blur), limit=limit, eps=eps, step=step)
-    taken = np.zeros(proposals.shape, bool)
-    masks: list[Float[np.ndarray, "h w"]] = []
-    kept = []
-    for row, column in points[:most].tolist():
+    taken = torch.zeros_like(background, dtype=torch.bool)
+    best = background
+    instances = torch.full_like(background, -1, dtype=torch.int32)
+    kept: list[Selected] = []
+    for row, column in points:
         if taken[row, column]:
             continue
         mask = mask_of(row, column)
         inside = mask > mask_threshold
         area = int(inside.sum())
-        if area < least_area or (inside & taken).sum() / area >= overlap:
+        if area < max(1, least_area) or int((inside & taken).sum()) / area >= overlap:
             continue
         taken |= inside
-        masks.append(mask)
-        kept.append((row, column))
-    best = 1 - probability[isthing].sum(0)
-    instances = np.full(proposals.shape, -1)
-    category = np.zeros(len(masks), np.int64)
-    things = np.flatnonzero(isthing)
-    for k, mask in enumerate(masks):
         wins = mask > best
-        best, instances = np.where(wins, mask, best), np.where(wins, k, instances)
-        category[k] = things[probability[isthing][:, mask > mask_threshold].mean(1).argmax()]
-    likely = probability.argmax(0)
-    semantic = np.where(isthing[likely], VOID, likely)
-    semantic = np.where(instances >= 0, np.append(category, VOID)[instances], semantic)
-    return Selected(masks, np.array(kept, np.int64).reshape(-1, 2), instances, category, semantic)
+        best = torch.where(wins, mask, best)
+        instances[wins] = len(kept)
+        kept.append(Selected((row, column), *_window(inside)))
+    return kept, instances
+
+
+def mean_probabilities(
+    mask: Bool[Tensor, "h w"], strips: Iterable[Float[Tensor, "things _ w"]]
+) -> Float[Tensor, " things"]:
+    """Average the probability of each thing over a mask.
+
+    Args:
+        mask: a window of an image.
+        strips: probabilities of things there, some rows at a time.
+    """
+    total: Float[Tensor, " things"] = torch.zeros(())
+    row = 0
+    for probability in strips:
+        inside = mask[row : row + probability.shape[1]]
+        total = total.to(probability) + probability[:, inside].sum(1)
+        row += probability.shape[1]
+    return total / mask.sum()
+
+
+def _window(mask: Bool[Tensor, "h w"]) -> tuple[Bool[Tensor, "_ _"], tuple[int, int]]:
+    """Cut a mask to its pixels; return the row and column of the first one kept, too."""
+    rows, columns = (mask.any(dim).nonzero()[:, 0] for dim in (1, 0))
+    top, left = int(rows[0]), int(columns[0])
+    return mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1].clone(), (top, left)

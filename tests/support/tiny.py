@@ -9,13 +9,17 @@ from model.config import (
     AdaptiveFusionConfig,
     AlignedConfig,
     ConcatenatedConfig,
+    ContextConfig,
     DeepLabConfig,
     EfficientNetConfig,
     FusionConfig,
     HRNetConfig,
     MiniDLConfig,
+    PointConfig,
+    PointLossConfig,
     PyramidConfig,
     ResNetConfig,
+    SelectionConfig,
     TwoWayConfig,
 )
 from model.presets import STREETS
@@ -52,8 +56,21 @@ TINY_TASCNET = replace(
     consistency=1.0,
 )
 BOX_NETWORKS = {"ours": TINY, "seamless": TINY_SEAMLESS, "efficientps": TINY_EFFICIENTPS, "tascnet": TINY_TASCNET}
+TINY_POINTS = PointConfig(
+    body=ResNetConfig(width=8, depths=(1, 1, 1, 1), groups=2, group_width=4, dilated=True),
+    context=ContextConfig(rates=(2, 4), channels=24, pooling=8),
+    skip_channels=8,
+    semantic_channels=16,
+    mask_channels=(16, 8, 4),
+    proposal_channels=16,
+    radius=32,
+    loss=PointLossConfig(least_area=16, alpha=0.5),
+    selection=SelectionConfig(mask_threshold=0.5, overlap=0.5, thing_threshold=0.3, limit=0.1, blur=3, least_area=4),
+    sample=replace(TINY.sample, sampling="cus"),
+    schedule=TINY.schedule,
+)
 
-FAMILIES = {"boxes": TINY}
+FAMILIES = {"boxes": TINY, "points": TINY_POINTS}
 """A configuration of each family of networks, for what holds for all of them."""
 
 

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ SMALL = {
     ResNet: ResNetConfig(width=4, depths=(1, 2, 1, 1)),
     EfficientNet: EfficientNetConfig(stem=4, widths=(4, 5, 6, 7, 7, 8, 9), depths=(2, 1, 2, 1, 1, 1, 1), head=10),
 }
+DILATED = replace(SMALL[ResNet], groups=2, group_width=3, dilated=True)
+RESNEXT_101 = ResNetConfig(depths=(3, 4, 23, 3), groups=32, group_width=4)
 
 
 def parameters(body):
@@ -24,6 +27,11 @@ def test_parameter_counts_are_the_published_ones():
     classifier = 2048 * 1000 + 1000
     assert parameters(ResNet(ResNetConfig())) + classifier == 25_557_032
     with torch.device("meta"):
+        assert parameters(ResNet(RESNEXT_101)) == 42_128_704
+        assert parameters(ResNet(replace(RESNEXT_101, group_width=None, groups=64))) < 42_128_704
+        assert parameters(ResNet(replace(RESNEXT_101, groups=64))) == 81_406_272
+        assert parameters(ResNet(ResNetConfig(deep_stem=True))) == 23_631_808
+        assert parameters(ResNet(ResNetConfig(depths=(3, 4, 23, 3), deep_stem=True))) == 42_623_936
         efficient = EfficientNet(EfficientNetConfig())
     blocks = [block for stage in efficient.blocks for block in stage]
     middle = [(block.conv_dw.weight.shape[0], block.conv_dw.weight.shape[0] // 24) for block in blocks[4:]]
@@ -39,8 +47,17 @@ def test_parameter_counts_are_the_published_ones():
         (HRNet, HRNetConfig(bottleneck=32, bottlenecks=1, width=16, modules=(1, 1, 1), blocks=2), "3dc8980516c8b07d"),
         (ResNet, ResNetConfig(), "c1f7fd3808aa49e7"),
         (EfficientNet, EfficientNetConfig(), "a5536ea609e548e4"),
+        (ResNet, replace(RESNEXT_101, dilated=True), "b569848e061b789d"),
+        (ResNet, ResNetConfig(deep_stem=True), "6105ecc04e77a667"),
     ],
-    ids=["hrnet_w48", "hrnet_w18_small", "resnet50", "tf_efficientnet_b5 without se"],
+    ids=[
+        "hrnet_w48",
+        "hrnet_w18_small",
+        "resnet50",
+        "tf_efficientnet_b5 without se",
+        "resnext101_32x4d",
+        "resnet50s",
+    ],
 )
 def test_names_and_shapes_are_those_of_timm(body, config, digest):
     """Digests of timm 1.0's state dicts without their heads, so that its files (and the official ones) load."""
@@ -85,3 +102,30 @@ def test_a_block_of_efficientnet_adds_what_it_saw_where_shapes_agree(block, outp
     x = torch.randn(2, 4, 7, 9, generator=torch.Generator().manual_seed(0))
     expected = x if shortcut else torch.zeros(2, outputs, -(-7 // stride), -(-9 // stride))
     assert torch.equal(network(x), expected)  # negative values, too: nothing is activated after the sum
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 97)])
+def test_a_dilated_body_stays_at_stride_8_and_reaches_every_parameter(size):
+    network = ResNet(DILATED)
+    images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    features = network(images)
+    assert [tuple(x.shape[2:]) for x in features] == [(-(-size[0] // s), -(-size[1] // s)) for s in (4, 8, 8, 8)]
+    assert network.coarsest_stride == 8
+    sum(x.square().sum() for x in features).backward()
+    assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def reached(module, channels, size=33):
+    """Offsets of the input cells that reach the middle cell of a module's output, along a row and a column."""
+    x = torch.zeros(1, channels, size, size, requires_grad=True)
+    module.eval()(x)[0, :, size // 2, size // 2].sum().backward()
+    rows, columns = (x.grad[0].abs().sum(0).sum(dim).nonzero()[:, 0] - size // 2 for dim in (1, 0))
+    return rows.tolist(), columns.tolist()
+
+
+def test_the_3x3_of_a_dilated_stage_see_as_far_as_the_paper_says():
+    """Stage 3: dilation 1, then 2; stage 4: dilation 2, then 4 (Chen et al., arXiv 1706.05587, by halves at first)."""
+    network = ResNet(replace(DILATED, depths=(1, 2, 2, 2)))
+    for stage, block, dilation in ((2, 1, 1), (3, 0, 1), (3, 1, 2), (4, 0, 2), (4, 1, 4)):
+        conv = network.get_submodule(f"layer{stage}.{block}.conv2")
+        assert reached(conv, conv.in_channels) == ([-dilation, 0, dilation],) * 2, (stage, block)

@@ -121,6 +121,14 @@ def test_a_scale_of_zero_is_kept_away_from_zero(scale):
     assert norm.weight.grad.abs() > 0.1  # so that it can leave
 
 
+def test_one_number_a_channel_has_no_variance_to_remember():
+    norm, x = ABN(5), torch.full((1, 5), 7.0, requires_grad=True)
+    norm(x).sum().backward()
+    assert norm.running_mean.tolist() == pytest.approx([0.7] * 5)
+    assert norm.running_var.tolist() == [1] * 5
+    assert x.grad.isfinite().all()
+
+
 def test_no_rows_change_nothing():
     norm = ABN(5)
     x = torch.zeros(0, 5, 3, 3, requires_grad=True)

@@ -1,8 +1,9 @@
 import golden_baselines
 import numpy as np
 import pytest
+import torch
 
-from model.points.selection import VOID, blurred, candidates, select
+from model.points.selection import blurred, candidates, mean_probabilities, proposed, select
 
 
 @pytest.mark.parametrize("file", golden_baselines.cases("adaptis_maxima"))
@@ -19,40 +20,57 @@ def test_golden_candidates(file):
     np.testing.assert_array_equal(regions, given["regions"])
 
 
+def chosen(probability, proposals, isthing, mask_of, *, most, thing, limit, eps, blur, **thresholds):
+    """The whole way from probabilities and proposals to instances, and the category of each."""
+    things = torch.from_numpy(probability[isthing])
+    thing_of = probability[isthing].max(0, initial=0)
+    points = proposed(proposals, thing_of, thing_threshold=thing, limit=limit, eps=eps, blur=blur)[:most].tolist()
+    found, owners = select(points, 1 - things.sum(0), lambda y, x: torch.from_numpy(mask_of(y, x)), **thresholds)
+    categories = []
+    for one in found:
+        (top, left), (height, width) = one.corner, one.mask.shape
+        window = things[:, top : top + height, left : left + width]
+        categories.append(int(np.flatnonzero(isthing)[mean_probabilities(one.mask, window.split(7, 1)).argmax()]))
+    return found, owners.numpy(), categories
+
+
 @pytest.mark.parametrize("file", golden_baselines.cases("adaptis_loop"))
 def test_golden_selection(file):
     given = golden_baselines.read(file)
-    found = select(
+    found, owners, categories = chosen(
         given["prob"],
         given["proposals"],
         given["isthing"],
         lambda row, column: given["mask_probability"][given["instances"][row, column]],
-        mask_threshold=float(given["thresh1"]),
-        overlap=float(given["thresh2"]),
-        thing_threshold=float(given["ithresh"]),
+        most=int(given["max_iters"]),
+        thing=float(given["ithresh"]),
         limit=float(given["fl_prob"]),
         eps=float(given["fl_eps"]),
         blur=int(given["fl_blur"]),
-        most=int(given["max_iters"]),
+        mask_threshold=float(given["thresh1"]),
+        overlap=float(given["thresh2"]),
     )
-    assert len(found.masks) == len(given["masks"])
-    np.testing.assert_array_equal(np.stack(found.masks) if found.masks else given["masks"], given["masks"])
-    np.testing.assert_array_equal(found.instances + 1, given["instance_map"])
-    assert found.category.tolist() == given["instance_category"].tolist()
-    stuff = np.where(given["isthing"][given["semantic"]], VOID, given["semantic"])  # theirs is the likeliest alone
-    of_instance = np.append(given["instance_category"], VOID)[given["instance_map"] - 1]
-    np.testing.assert_array_equal(found.semantic, np.where(given["instance_map"] > 0, of_instance, stuff))
+    assert len(found) == len(given["masks"])
+    for one, theirs in zip(found, given["masks"], strict=True):
+        (top, left), (height, width) = one.corner, one.mask.shape
+        whole = np.zeros(theirs.shape, bool)
+        whole[top : top + height, left : left + width] = one.mask
+        np.testing.assert_array_equal(whole, theirs > float(given["thresh1"]))
+        assert whole[top].any()
+        assert whole[:, left].any()
+    np.testing.assert_array_equal(owners + 1, given["instance_map"])
+    assert categories == given["instance_category"].tolist()
 
 
 ISTHING = np.array([False, False, True, True])
 USUAL = {
-    "mask_threshold": 0.5,
-    "overlap": 0.5,
-    "thing_threshold": 0.3,
+    "thing": 0.3,
     "limit": 0.1,
     "eps": 0.003,
     "blur": 3,
     "most": 100,
+    "mask_threshold": 0.5,
+    "overlap": 0.5,
 }
 
 
@@ -83,25 +101,24 @@ def proposals_of(instances, rows):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_true_masks_and_a_candidate_in_each_instance_give_the_truth(seed):
-    category, instances, kinds, probability = scene(seed)
+    _, instances, kinds, probability = scene(seed)
     masks = np.where(np.arange(len(kinds))[:, None, None] == instances, 0.99, 0.0)
     hills = proposals_of(instances, range(len(kinds)))
-    found = select(probability, hills, ISTHING, lambda y, x: masks[instances[y, x]], **USUAL)
-    assert found.semantic.tolist() == category.tolist()
-    pairs = set(zip(found.instances.flatten().tolist(), instances.flatten().tolist(), strict=True))
+    found, owners, categories = chosen(probability, hills, ISTHING, lambda y, x: masks[instances[y, x]], **USUAL)
+    assert ((owners >= 0) == (instances >= 0)).all()
+    pairs = sorted(set(zip(owners.flatten().tolist(), instances.flatten().tolist(), strict=True)))
     assert len(pairs) == len(kinds) + 1
-    assert [int(kinds[truth]) for _, truth in sorted(p for p in pairs if p[0] >= 0)] == found.category.tolist()
+    assert [kinds[truth] for _, truth in pairs if truth >= 0] == categories
+    assert [int(instances[one.point]) for one in found] == [truth for _, truth in pairs if truth >= 0]
 
 
-def test_instances_without_a_candidate_are_void():
-    category, instances, kinds, probability = scene()
+def test_instances_without_a_candidate_are_not_found():
+    _, instances, kinds, probability = scene()
     masks = np.where(np.arange(len(kinds))[:, None, None] == instances, 0.99, 0.0)
     hills = proposals_of(instances, [2, 5])
-    found = select(probability, hills, ISTHING, lambda y, x: masks[instances[y, x]], **USUAL)
-    seen = np.isin(instances, [2, 5])
-    assert (found.semantic[(instances >= 0) & ~seen] == VOID).all()
-    assert (found.semantic[seen] == category[seen]).all()
-    assert len(found.masks) == 2
+    found, owners, _ = chosen(probability, hills, ISTHING, lambda y, x: masks[instances[y, x]], **USUAL)
+    assert ((owners >= 0) == np.isin(instances, [2, 5])).all()
+    assert len(found) == 2
 
 
 def test_masks_that_are_small_or_taken_are_dropped_and_no_more_points_are_asked_than_allowed():
@@ -112,25 +129,25 @@ def test_masks_that_are_small_or_taken_are_dropped_and_no_more_points_are_asked_
         asked.append((y, x))
         return np.where(instances >= 0, 0.9, 0.1)
 
+    def kept(*given, **changed):
+        return len(chosen(probability, *given, **USUAL | changed)[0])
+
     hills = proposals_of(instances, range(len(kinds)))
-    assert len(select(probability, hills, ISTHING, whole, **USUAL).masks) == 1
+    assert kept(hills, ISTHING, whole) == 1
     assert len(asked) == 1  # all other points are taken
     # The second one's point is free, but half of its mask is not.
     first, second = instances == 0, np.isin(instances, [0, 1])
     wanted = {0: first, 1: second}
-    area = int(second.sum())
-    share = first.sum() / area
+    share = first.sum() / int(second.sum())
     pair = proposals_of(instances, [0]) + 0.9 * proposals_of(instances, [1])
     for limit, count in ((share, 1), (share + 0.01, 2)):
-        found = select(
-            probability, pair, ISTHING, lambda y, x: 0.9 * wanted[instances[y, x]], **{**USUAL, "overlap": limit}
-        )
-        assert len(found.masks) == count
-    tiny = select(probability, hills, ISTHING, lambda y, x: np.eye(48, 64) * (np.arange(64) < 9), **USUAL)
-    assert tiny.masks == []
-    assert select(probability, hills, ISTHING, whole, **{**USUAL, "most": 0}).masks == []
-    nothing = select(probability[:2] * 0.5, hills, ISTHING[:2], whole, **USUAL)
-    assert nothing.masks == []
+        assert kept(pair, ISTHING, lambda y, x: 0.9 * wanted[instances[y, x]], overlap=limit) == count
+    nine = np.eye(48, 64) * (np.arange(64) < 9)
+    assert kept(hills, ISTHING, lambda y, x: nine) == 0
+    assert kept(hills, ISTHING, lambda y, x: nine, least_area=9) > 0
+    assert kept(hills, ISTHING, lambda y, x: 0 * nine, least_area=0) == 0
+    assert kept(hills, ISTHING, whole, most=0) == 0
+    assert len(chosen(probability[:2] * 0.5, hills, ISTHING[:2], whole, **USUAL)[0]) == 0
 
 
 def test_equal_candidates_go_by_rows_and_a_plateau_is_one():
