@@ -15,6 +15,8 @@ FORMS = (
     "(map, segments), a dictionary with segmentation and segments_info (Hugging Face) or panoptic_seg (detectron2), or "
     "integers (h, w, 2) of category and instance (torchmetrics)"
 )
+VOID = -1
+"""Category of pixels that a prediction leaves void. Not 0: categories that are numbered from 0 would become void."""
 Map = tuple[Integer[np.ndarray, "h w"], list[dict[str, Any]], list[int]]
 """Ids; their segments: id, category_id, perhaps score and iscrowd; and numbers that are void, as 0 is."""
 
@@ -101,7 +103,7 @@ def _with_segments(
 def _of_pairs(
     pairs: Integer[np.ndarray, "h w 2"], catalogue: Catalogue, numbering: Mapping[int, int] | None, predicted: bool
 ) -> Map:
-    """Read category and instance of each pixel; all stuff of a category is one segment."""
+    """Read category and instance of each pixel; all stuff of a category is one segment, and category -1 is void."""
     flat = np.ascontiguousarray(pairs).reshape(-1)
     if not flat.size:
         raise ValueError("has no pixel; expected at least one")
@@ -117,7 +119,7 @@ def _of_pairs(
     meaning, things = _meaning(catalogue, numbering), set(catalogue.ids[catalogue.isthing].tolist())
     for k, (number, instance) in enumerate(unique.tolist()):
         if number not in meaning:
-            if predicted:
+            if predicted and number != VOID:
                 raise _unknown(number, meaning)
             continue
         id_ = meaning[number]

@@ -63,8 +63,8 @@ class PanopticMetric:
         Args:
             prediction: (map, segments), where segments are dictionaries with id and category_id, perhaps score; what
                 Hugging Face's post-processing returns; detectron2's dictionary with panoptic_seg; or category and
-                instance of each pixel, integers (h, w, 2), as torchmetrics takes them. A list is a batch, as is
-                (batch, h, w, 2).
+                instance of each pixel, integers (h, w, 2), as torchmetrics takes them, where category -1 is void. A
+                list is a batch, as is (batch, h, w, 2).
             target: in one of the same forms; segments may have iscrowd.
             image_id: an integer or string that is the image's alone, or a list of them for a batch. Images are
                 numbered if it is not given.

@@ -88,6 +88,9 @@ def test_other_libraries_forms_mean_the_same():
     with pytest.raises(InputError, match="has category 255, which is none of the categories; expected one of 7, 9"):
         metric.update(torchmetrics, target)
     metric = PanopticMetric(categories)
+    metric.update(torchmetrics.where(torchmetrics != 255, torch.tensor(-1)), target)  # category -1 is void
+    assert metric.compute().scores["PQ"] == {"all": 1, "things": 1, "stuff": 1}
+    metric = PanopticMetric(categories)
     metric.update(target, torchmetrics)  # a target's other categories are void
     assert metric.compute().scores["PQ"]["all"] == 1
 
