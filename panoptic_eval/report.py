@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """Scores are fractions, 0 to 1; an undefined one is NaN here and null in JSON, with its reason in `undefined`."""
 
@@ -64,6 +64,10 @@ class Report:
     """Expected calibration error of the scores: ECE, low, high, and `bins`. Empty unless scores are from 0 to 1."""
     label_errors: Sequence[Row] = ()
     """Candidates for errors in the ground truth, the surest first: see `panoptic_eval.metrics.label_errors`."""
+
+    def __repr__(self) -> str:
+        first = (f"{name} {next(iter(parts.values())):.3f}" for name, parts in self.scores.items())
+        return f"<Report of {self.images} image{'' if self.images == 1 else 's'}: {', '.join(first)}>"
 
     def _repr_html_(self) -> str:
         """Show scores, account and categories in a notebook."""

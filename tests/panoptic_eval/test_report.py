@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from drawings import SKY, table
+from drawings import CAR, SKY, table
 
 from panoptic_eval.outputs.json import encode
 from panoptic_eval.report import anonymous
@@ -31,3 +31,9 @@ def test_a_report_can_be_shown_without_names_of_folders():
     assert shown.warnings[1] == "a 1/2 of pred/1.png"
     assert shown.warnings[2] == "(first: pred/1.png: segment 7)"
     assert shown.scores == plain.scores
+
+
+def test_a_report_is_one_line_at_the_prompt():
+    report = score(Tables(table("ccss", "ccss", c=CAR, s=SKY, scores={"c": 0.9})))
+    every = "PQ 1.000, SQ 1.000, RQ 1.000, PQ_dagger 1.000, PC 1.000, mIoU 1.000, AP_mask 1.000, AP_box 1.000"
+    assert repr(report) == f"<Report of 1 image: {every}>"
