@@ -41,6 +41,8 @@ __all__ = ["CategoryIds", "Detections", "PredictionWriter", "Predictions", "read
 
 JSONS = ("panoptic.json", "predictions.json")
 """Ours, and detectron2's."""
+EACH = "_json"
+"""Ending of a folder that holds a JSON an image; the one without it holds the PNGs (EfficientPS' tmp_json and tmp)."""
 DETECTIONS = ("instances.json", "coco_instances_results.json", "*.segm.json")
 """Ours, detectron2's and mmdetection's; the first that is there is read."""
 SEMANTIC = "sem_seg_predictions.json"
@@ -72,6 +74,7 @@ class _Layout:
     home: Path
     """Holds instances.json and semantic/, if there are any."""
     json: Path | None
+    """A file, or a folder of them, one an image."""
     pngs: Path
 
 
@@ -87,11 +90,12 @@ def read_predictions(
 
     Args:
         pred: a directory as above; a panoptic JSON with its PNGs in the folder named like it or beside it (also as
-            that folder, or as the directory that holds this one pair); or PNGs alone, matched to images by name:
-            gray ones of category * divisor + instance (below the divisor: the category), or colored ones (red is the
-            category, green and blue are the instance). Void is 0, or 255 where 0 is a category. With `category_ids`
-            label, as in Mapillary's own files, ids below the divisor are instances of the first category, and
-            categories that are not evaluated are void; category ids alone have divisor 1.
+            that folder, or as the directory that holds this one pair); a folder NAME_json with a JSON an image, and
+            NAME with the PNGs; or PNGs alone, matched to images by name: gray ones of category * divisor + instance
+            (below the divisor: the category), or colored ones (red is the category, green and blue are the instance).
+            Void is 0, or 255 where 0 is a category. With `category_ids` label, as in Mapillary's own files, ids below
+            the divisor are instances of the first category, and categories that are not evaluated are void; category
+            ids alone have divisor 1.
         gt: the ground truth.
         folder: holds the PNGs, if it is none of these.
         divisor: label divisor of gray PNGs without JSON.
@@ -139,7 +143,7 @@ def _locate(pred: Path, folder: Path | None) -> _Layout:
             return _Layout(pred, None, place)
     raise InputError(
         f"{pred}: no predictions found; looked for {', '.join(JSONS)}, {pred}.json, NAME.json with a folder NAME, "
-        "panoptic/*.png and *.png"
+        f"NAME{EACH}/*.json with a folder NAME, panoptic/*.png and *.png"
     )
 
 
@@ -163,6 +167,10 @@ def _with_json(pred: Path, folder: Path | None) -> _Layout | None:
         pairs = [json for json in jsons if not any(json.match(name) for name in (*DETECTIONS, SEMANTIC))]
     if len(pairs) == 1:
         return _Layout(pred, pairs[0], folder or _png_folder(pairs[0]))
+    each = [home for home in files(pred, f"*{EACH}") if home.is_dir() and files(home, "*.json")]
+    each = [home for home in each if folder or home.with_name(home.name.removesuffix(EACH)).is_dir()]
+    if not pairs and len(each) == 1:
+        return _Layout(pred, each[0], folder or each[0].with_name(each[0].name.removesuffix(EACH)))
     if pairs:
         names = ", ".join(json.name for json in pairs)
         raise InputError(f"{pred}: holds several panoptic JSONs ({names}); expected the path of one of them")

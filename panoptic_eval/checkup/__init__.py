@@ -93,7 +93,7 @@ def check(
         return Checkup(None, None, findings.sorted())
     predictions = None if pred is None else _read_pred(pred, read, pred_folder, divisor, category_ids, findings)
     theirs = None if predictions is None else predictions.panoptic
-    maps, theirs = _with_unknown(_sound(read), None if theirs is None else _sound(theirs))
+    maps, theirs = _with_unknown(_sound(read, 1), None if theirs is None else _sound(theirs, 0))
     with ExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(workers or os.cpu_count() or 1))
         of_pred = () if predictions is None else predictions.panoptic.maps
@@ -160,7 +160,7 @@ def _layout(maps: LabelMaps) -> str:
     return "a panoptic JSON lists the segments" if isinstance(maps.meaning, Listed) else "each id holds its category"
 
 
-def _sound(maps: LabelMaps) -> LabelMaps:
+def _sound(maps: LabelMaps, least_id: int) -> LabelMaps:
     """Leave out images whose PNG is not there, and entries whose id no segment can have: all of that was told."""
     there = np.array([m.content is not None or is_file(m.png) for m in maps.maps], bool)
     chosen = tuple(m for m, is_there in zip(maps.maps, there.tolist(), strict=True) if is_there)
@@ -168,7 +168,7 @@ def _sound(maps: LabelMaps) -> LabelMaps:
         return replace(maps, maps=chosen)
     listed = maps.meaning
     position = np.cumsum(there) - 1
-    fits = (listed.id > 0) & (listed.id < 1 << 32)
+    fits = (listed.id >= least_id) & (listed.id < 1 << 32)
     rows = np.flatnonzero(there[listed.image] & fits) if len(there) else np.empty(0, np.int64)
     _, first = np.unique((listed.image[rows] << 33) + listed.id[rows], return_index=True)
     listed = listed.take(rows[np.sort(first)])
@@ -276,7 +276,7 @@ def _suspect(
     told = list(suspicions(sample))
     if predictions.semantic is not None:
         semantic = Findings()
-        *_, maps = _walk(sound, _sound(predictions.semantic), frozenset(), executor, semantic, progress)
+        *_, maps = _walk(sound, _sound(predictions.semantic, 1), frozenset(), executor, semantic, progress)
         for finding in semantic.sorted():
             if finding.side == "pred" and finding.severity == "error":
                 findings.add("error", "pred", f"semantic maps: {finding.kind}", finding.examples)

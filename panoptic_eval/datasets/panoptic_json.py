@@ -16,6 +16,7 @@ import numpy as np
 
 from panoptic_eval.categories import Catalogue, Category, rgb, supercategory
 from panoptic_eval.datasets import json_rows
+from panoptic_eval.datasets.folders import files
 from panoptic_eval.datasets.json_rows import FLAG, INTEGER, LIST, NUMBER, STRING, column, integers, short
 from panoptic_eval.datasets.png_names import png_paths
 from panoptic_eval.errors import Faults, InputError
@@ -96,7 +97,7 @@ def read(
     """Parse the file and check all that can be seen in it alone.
 
     Args:
-        path: the JSON.
+        path: the JSON; or a folder of such files, one an image, as EfficientPS' code writes them.
         faults: gets what is wrong.
         select: which annotations to read; the others may hold anything.
         isthing: whether categories must say what is a thing.
@@ -107,7 +108,7 @@ def read(
     Raises:
         InputError: not JSON, or not of this format at all.
     """
-    content = json_rows.load(path)
+    content = _joined(path) if path.is_dir() else json_rows.load(path)
     if type(content) is not dict or "annotations" not in content:
         keys = (
             f'has no "annotations" among its keys ({", ".join(content)})' if type(content) is dict else short(content)
@@ -149,7 +150,7 @@ def read(
         first = np.delete(np.arange(len(segments)), again)
         segments, annotation, segment_ids = [segments[i] for i in first], annotation[first], segment_ids[first]
         id_column = json_rows.Column([id_column.values[i] for i in first], id_column.sound[first])
-    _check_ids(segment_ids, id_column.sound, annotation, segment, faults)
+    _check_ids(segment_ids, id_column.sound, annotation, segment, faults, zero_counts=prediction)
     key = next((k for k in category_keys if any(k in s for s in segments)), category_keys[0])
     category = column(segments, key, INTEGER, segment, faults, default=0)
     if any("label_id" in s and key not in s for s in segments):
@@ -185,6 +186,19 @@ def read(
         images=_images(_list(content, "images"), path, faults),
         categories=_categories(_list(content, "categories"), path, faults, isthing, not prediction),
     )
+
+
+def _joined(folder: Path) -> dict[str, Any]:
+    """Return the annotations and images of all JSONs in a folder as if they stood in one, and the first categories."""
+    joined: dict[str, Any] = {"annotations": [], "images": [], "categories": []}
+    for path in files(folder, "*.json"):
+        content = json_rows.load(path)
+        if type(content) is not dict or type(content.get("annotations")) is not list:
+            raise InputError(f'{path}: expected a COCO panoptic JSON, an object with a list of "annotations"')
+        joined["annotations"] += content["annotations"]
+        joined["images"] += content["images"] if type(content.get("images")) is list else []
+        joined["categories"] = joined["categories"] or content.get("categories") or []
+    return joined
 
 
 def _crowd_and_area(
@@ -284,7 +298,7 @@ def _again(
     segments: Sequence[dict[str, Any]], ids: Int[np.ndarray, " n"], annotation: Int[np.ndarray, " n"]
 ) -> list[int]:
     """List the segments that stand earlier in their annotation, the same in every field."""
-    rows = np.flatnonzero((ids > 0) & (ids <= MAX_ID))
+    rows = np.flatnonzero((ids >= 0) & (ids <= MAX_ID))
     _, first, of = np.unique(annotation[rows] * (MAX_ID + 1) + ids[rows], return_index=True, return_inverse=True)
     if len(first) == len(rows):
         return []
@@ -298,18 +312,27 @@ def _check_ids(
     annotation: Int[np.ndarray, " n"],
     place: Callable[[int], str],
     faults: Faults,
+    *,
+    zero_counts: bool,
 ) -> None:
-    """Report ids that are void's, do not fit a PNG, or occur twice in their image."""
-    faults.add(
-        f"segment [id|ids] 0 [means|mean] void, the pixels would be lost; expected 1 to {MAX_ID}",
-        map(place, np.flatnonzero(sound & (ids == 0)).tolist()),
-    )
+    """Report ids that are void's, do not fit a PNG, or occur twice in their image.
+
+    With `zero_counts`, void's id is a segment's where it is listed, as panopticapi scores predictions: the published
+    code of Panoptic-DeepLab gives it to the road of Cityscapes.
+    """
+    zeros = map(place, np.flatnonzero(sound & (ids == 0)).tolist())
+    if zero_counts:
+        faults.warn(
+            "[segment has|segments have] id 0, which means void where it is not listed; scored as listed", zeros
+        )
+    else:
+        faults.add(f"segment [id|ids] 0 [means|mean] void, the pixels would be lost; expected 1 to {MAX_ID}", zeros)
     outside = (ids < 0) | (ids > MAX_ID)
     faults.add(
         f"segment [id does|ids do] not fit three 8-bit channels; expected 1 to {MAX_ID}",
         map(place, np.flatnonzero(sound & outside).tolist()),
     )
-    rows = np.flatnonzero(sound & ~outside & (ids != 0))
+    rows = np.flatnonzero(sound & ~outside & ((ids != 0) | zero_counts))
     _, first = np.unique(annotation[rows] * (MAX_ID + 1) + ids[rows], return_index=True)
     faults.add(
         "segment [id is|ids are] given to a segment of the image already; expected another",

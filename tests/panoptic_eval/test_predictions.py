@@ -393,7 +393,6 @@ FAULTS = {
     "annotations of a kind": (lambda c: c.update(annotations=3), ("annotations", "a list")),
     "no annotation": (lambda c: c.update(annotations=[]), ("annotations is empty",)),
     "no annotations": (lambda c: c.pop("annotations"), ("annotations",)),
-    "id 0": (segment(0, id=0), ("image 7", "segment 0", "void", "16777215")),
     "id below": (segment(0, id=-1), ("image 7", "segment -1", "16777215")),
     "id above": (segment(0, id=2**24), ("image 7", "segment 16777216", "16777215")),
     "id far above": (segment(0, id=2**64 - 1), ("image 7", "16777215")),
@@ -421,11 +420,11 @@ def test_each_fault_has_its_message(tmp_path, gt, name):
 def test_all_faults_come_at_once(tmp_path, gt):
     path = pred(tmp_path / "pred")
     edit(path, lambda c: c["annotations"][1].pop("file_name"))
-    for change in ("id 0", "unknown category", "score is text"):
-        edit(path, FAULTS[change][0] if change != "id 0" else segment(1, id=0))
+    for change in ("id below", "unknown category", "score is text"):
+        edit(path, FAULTS[change][0] if change != "id below" else segment(1, id=-1))
     folders.write_json(path.parent / "instances.json", [{"image_id": 99, "category_id": CAR, "score": 1}])
     text = "\n".join(faults_of(path, gt))
-    assert all(part in text for part in ("file_name", "segment 0", "category_id 5", '"0.5"', "image 99"))
+    assert all(part in text for part in ("file_name", "segment -1", "category_id 5", '"0.5"', "image 99"))
 
 
 def test_a_png_that_no_annotation_names_is_ignored(tmp_path, gt):

@@ -82,7 +82,6 @@ def test_all_faults_of_a_broken_set_are_told_at_once(data):
     for part in (
         "a category_id that is in no category",
         "PNG does not exist",
-        "id 0 means void",
         "another size than the ground truth's",
         "has pixels, but the JSON does not list it",
         "colors between colors",
@@ -90,6 +89,7 @@ def test_all_faults_of_a_broken_set_are_told_at_once(data):
         assert part in told["error"], part
     for part in (
         "no annotation",
+        "has id 0, which means void where it is not listed",
         '"images" does not list',
         "the JSON does not list it; neither void nor a segment",
         "has no pixel",
@@ -100,7 +100,7 @@ def test_all_faults_of_a_broken_set_are_told_at_once(data):
     checkup = check(data.gt_json, data.pred_json.parent)
     assert checkup.gt.facts.images == 3
     assert checkup.pred.facts.images == 2  # one does not fit its ground truth
-    assert checkup.pred.facts.segments.sum() == 7  # void pixels are none, though the JSON lists id 0
+    assert checkup.pred.facts.segments.sum() == 8  # void pixels are one, as the JSON lists id 0
 
 
 def test_a_resized_ground_truth_is_warned_of_as_it_can_be_scored(data):
