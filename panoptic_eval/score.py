@@ -215,9 +215,12 @@ def score(
 
 
 def _categories(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
-    """Make a row for each category: who it is, its scores, and the counts that PQ is made of."""
+    """Make a row for each category: who it is, its scores, the 95 % interval of PQ, and the counts it is made of."""
     total = summed(run_scores.counts)
     columns = {name: values[0] for name, values in run_scores.categories.items()}
+    resampled = run_scores.categories["PQ"]
+    if len(resampled) > 1:
+        columns["PQ_low"], columns["PQ_high"] = np.transpose([interval(values) for values in resampled.T])
     lost = {name: columns.pop(name) for name in accounting.TITLES if name in columns}
     columns |= {"TP": total.tp[0], "FP": total.fp[0], "FN": total.fn[0], "iou_sum": total.iou[0]}
     rows: list[dict[str, Any]] = [

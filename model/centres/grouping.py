@@ -56,11 +56,11 @@ def nearest_center(
         centers: row and column of each.
         together: number of distances that are computed at a time.
     """
-    found = [
-        (part[:, None] - centers.to(part)).square().sum(2).argmin(1)
-        for part in points.split(max(1, together // len(centers)))
-    ]
-    return torch.cat(found) if found else centers.new_zeros(0)
+    found = centers.new_empty(len(points))  # one result for all strips: memory between small ones is not given back
+    strip = max(1, together // len(centers))
+    for part, nearest in zip(points.split(strip), found.split(strip), strict=True):
+        nearest.copy_((part[:, None] - centers.to(part)).square().sum(2).argmin(1))
+    return found
 
 
 def group(

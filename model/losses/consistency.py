@@ -48,9 +48,8 @@ def flattened(
         sampled = F.grid_sample(logits.sigmoid()[None, None], grid[None], padding_mode="border", align_corners=False)
         inside = sampled[0, 0]
         seen = inside > THRESHOLD
-        padding = (left, size[1] - right, top, size[0] - bottom)
-        total = total + F.pad(torch.where(seen, inside, 0), padding)
-        count = count + F.pad(seen.to(count), padding)
+        total[top:bottom, left:right] += torch.where(seen, inside, 0)
+        count[top:bottom, left:right] += seen
     return total / count.clamp(min=1)
 
 

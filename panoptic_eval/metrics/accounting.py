@@ -78,6 +78,8 @@ class SegmentLosses:
     """Both parts of a match stand at its gt segment."""
     pred: Float[np.ndarray, "p 8"]
     matching: Matching
+    gt_counted: Float[np.ndarray, " g"]
+    """What each gt segment adds to D of its category: 1 if it is matched, 1/2 if it is missed, else 0."""
     weight: Float[np.ndarray, " c"]
     """D = TP + FP/2 + FN/2 of each category."""
 
@@ -99,7 +101,7 @@ def segment_losses(table: PairTable) -> SegmentLosses:
         losses[rows, cause[rows]] = 1 / 2
     counted = np.bincount(matching.gt, minlength=len(gt)) + matching.missed / 2
     weight = np.bincount(table.gt.category, counted, c) + np.bincount(table.pred.category, matching.spurious / 2, c)
-    return SegmentLosses(gt, pred, matching, weight)
+    return SegmentLosses(gt, pred, matching, counted, weight)
 
 
 def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
@@ -108,16 +110,14 @@ def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
     Areas are always those of the PNGs: with panopticapi's stated areas a part could be negative.
     """
     gt, pred, losses = table.gt, table.pred, segment_losses(table)
-    matching = losses.matching
 
     def total(of_gt: Float[np.ndarray, " g"], of_pred: Float[np.ndarray, " p"]) -> Float[np.ndarray, "i c"]:
         of_both = histogram(table, gt.image, gt.category, weights=of_gt)
         return of_both + histogram(table, pred.image, pred.category, weights=of_pred)
 
-    matched = np.bincount(matching.gt, minlength=len(gt))
-    lost = [total(losses.gt[:, k], losses.pred[:, k]) for k in range(len(TITLES))]
-    lost.append(total(matched + matching.missed / 2, matching.spurious / 2))
-    return AccountCounts(*lost)
+    counts = [total(losses.gt[:, k], losses.pred[:, k]) for k in range(len(TITLES))]
+    counts.append(total(losses.gt_counted, losses.matching.spurious / 2))
+    return AccountCounts(*counts)
 
 
 def causes(table: PairTable, matching: Matching) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p"]]:

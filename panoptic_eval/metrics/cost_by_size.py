@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from panoptic_eval.metrics.accounting import TITLES, SegmentLosses
+from panoptic_eval.metrics.accounting import TITLES, SegmentLosses, segment_losses
 from panoptic_eval.metrics.metric import divide
-from panoptic_eval.metrics.panoptic_quality import match
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.shapes import Float, Int
 
@@ -43,23 +42,16 @@ def size_costs(table: PairTable, edges: Float[np.ndarray, " e"]) -> SizeCosts:
         table: of label maps.
         edges: of the bins, pixels of area, ascending.
     """
-    gt, pred, matching = table.gt, table.pred, match(table)
-    thing = table.catalogue.isthing
+    losses, thing = segment_losses(table), table.catalogue.isthing
     position = np.where(thing, np.cumsum(thing) - 1, -1)
     shape = len(table), int(thing.sum()), len(edges) - 1
     lost, weight = np.zeros(shape), np.zeros(shape[:2])
-    parts = (
-        (gt, matching.gt, 1 - matching.shared / matching.union, 1.0),
-        (gt, np.flatnonzero(matching.missed), 0.5, 0.5),
-        (pred, np.flatnonzero(matching.spurious), 0.5, 0.5),
-    )
-    for side, rows, price, share in parts:
-        at = position[side.category[rows]]
-        is_thing = at >= 0
-        rows, at = rows[is_thing], at[is_thing]
-        prices = np.broadcast_to(price, is_thing.shape)[is_thing]
-        np.add.at(lost, (side.image[rows], at, bin_of(side.area[rows], edges)), prices)
-        np.add.at(weight, (side.image[rows], at), share)
+    sides = ((table.gt, losses.gt, losses.gt_counted), (table.pred, losses.pred, losses.matching.spurious / 2))
+    for side, of_side, counted in sides:
+        rows = np.flatnonzero(thing[side.category])
+        image, at = side.image[rows], position[side.category[rows]]
+        np.add.at(lost, (image, at, bin_of(side.area[rows], edges)), of_side[rows].sum(1))
+        np.add.at(weight, (image, at), counted[rows])
     return SizeCosts(lost, weight)
 
 

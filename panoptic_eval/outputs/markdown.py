@@ -117,7 +117,7 @@ def _slices(report: Report) -> str:
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Write rows of a report, whose columns are named as the scores are."""
-    named = {*metrics.by_name(), *ap.TITLES}
+    named = {*metrics.by_name(), *ap.TITLES, "PQ_low", "PQ_high"}
     return table([{k: score(k, v) if k in named else v for k, v in row.items() if k != "account"} for row in rows])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -17,9 +16,8 @@ from panoptic_eval.outputs.html.document import STYLE, document
 from panoptic_eval.outputs.html.gallery import Shown, draw_figures
 from panoptic_eval.outputs.html.marks import text
 from panoptic_eval.report import Report
-from panoptic_eval.resampling import draw, interval
 from panoptic_eval.rules import Rules
-from panoptic_eval.score import Tables, scores
+from panoptic_eval.score import Tables
 from panoptic_eval.size_curves import size_curves
 
 
@@ -41,7 +39,7 @@ def page(
         name: of the run, for people.
         against: name and tables of another run on the same images, which is compared with this one.
         images: number of the most expensive images to show.
-        resamples: sets of images for the intervals that the report does not hold: of categories, sizes, differences.
+        resamples: sets of images for the intervals that the report does not hold: of sizes and differences.
         seed: of the draw.
 
     Raises:
@@ -58,7 +56,7 @@ def page(
     body += [
         sections.sizes(report, points),
         analyses.slices(report),
-        sections.categories(report, _category_intervals(tables, rules, resamples, seed)),
+        sections.categories(report),
         analyses.groups(report),
         sections.flow(report),
         _pictures(tables, name, others, images),
@@ -77,7 +75,7 @@ def page(
 
 def fragment(report: Report) -> str:
     """Write the sections of a report alone that need no table, for a notebook."""
-    body = [sections.head(report, "panoptic-eval"), sections.account(report), sections.categories(report, {})]
+    body = [sections.head(report, "panoptic-eval"), sections.account(report), sections.categories(report)]
     return f'<style>{STYLE.read_text()}</style><div class="panoptic-report">{"".join(body)}</div>'
 
 
@@ -86,17 +84,6 @@ def rules_of(report: Report) -> Rules:
     chosen = {f.name: report.protocol[f.name] for f in fields(Rules) if f.name in report.protocol}
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in chosen.items()}
     return Rules(**values)
-
-
-def _category_intervals(tables: Tables, rules: Rules, resamples: int, seed: int) -> dict[str, tuple[float, float]]:
-    """Return the 95 % interval of PQ of each category, by its name; nothing without resamples."""
-    table = tables.panoptic
-    if not resamples:
-        return {}
-    weights = draw(np.random.default_rng(seed), len(table), resamples)
-    values = scores(tables, rules, weights=weights).categories["PQ"]
-    names = [category.name for category in table.catalogue.categories]
-    return {name: interval(values[:, k]) for k, name in enumerate(names) if not math.isnan(values[0, k])}
 
 
 def _pictures(tables: Tables, name: str, others: Sequence[tuple[str, Tables]], images: int) -> str:

@@ -116,19 +116,14 @@ def sizes(report: Report, points: Sequence[SizePoint]) -> str:
     )
 
 
-def categories(report: Report, intervals: Mapping[str, tuple[float, float]]) -> str:
-    """Write a table of all categories that can be sorted.
-
-    Args:
-        report: of the run.
-        intervals: of PQ, by the name of the category; may be empty.
-    """
+def categories(report: Report) -> str:
+    """Write a table of all categories that can be sorted."""
     head = ["category", "PQ", "95 %", "100 − PQ", "TP", "FP", "FN", "SQ", "RQ", "mask AP", "box AP", "PC", "mIoU"]
     scores = ("SQ", "RQ", "AP_mask", "AP_box", "PC", "mIoU")
     full = max((sum(v for v in row.get("account", {}).values() if v > 0) for row in report.categories), default=0)
     rows = []
     for row in sorted(report.categories, key=lambda row: (math.isnan(row["PQ"]), row["PQ"])):
-        low, high = intervals.get(row["name"], (NAN, NAN))
+        low, high = row.get("PQ_low", NAN), row.get("PQ_high", NAN)
         bar = marks.bar(row["account"], full, labels=False) if "account" in row else ""
         cells = [
             _cell(row["name"], text(row["name"])),

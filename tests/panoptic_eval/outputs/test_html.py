@@ -82,6 +82,8 @@ def test_every_score_of_the_report_is_on_the_page(runs):
     content = html.page(report, tables, name="first", resamples=20)
     tree = Tree(content)
     shown = "".join(tree.text)
+    for row in report.categories:
+        assert math.isnan(row["PQ"]) or marks.interval(row["PQ_low"], row["PQ_high"]) in shown
     for score_, part in (("PQ", "all"), ("PQ", "things"), ("PC", "all"), ("mIoU", "all"), ("AP_mask", "AP")):
         assert marks.percent(report.scores[score_][part]) in shown
         assert marks.interval(*report.intervals[score_][part]) in shown

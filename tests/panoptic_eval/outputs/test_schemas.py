@@ -227,5 +227,5 @@ def _of_another_type(value: Any) -> Any:
 def _may_go(at: str, key: str) -> bool:
     """Tell whether a key may be absent: what an option adds, and accounts, which panopticapi's areas do not allow."""
     if at in ("categories", "size_percentiles", "provenance"):
-        return key in ("account", "command", *SOMETIMES)
+        return key in ("account", "command", "PQ_low", "PQ_high", *SOMETIMES)
     return key.startswith(SOMETIMES) or (at in ("intervals", "groups") and key.startswith(tuple(accounting.TITLES)))
