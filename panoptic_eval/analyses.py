@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from panoptic_eval.groups import Groups
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import reliability
 from panoptic_eval.metrics.label_errors import candidates
@@ -16,6 +15,9 @@ from panoptic_eval.metrics.metric import divide, mean, summed
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.resampling import interval
 from panoptic_eval.shapes import Float, Int
+
+if TYPE_CHECKING:
+    from panoptic_eval.groups import Groups
 
 
 def curves(precision_by_name: Mapping[str, Float[np.ndarray, "c 10 101"]]) -> dict[str, Any]:

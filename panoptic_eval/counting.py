@@ -12,10 +12,9 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from panoptic_eval import pairs
 from panoptic_eval.datasets import ground_truth
@@ -25,17 +24,18 @@ from panoptic_eval.labels import LabelMap, LabelMaps
 from panoptic_eval.pairs import palette
 from panoptic_eval.pairs.build import build
 from panoptic_eval.pairs.counts import IdCounts, Overlaps, Pairs
-from panoptic_eval.pairs.instances import count_overlaps, detections_table, placed
-from panoptic_eval.pairs.journal import Journal
 from panoptic_eval.pairs.ranking import best_detections
 from panoptic_eval.pairs.table import Files, Missing, Origin, PairTable
 from panoptic_eval.png.ids import Ids
 from panoptic_eval.predictions import Detections, Predictions, read_predictions
 from panoptic_eval.rules import check_boundary
-from panoptic_eval.run_folder import JOURNAL, RunFolder, opened
 from panoptic_eval.score import Tables, input_warnings
 from panoptic_eval.shapes import Int
 from panoptic_eval.suspicions import categories_missed, detections_missed, suspicions
+
+if TYPE_CHECKING:  # what only some runs need is imported there: most processes that score live for less than a second
+    from panoptic_eval.pairs.journal import Journal
+    from panoptic_eval.run_folder import RunFolder
 
 Shard = tuple[int, int]
 """Which part of how many, from 1: the images of a data set in equal runs."""
@@ -80,6 +80,9 @@ def count(
             stack.callback(executor.shutdown, cancel_futures=True)
         journal = None
         if out is not None:
+            from panoptic_eval.pairs.journal import Journal
+            from panoptic_eval.run_folder import JOURNAL, opened
+
             folder = stack.enter_context(opened(out))
             folder.check_shard(shard)
             journal = stack.enter_context(Journal(folder.path / JOURNAL))
@@ -102,6 +105,8 @@ def count(
         suspected = (*suspected, *(f"semantic maps: {text}" for text in categories_missed(semantic)))
     instances = None
     if predictions.instances is not None:
+        from panoptic_eval.pairs.instances import detections_table
+
         instances = detections_table(panoptic, gt_maps, predictions.instances, overlaps)
         suspected = (*suspected, *detections_missed(instances))
     if strict and (told := (*suspected, *input_warnings(panoptic))):
@@ -180,7 +185,11 @@ def _with_counts(job: Job, counted: Counted, gt: bytes, counts: IdCounts | PngEr
     try:
         if isinstance(counts, PngError):
             raise counts
-        overlaps = count_overlaps(gt, counts, job.masks, job.boundary) if job.masks else None
+        overlaps = None
+        if job.masks:
+            from panoptic_eval.pairs.instances import count_overlaps
+
+            overlaps = count_overlaps(gt, counts, job.masks, job.boundary)
     except PngError as error:
         side, _, what = str(error).partition(": ")
         label_map = job.gt if side == "gt" or job.pred is None else job.pred
@@ -242,8 +251,11 @@ def _count_side(
         known = None if journal is None else journal.digest(key)
         jobs.append(Job(key, gt.maps[g], pred.maps[p] if p >= 0 else None, masks[g], known, boundary))
     results = _run(executor, jobs, journal)
-    finished = tqdm(results, total=len(jobs), desc=what, unit="image", disable=not progress, leave=False)
-    done = [counted for _, counted in sorted(finished, key=lambda result: result[0])]
+    if progress:
+        from tqdm import tqdm
+
+        results = tqdm(results, total=len(jobs), desc=what, unit="image", leave=False)
+    done = [counted for _, counted in sorted(results, key=lambda result: result[0])]
     faults = Faults()
     for fault in (counted.fault for counted in done if counted.fault is not None):
         faults.add(fault.kind, fault.places)
@@ -257,6 +269,10 @@ def _count_side(
     oddities.check(strict=strict)
     files = tuple(Files(j.gt.png, j.pred.png if j.pred else None, j.gt.photograph) for j in jobs)
     table = replace(table, origin=replace(origin, warnings=oddities.warnings), files=files)
+    if all(c.overlaps is None for c in done):
+        return table, [None] * len(done)
+    from panoptic_eval.pairs.instances import placed
+
     overlaps: list[Overlaps | None] = []
     for g, c in zip(gt_at.tolist(), done, strict=True):
         named = palette.renamed_overlaps(gt, g, c.counts, c.overlaps)

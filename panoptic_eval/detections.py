@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as mask_utils
 
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import image_ids, json_rows
@@ -263,6 +262,8 @@ def compressed(value: Mapping[str, Any] | list[Any], size: Size) -> dict[str, An
         raise ValueError(f"has polygons in an image of more than {MAX_DRAWN} pixels; expected run lengths")
     if around > MAX_OUTLINE:
         raise ValueError(f"has polygons of {around:.0f} pixels around; expected at most {MAX_OUTLINE}")
+    from pycocotools import mask as mask_utils
+
     return mask_utils.merge(mask_utils.frPyObjects(value, *size))  # type: ignore[no-any-return]
 
 

@@ -11,21 +11,20 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from panoptic_eval.counting import count
 from panoptic_eval.errors import InputError
-from panoptic_eval.groups import category_groups
 from panoptic_eval.labels import LabelMaps
-from panoptic_eval.outputs import csv, json
-from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.table import Missing, Origin, concatenate
 from panoptic_eval.predictions import Predictions
 from panoptic_eval.provenance import environment
 from panoptic_eval.report import Report
 from panoptic_eval.rules import DEFAULT, Rules
-from panoptic_eval.run_folder import REPORT, RunFolder, opened
 from panoptic_eval.score import Tables, score
-from panoptic_eval.slices import read_attributes, slice_rows
+
+if TYPE_CHECKING:  # what only some runs need is imported there: most processes that score live for less than a second
+    from panoptic_eval.run_folder import RunFolder
 
 
 def evaluate(
@@ -60,7 +59,11 @@ def evaluate(
         InputError: every fault that was found in the input.
     """
     with ExitStack() as stack:
-        folder = None if out is None else stack.enter_context(opened(out))
+        folder = None
+        if out is not None:
+            from panoptic_eval.run_folder import opened
+
+            folder = stack.enter_context(opened(out))
         tables = count(
             pred,
             gt,
@@ -112,11 +115,20 @@ def rescore(
         "fingerprint": hashlib.sha256(files.encode()).hexdigest(),
     }
     warnings = list(dict.fromkeys(w for t in vars(tables).values() if t is not None for w in t.origin.warnings))
-    members = None if groups is None else category_groups(table.catalogue, groups)
-    attributes = {} if slices is None else read_attributes(Path(slices), table.image_id)
+    members, attributes = None, None
+    if groups is not None:
+        from panoptic_eval.groups import category_groups
+
+        members = category_groups(table.catalogue, groups)
+    if slices is not None:
+        from panoptic_eval.slices import read_attributes, slice_rows
+
+        attributes = read_attributes(Path(slices), table.image_id)
     report = score(
         tables, rules, resamples=resamples, seed=seed, provenance=provenance, warnings=warnings, groups=members
     )
+    if attributes is None:
+        return report
     return replace(report, slices=slice_rows(tables, attributes, rules, resamples=resamples, seed=seed))
 
 
@@ -131,6 +143,10 @@ def store(report: Report | None, tables: Tables, out: RunFolder | Path | str) ->
     Raises:
         InputError: the folder cannot be written to, is another run's at the moment, or holds files of another program.
     """
+    from panoptic_eval.outputs import csv, json
+    from panoptic_eval.pairs import stored
+    from panoptic_eval.run_folder import REPORT, opened
+
     with opened(out) as folder:
         content = stored.pack({name: t for name, t in vars(tables).items() if t is not None}, folder.path)
 
@@ -150,6 +166,8 @@ def load(out: Path | str) -> Tables:
     Raises:
         InputError: there are none, or they are damaged.
     """
+    from panoptic_eval.pairs import stored
+
     return Tables(**stored.load(Path(out) / stored.NAME))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,6 +16,8 @@ PNG_LIMIT = 2 << 30
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file under a temporary name beside it, then rename it; makes the folder."""
+    import tempfile
+
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -14,7 +14,6 @@ from urllib.parse import quote
 import numpy as np
 import orjson
 from numpy.typing import ArrayLike
-from PIL import Image
 
 from panoptic_eval import arguments
 from panoptic_eval.categories import Catalogue
@@ -430,6 +429,8 @@ def _semantic_png(given: ArrayLike, shape: tuple[int, ...], catalogue: Catalogue
 
 
 def _png(array: np.ndarray) -> bytes:
+    from PIL import Image
+
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, "PNG", compress_level=COMPRESSION)
     return buffer.getvalue()

@@ -251,16 +251,20 @@ def _from_json(
 
 
 def _warn_of_strays(json: PanopticJson, folder: Path, pngs: Sequence[Path], faults: Faults) -> None:
-    named = {os.path.normpath(png) for png in (*pngs, *(folder / name for name in json.all_file_names))}
-    faults.warn(
-        f"[PNG is|PNGs are] named by no annotation in {json.path}; ignored",
-        (
-            str(png)
-            for used in sorted({png.parent for png in pngs if inside(folder, png)})
-            for png in files(used, "*.png")
-            if os.path.normpath(png) not in named
-        ),
-    )
+    """Warn of PNGs that no annotation names, in the folders of those that are named."""
+    plain = set(map(str, pngs))
+    used = sorted(place for name in set(map(os.path.dirname, plain)) if inside(folder, place := Path(name)))
+    strays = []
+    for place in used:
+        if place.is_dir():
+            with os.scandir(place) as entries:
+                names = sorted(e.name for e in entries if e.name.lower().endswith(".png") and e.name[0] != ".")
+            paths = [os.path.join(place, name) for name in names]  # noqa: PTH118 (text, as there are many)
+            strays += [path for path in paths if path not in plain]
+    if strays:  # or names are written in another way: "./a.png"
+        named = {os.path.normpath(png) for png in (*pngs, *(folder / name for name in json.all_file_names))}
+        strays = [str(Path(path)) for path in strays if os.path.normpath(path) not in named]
+    faults.warn(f"[PNG is|PNGs are] named by no annotation in {json.path}; ignored", strays)
 
 
 def _from_pngs(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from panoptic_eval import analyses, metrics
 from panoptic_eval.errors import Faults, InputError
-from panoptic_eval.groups import Groups
 from panoptic_eval.metrics import accounting, ap_accounting, sizes
 from panoptic_eval.metrics import average_precision as ap
 from panoptic_eval.metrics import panoptic_quality as pq
@@ -22,6 +21,9 @@ from panoptic_eval.report import Report
 from panoptic_eval.resampling import draw, interval
 from panoptic_eval.rules import DEFAULT, PANOPTICAPI_QUIRKS, Rules
 from panoptic_eval.shapes import Bool, Float, Int
+
+if TYPE_CHECKING:
+    from panoptic_eval.groups import Groups
 
 GROUPS = ("all", "things", "stuff")
 Key = tuple[str, str | int]

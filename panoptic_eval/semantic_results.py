@@ -13,7 +13,6 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from panoptic_eval import detections
 from panoptic_eval.categories import Catalogue
@@ -83,6 +82,7 @@ def painted(regions: Sequence[tuple[int, Mapping[str, Any]]], background: int) -
         regions: value and COCO's compressed run lengths of each.
         background: value of pixels in no region.
     """
+    from PIL import Image
     from pycocotools import mask
 
     values = np.full(regions[0][1]["size"], background, np.uint16)

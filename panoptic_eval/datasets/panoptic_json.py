@@ -153,20 +153,17 @@ def read(
     _check_ids(segment_ids, id_column.sound, annotation, segment, faults, zero_counts=prediction)
     key = next((k for k in category_keys if any(k in s for s in segments)), category_keys[0])
     category = column(segments, key, INTEGER, segment, faults, default=0)
-    if any("label_id" in s and key not in s for s in segments):
+    if not category.sound.all() and any("label_id" in s and key not in s for s in segments):
         faults.add(
             'segments have "label_id" instead of "category_id"; --category-ids says what these count, such as position',
             likely_cause=True,
         )
     crowd, area = _crowd_and_area(segments, segment, faults, matter=not prediction)
-    if prediction:
+    boxes: list[Any] = [s.get("bbox") for s in segments]
+    if prediction and not set(map(type, boxes)) <= {list, type(None)}:
         faults.warn(
             '[value of "bbox" is|values of "bbox" are] of another kind; expected a list; ignored',
-            (
-                f'{segment(i)}: "bbox" is {short(s["bbox"])}'
-                for i, s in enumerate(segments)
-                if not isinstance(s.get("bbox"), list | None)
-            ),
+            (f'{segment(i)}: "bbox" is {short(v)}' for i, v in enumerate(boxes) if not isinstance(v, list | None)),
         )
     score = column(segments, "score", NUMBER, segment, faults, default=np.nan, optional=True).values
     return PanopticJson(
@@ -182,7 +179,7 @@ def read(
         crowd=crowd,
         score=np.array(score, np.float64),
         area=area,
-        box=_boxes(segments),
+        box=_boxes(boxes),
         images=_images(_list(content, "images"), path, faults),
         categories=_categories(_list(content, "categories"), path, faults, isthing, not prediction),
     )
@@ -229,9 +226,8 @@ def _crowd_and_area(
     return crowd == 1, np.where(area >= 0, area, -1.0)
 
 
-def _boxes(segments: Sequence[dict[str, Any]]) -> Float[np.ndarray, "n 4"]:
+def _boxes(values: Sequence[Any]) -> Float[np.ndarray, "n 4"]:
     """Return every bbox that is a list of four numbers; NaN for the others."""
-    values: list[Any] = [segment.get("bbox") for segment in segments]
     if not any(values):
         return np.full((len(values), 4), np.nan)
     four = set(map(type, values)) == {list} and set(map(len, values)) == {4}

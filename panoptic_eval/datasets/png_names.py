@@ -29,8 +29,9 @@ def png_paths(names: Sequence[str], folder: Path, place: Callable[[int], str], f
     ]
     search = _Search(folder)
     other = {i: path for i in missing if (path := search.other_form(names[i])) is not None}
-    used = Counter(map(os.path.normpath, [*(p for i, p in enumerate(paths) if i not in other), *other.values()]))
-    other = {i: path for i, path in other.items() if used[os.path.normpath(path)] == 1}
+    if other:
+        used = Counter(map(os.path.normpath, [*(p for i, p in enumerate(paths) if i not in other), *other.values()]))
+        other = {i: path for i, path in other.items() if used[os.path.normpath(path)] == 1}
     for i, path in other.items():
         paths[i] = path
     faults.warn(

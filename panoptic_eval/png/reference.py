@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from panoptic_eval.errors import PngError
 from panoptic_eval.png.container import GRAY, GRAY_ALPHA, PALETTE, RGB, RGBA, check_rows, header, read_chunks
 from panoptic_eval.shapes import UInt32
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 BAND = 128
 """Rows that are taken over from Pillow at a time: their bytes stay in the processor's cache."""
@@ -23,6 +26,8 @@ def decode(png: bytes) -> UInt32[np.ndarray, "h w"]:
     Raises:
         PngError: not a PNG, damaged, or of a mode that holds no ids.
     """
+    from PIL import Image  # here, as few files need it
+
     kind, parts = header(png), read_chunks(png)
     check_rows(kind, parts)  # Pillow fills missing rows with zeros, and reads files that lack their end
     # Of these chunks alone: Pillow heeds animations, and refuses what no viewer minds.

@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
+import PIL
 import png
 import pytest
 import random_maps
@@ -50,6 +52,20 @@ def test_files_score_as_arrays_do(folders):
     report = evaluate_images(pred, gt)
     assert report.images == 12
     assert scores(report)["scores"] == scores(score(Tables(table)))["scores"]
+
+
+def test_scoring_loads_only_what_it_needs(folders):
+    gt, pred, _ = folders
+    unused = ["tqdm", "PIL.Image", "pycocotools", "importlib.metadata", "tempfile", "csv", "panoptic_eval.run_folder"]
+    code = (
+        "import sys\nfrom panoptic_eval import evaluate\n"
+        f"report = evaluate({str(pred)!r}, {str(gt)!r})\n"
+        f"print(sorted(set({unused}) & set(sys.modules)), report.provenance['versions'])"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    versions = {"python": platform.python_version(), "numpy": np.__version__, "pillow": PIL.__version__}
+    assert done.stdout.strip() == f"[] {versions}"
 
 
 def test_paths_may_be_text(folders, tmp_path):

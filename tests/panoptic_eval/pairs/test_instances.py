@@ -157,7 +157,7 @@ def test_instances_are_the_same_from_processes_and_from_a_journal(scene, tmp_pat
     with ProcessPoolExecutor(1) as processes:
         assert_equal(count(pred_json, gt_json, executor=processes).instances, expected.instances)
     count(pred_json, gt_json, out=tmp_path / "out")  # whose journal stays, as it was not stored
-    monkeypatch.setattr("panoptic_eval.counting.count_overlaps", None)
+    monkeypatch.setattr("panoptic_eval.pairs.instances.count_overlaps", None)
     assert_equal(count(pred_json, gt_json, out=tmp_path / "out").instances, expected.instances)
     monkeypatch.undo()
     (tmp_path / "instances.json").write_text(json.dumps(results[1:]))
