@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,6 +79,8 @@ def panopticapi_pq(data: Path) -> Work:
 
 
 def cityscapes_pq(data: Path) -> Work:
+    import tempfile
+
     from cityscapesscripts.evaluation.evalPanopticSemanticLabeling import evaluatePanoptic
 
     gt, pred, gt_folder, pred_folder = panoptic_files(data)
@@ -95,6 +96,47 @@ def hotcoco_pq(data: Path) -> Work:
     from hotcoco.panoptic import pq_compute
 
     return lambda: {"PQ": pq_compute(*panoptic_files(data))["All"]["pq"]}
+
+
+def vernier_pq(data: Path) -> Work:
+    from vernier.panoptic import Evaluator
+
+    def encoded(value: Any) -> bytes:
+        return json.dumps(value).encode()
+
+    def work() -> Scores:
+        gt, pred = (json.loads((data / name).read_text()) for name in ("gt.json", "pred/panoptic.json"))
+        evaluator = Evaluator(parity_mode="strict")  # the mode that equals panopticapi
+        with evaluator.background(encoded(gt["categories"]), num_threads=WORKERS, worker_nice=0) as worker:
+            for a, b in zip(gt["annotations"], pred["annotations"], strict=True):
+                gt_png = (data / "gt" / a["file_name"]).read_bytes()
+                pred_png = (data / "pred/panoptic" / b["file_name"]).read_bytes()
+                segments = encoded(a["segments_info"]), encoded(b["segments_info"])
+                worker.submit_png(a["image_id"], gt_png, segments[0], pred_png, segments[1])
+            return {"PQ": worker.finalize().pq}
+
+    return work
+
+
+def vernier_ap(data: Path) -> Work:
+    from vernier.instance import Bbox, CocoDataset, Evaluator, Segm
+
+    gt = CocoDataset.from_json((data / "gt_instances.json").read_bytes())
+    detections = (data / "detections.json").read_bytes()
+
+    def work() -> Scores:
+        kinds = {"AP_mask": Segm(), "AP_box": Bbox()}
+        return {
+            name: Evaluator(iou=kind).evaluate(gt, detections, num_threads=WORKERS).stats[0]
+            for name, kind in kinds.items()
+        }
+
+    return work
+
+
+def vernier_everything(data: Path) -> Work:
+    panoptic = vernier_pq(data)
+    return lambda: {**panoptic(), **vernier_ap(data)()}
 
 
 def torchmetrics_pq(data: Path) -> Work:
@@ -191,14 +233,17 @@ CONTENDERS: dict[tuple[str, str], Callable[[Path], Work]] = {
     ("panopticapi", PQ): panopticapi_pq,
     ("cityscapesScripts", PQ): cityscapes_pq,
     ("hotcoco", PQ): hotcoco_pq,
+    ("vernier", PQ): vernier_pq,
     ("torchmetrics", PQ): torchmetrics_pq,
     ("ours", AP): ours_ap,
     ("pycocotools", AP): prepared_ap(load_pycocotools),
     ("faster-coco-eval", AP): prepared_ap(load_faster_coco_eval),
     ("hotcoco", AP): prepared_ap(load_hotcoco),
+    ("vernier", AP): vernier_ap,
     ("ours", EVERYTHING): ours_everything,
     ("panopticapi + pycocotools", EVERYTHING): with_ap(panopticapi_pq, load_pycocotools),
     ("hotcoco", EVERYTHING): with_ap(hotcoco_pq, load_hotcoco),
+    ("vernier", EVERYTHING): vernier_everything,
     ("ours", ONE_THREAD): ours_everything,
     ("Pillow, decoding only", ONE_THREAD): pillow_decode,
 }

@@ -1,10 +1,11 @@
 """Ours beside the tools that people use, on the same files: seconds, ratios, memory, and whether the scores agree.
 
-    bash benchmarks/peers.sh                # makes both environments, 40 minutes
+    bash benchmarks/peers.sh                # makes both environments, two hours
 
 Every measurement is two fresh processes: one is timed from start to end, the other warms up first. In each round all
 tools take their turn, in an order drawn anew, so that what else the machine does meets all of them. Ratios are taken
-within a round. Data is drawn when it is missing.
+within a round. Before the rounds each tool runs once uncounted, which leaves its byte code behind, as any first run of
+an installation does. Data is drawn when it is missing.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ PACKAGES = {
     "panopticapi": "panopticapi-lite",
     "cityscapesScripts": "cityscapesScripts",
     "hotcoco": "hotcoco",
+    "vernier": "vernier",
     "torchmetrics": "torchmetrics",
     "pycocotools": "pycocotools",
     "faster-coco-eval": "faster-coco-eval",
@@ -65,7 +67,7 @@ class Options:
     """Names of the tools to measure beside ours. Default: all that are installed."""
     images: int | None = None
     """Number of images of each data set. Default: as DATA says."""
-    rounds: int = 5
+    rounds: int = 7
     """Number of turns that each tool takes."""
     seed: int = 0
     """Random seed of the order of turns."""
@@ -89,6 +91,8 @@ def main() -> None:
             tools = [t for t, w in contenders.CONTENDERS if w == work and (t == "ours" or PACKAGES[t] in installed)]
             tools = [t for t in tools if t == "ours" or not options.tools or t in options.tools]
             if len(tools) > 1:
+                for tool in tools:
+                    measure(tool, work, tiny, tiny)
                 rounds = [
                     turn(tools, work, folder, tiny, rng, f"{name}: {work}, {k + 1}") for k in range(options.rounds)
                 ]
@@ -124,6 +128,7 @@ def measure(tool: str, work: str, folder: Path, tiny: Path) -> dict[str, Any]:
     python = sys.executable if tool == "ours" else PEERS
     workers = 1 if work == contenders.ONE_THREAD else os.cpu_count() or 1
     environment = {**os.environ, "BENCHMARK_WORKERS": str(workers), "RAYON_NUM_THREADS": str(workers)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else ours alone, a checkout, would be compiled again and again
     if tool == "ours":
         environment["PYTHONPATH"] = str(ROOT)
     command = [python, ROOT / "benchmarks/contenders.py", tool, work, folder]

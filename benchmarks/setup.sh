@@ -10,5 +10,6 @@ install cityscapesScripts
 install pycocotools
 install faster-coco-eval
 install hotcoco
+install vernier
 # torchmetrics needs torch, which is large: TORCHMETRICS=1 bash benchmarks/setup.sh
 [ "${TORCHMETRICS:-0}" = 0 ] || install torch torchmetrics
