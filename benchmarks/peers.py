@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -127,8 +127,8 @@ def turn(tools: Sequence[str], work: str, folder: Path, tiny: Path, rng: random.
 def measure(tool: str, work: str, folder: Path, tiny: Path) -> dict[str, Any]:
     python = sys.executable if tool == "ours" else PEERS
     workers = 1 if work == contenders.ONE_THREAD else os.cpu_count() or 1
-    environment = {**os.environ, "BENCHMARK_WORKERS": str(workers), "RAYON_NUM_THREADS": str(workers)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else ours alone, a checkout, would be compiled again and again
+    environment = without_caches_off(os.environ)
+    environment |= {"BENCHMARK_WORKERS": str(workers), "RAYON_NUM_THREADS": str(workers)}
     if tool == "ours":
         environment["PYTHONPATH"] = str(ROOT)
     command = [python, ROOT / "benchmarks/contenders.py", tool, work, folder]
@@ -145,6 +145,11 @@ def measure(tool: str, work: str, folder: Path, tiny: Path) -> dict[str, Any]:
     return {**run(tiny)[0], "whole": whole}
 
 
+def without_caches_off(environment: Mapping[str, str]) -> dict[str, str]:
+    """Let Python keep byte code: else ours alone, which runs from a checkout, would be compiled in each process."""
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def peer_versions() -> dict[str, str]:
     """Packages of the peers' environment."""
     if not PEERS.exists():
@@ -159,6 +164,20 @@ def peer_versions() -> dict[str, str]:
 
 
 def provenance(installed: dict[str, str], options: Options) -> dict[str, Any]:
+    return {
+        **code_and_machine("benchmarks.peers"),
+        "peers": {name: installed[name] for name in sorted({*PACKAGES.values(), "numpy"}) if name in installed},
+        "rounds": options.rounds,
+        "seed": options.seed,
+    }
+
+
+def code_and_machine(module: str) -> dict[str, Any]:
+    """What was measured, on what: commit, command, time, processors, versions.
+
+    Args:
+        module: that was run.
+    """
     git = ["git", "-C", str(ROOT)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     changed = subprocess.run([*git, "status", "--porcelain", "-uno", "panoptic_eval"], capture_output=True, check=False)
@@ -166,14 +185,11 @@ def provenance(installed: dict[str, str], options: Options) -> dict[str, Any]:
     ours = ("numpy", "pillow")
     return {
         "commit": commit + (" and uncommitted changes" if changed.stdout.strip() else ""),
-        "command": " ".join(["python -m benchmarks.peers", *sys.argv[1:]]),
+        "command": " ".join([f"python -m {module}", *sys.argv[1:]]),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": f"{os.cpu_count()} x {cpu[0].partition(': ')[2] if cpu else platform.machine()}",
         "python": platform.python_version(),
         "ours": {name: version(name) for name in ours},
-        "peers": {name: installed[name] for name in sorted({*PACKAGES.values(), "numpy"}) if name in installed},
-        "rounds": options.rounds,
-        "seed": options.seed,
     }
 
 
