@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ def _with_segments(
     if ids.dtype.kind == "f" and not len(entries) and np.isin(ids, (-1, 0)).all():
         ids = np.zeros(ids.shape, np.int64)  # where nothing is found Hugging Face returns float32, -1 everywhere
     meaning = _meaning(catalogue, numbering)
-    segments = []
+    segments: list[dict[str, Any]] = []
     void = [-1]
     for entry in entries:
         key = "category_id" if "category_id" in entry else "label_id"
@@ -91,13 +91,49 @@ def _with_segments(
             raise ValueError(f"has a segment with the keys {', '.join(map(str, entry))}; expected id and category_id")
         number, id_ = int(entry[key]), int(entry["id"])
         if number in meaning:
-            kept = {name: entry[name] for name in ("score", "iscrowd") if name in entry}
+            kept = {name: entry[name] for name in ("score", "iscrowd", "was_fused") if name in entry}
             segments.append({"id": id_, "category_id": meaning[number], **kept})
         elif predicted:
             raise _unknown(number, meaning)
         else:
             void.append(id_)
+    if any("was_fused" in segment for segment in segments):
+        ids, segments = _fused(ids, segments, set(catalogue.ids[catalogue.isthing].tolist()))
     return ids, segments, void
+
+
+def _fused(
+    ids: Integer[np.ndarray, "h w"], entries: Sequence[Mapping[str, Any]], things: Collection[int]
+) -> tuple[Integer[np.ndarray, "h w"], list[dict[str, Any]]]:
+    """Make one segment of what Hugging Face has fused, which it lists several times, and of all stuff of a category.
+
+    Raises:
+        ValueError: an id stands for two segments: with label_ids_to_fuse Hugging Face counts on from the id of what was
+            fused, and gives the ids after it again (transformers 5.24).
+    """
+    segments: dict[int, dict[str, Any]] = {}
+    id_of_stuff: dict[int, int] = {}
+    others: dict[int, list[int]] = {}
+    for entry in entries:
+        id_, category = entry["id"], entry["category_id"]
+        again = segments.get(id_)
+        if again and (again["category_id"] != category or (category in things and not entry["was_fused"])):
+            raise ValueError(
+                f"has two segments of id {id_}, of the categories {again['category_id']} and {category}; expected one. "
+                "Hugging Face gives ids twice with label_ids_to_fuse: call it with label_ids_to_fuse=set(), stuff is "
+                "fused here"
+            )
+        score = max(entry.get("score", 0), again.get("score", 0) if again else 0)
+        segments[id_] = {"id": id_, "category_id": category, "score": score}
+        if category not in things and id_of_stuff.setdefault(category, id_) != id_:
+            others.setdefault(id_of_stuff[category], []).append(id_)
+    for first, same in others.items():
+        ids = np.where(np.isin(ids, same), first, ids)
+        best = max(segments[id_]["score"] for id_ in (first, *same))
+        segments[first]["score"] = best
+        for id_ in set(same):
+            del segments[id_]
+    return ids, list(segments.values())
 
 
 def _of_pairs(

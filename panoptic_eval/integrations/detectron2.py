@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,12 @@ from typing import Any
 import numpy as np
 
 from panoptic_eval.datasets import ground_truth
-from panoptic_eval.evaluation import evaluate
+from panoptic_eval.errors import InputError
 from panoptic_eval.given_maps import to_array
+from panoptic_eval.integrations import epoch
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.prediction_writer import PredictionWriter
 from panoptic_eval.shapes import Integer
-
-SCORES = ("PQ", "SQ", "RQ")
-GROUPS = {"": "all", "_th": "things", "_st": "stuff"}
 
 
 class Evaluator:
@@ -37,7 +34,7 @@ class Evaluator:
         label_divisor: of predictions without a list of segments, whose pixels are category * label_divisor + instance.
 
     Raises:
-        InputError: the ground truth cannot be read, or the folder holds predictions of another kind.
+        InputError: the ground truth cannot be read.
     """
 
     def __init__(
@@ -51,12 +48,13 @@ class Evaluator:
             for thing, kind in ((True, "thing"), (False, "stuff"))
         }
         self._known = metadata is not None
-        self.reset()
+        self._writer: PredictionWriter | None = None
 
     def reset(self) -> None:
-        """Forget what was processed; its files are removed."""
-        shutil.rmtree(self.out / "predictions", ignore_errors=True)
-        self._writer = PredictionWriter(self.out / "predictions", self.gt.catalogue)
+        """Forget what was processed; the next prediction removes its files, and those of an earlier run in `out`."""
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
 
     def process(self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
         """Write predictions.
@@ -67,8 +65,11 @@ class Evaluator:
                 score), or None.
 
         Raises:
+            InputError: the folder holds predictions of another kind.
             ValueError: a prediction that could not be scored; the message names image and key.
         """
+        if self._writer is None:
+            self._writer = epoch.begin(self.out, self.gt.catalogue)
         for given, made in zip(inputs, outputs, strict=True):
             labels, segments = made["panoptic_seg"]
             ids = to_array(labels)
@@ -77,15 +78,14 @@ class Evaluator:
             self._writer.write(given["image_id"], ids, [self._segment(segment) for segment in segments])
 
     def evaluate(self) -> dict[str, dict[str, float]]:
-        """Score all predictions, in percent, under the names of detectron2's COCOPanopticEvaluator."""
-        self._writer.close()
-        report = evaluate(self.out / "predictions", self.gt, out=self.out / "scores")
-        scores = {
-            f"{score}{suffix}": 100 * report.scores[score][group]
-            for suffix, group in GROUPS.items()
-            for score in SCORES
-        }
-        return {"panoptic_seg": scores}
+        """Score all predictions, in percent, under the names of detectron2's COCOPanopticEvaluator.
+
+        Raises:
+            InputError: nothing was processed.
+        """
+        if self._writer is None:
+            raise InputError("no prediction was processed; expected process before evaluate")
+        return {"panoptic_seg": epoch.finish(self._writer, self.gt, self.out)}
 
     def _listed(self, coded: Integer[np.ndarray, "h w"]) -> tuple[Integer[np.ndarray, "h w"], list[dict[str, Any]]]:
         """Number the segments of a map whose pixels are category * label_divisor + instance; -1 is void."""

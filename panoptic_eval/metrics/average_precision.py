@@ -108,8 +108,10 @@ def mask_iou(table: PairTable, pairs: Pairs) -> Float[np.ndarray, " k"]:
     return pairs.pixels / union
 
 
-def box_overlaps(table: PairTable) -> Overlaps:
+def box_overlaps(table: PairTable, least: float = IOU_THRESHOLDS[0]) -> Overlaps:
     """Find overlaps by the boxes of detections and instances of one image and category; their masks need not touch.
+
+    Those of an IoU of at least `least`.
 
     Only the best detections of each image and category are looked at, and few pairs at a time: memory goes with the
     number of segments, not with its square.
@@ -124,7 +126,7 @@ def box_overlaps(table: PairTable) -> Overlaps:
     while start < len(p):  # at least one detection at a time
         ends = np.cumsum(last[start:] - first[start:])
         stop = start + max(1, int(np.searchsorted(ends, MAX_PAIRS, side="right")))
-        parts.append(_box_overlaps(table, p[start:stop], order, first[start:stop], last[start:stop]))
+        parts.append(_box_overlaps(table, p[start:stop], order, first[start:stop], last[start:stop], least))
         start = stop
     return Overlaps(*(np.concatenate([getattr(EMPTY, f), *(getattr(o, f) for o in parts)]) for f in vars(EMPTY)))
 
@@ -135,6 +137,7 @@ def _box_overlaps(
     order: Int[np.ndarray, " g"],
     first: Int[np.ndarray, " d"],
     last: Int[np.ndarray, " d"],
+    least: float,
 ) -> Overlaps:
     """Find overlaps of detections, each with the instances from order[first] to order[last]."""
     gt, pred = table.gt, table.pred
@@ -147,7 +150,7 @@ def _box_overlaps(
     inter = np.where((w > 0) & (h > 0), w * h, 0.0)
     union = np.where(gt.crowd[g], aw * ah, aw * ah + bw * bh - inter)
     iou = np.divide(inter, union, out=np.zeros_like(inter), where=inter > 0)
-    return _enough(table, p, g, iou)
+    return _enough(table, p, g, iou, least)
 
 
 def outside(area: Float[np.ndarray, " n"], ranges: Sequence[tuple[float, float]]) -> Bool[np.ndarray, "a n"]:

@@ -130,6 +130,28 @@ def test_an_image_in_which_hugging_face_finds_nothing_is_void():
             metric.update({"segmentation": map_, "segments_info": entries}, target)
 
 
+def hugging_face(labels, *entries):
+    keys = ("id", "label_id", "was_fused", "score")
+    return {"segmentation": torch.tensor(labels), "segments_info": [dict(zip(keys, e, strict=True)) for e in entries]}
+
+
+def test_what_hugging_face_fuses_and_all_its_stuff_is_one_segment():
+    categories = [{"id": 7, "name": "car", "isthing": 1}, {"id": 9, "name": "road", "isthing": 0}]
+    target = np.array([[1, 1, 2, 2, 2, 2]]), [{"id": 1, "category_id": 7}, {"id": 2, "category_id": 9}]
+    fused = hugging_face([[1, 1, 2, 2, 2, 2]], (1, 7, False, 0.9), (2, 9, True, 0.5), (2, 9, True, 0.8))
+    apart = hugging_face([[1, 1, 3, 3, 2, 4]], (1, 7, False, 0.9), *((k, 9, False, 0.1 * k) for k in (2, 3, 4)))
+    for given in (fused, apart):
+        metric = PanopticMetric(categories)
+        metric.update(given, target)
+        assert metric.compute().scores["PQ"] == {"all": 1, "things": 1, "stuff": 1}
+    assert metric.tables().panoptic.pred.score.tolist() == [0.9, 0.4]
+    for again in ((2, 7, False, 0.8), (2, 9, False, 0.8)):
+        metric = PanopticMetric(categories)
+        wrong = hugging_face([[1, 1, 2, 2, 2, 2]], (1, 9, True, 0.5), (2, 7, False, 0.9), again)
+        with pytest.raises(InputError, match=r"two segments of id 2, of the categories 7 and \d; .*label_ids_to_fuse"):
+            metric.update(wrong, target)
+
+
 def test_batches_are_images(drawn):
     categories, _ = drawn
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import pytest
 import random_maps
 import torch
 
-from panoptic_eval import evaluate, ground_truth
+from panoptic_eval import InputError, evaluate, ground_truth
 from panoptic_eval.integrations.detectron2 import Evaluator
 
 COCO_KEYS = ["PQ", "SQ", "RQ", "PQ_th", "SQ_th", "RQ_th", "PQ_st", "SQ_st", "RQ_st"]
@@ -45,6 +45,23 @@ def test_predictions_are_scored_under_detectron2s_names_and_stay(scene, tmp_path
         assert scores["PQ_th"] == pytest.approx(100 * expected["things"])
     assert len(list((tmp_path / "out/predictions/panoptic").glob("*.png"))) == len(images)
     assert (tmp_path / "out/scores/report.json").exists()
+
+
+def test_what_was_processed_is_forgotten_and_nothing_is_not_scored(scene, tmp_path):
+    images, gt, *_ = scene
+    evaluator = Evaluator(gt, tmp_path / "out")
+    with pytest.raises(InputError, match="no prediction was processed"):
+        evaluator.evaluate()
+    for _ in range(2):  # the same images again
+        evaluator.reset()
+        for p in images[:3]:
+            evaluator.process([{"image_id": p.image_id}], [{"panoptic_seg": (p.pred, p.pred_segments)}])
+    (tmp_path / "out/predictions/notes.txt").write_text("mine")
+    evaluator.reset()
+    p = images[4]
+    evaluator.process([{"image_id": p.image_id}], [{"panoptic_seg": (p.pred, p.pred_segments)}])
+    assert [png.name for png in (tmp_path / "out/predictions/panoptic").iterdir()] == [f"{p.image_id}.png"]
+    assert (tmp_path / "out/predictions/notes.txt").exists()
 
 
 def test_maps_without_a_list_hold_category_and_instance(scene, tmp_path):
