@@ -1,1 +1,1 @@
-"""Interfaces of other libraries, by form alone: nothing of them is imported."""
+"""Interfaces of other libraries, by form: of them only torchmetrics is imported, by the module of that name."""

@@ -12,7 +12,7 @@ from panoptic_eval.datasets import ground_truth
 from panoptic_eval.errors import InputError
 from panoptic_eval.given_maps import to_array
 from panoptic_eval.integrations import epoch
-from panoptic_eval.labels import LabelMaps, some
+from panoptic_eval.labels import LabelMaps
 from panoptic_eval.prediction_writer import PredictionWriter
 from panoptic_eval.shapes import Integer
 
@@ -100,7 +100,7 @@ class PanopticEvaluator:
             raise InputError("dataset_meta has no classes; expected the names of the data set's classes")
         unknown = [name for name in classes if name not in by_name]
         if unknown:
-            raise InputError(f"class {unknown[0]!r} is none of the ground truth; expected {some(sorted(by_name))}")
+            raise InputError(f"class {unknown[0]!r} is none of the ground truth; expected {', '.join(by_name)}")
         return [by_name[name] for name in classes]
 
 

@@ -60,9 +60,10 @@ class COCOeval:
             if not isinstance(getattr(value, "dataset", None), dict):
                 raise InputError(f"{name} is of type {type(value).__name__}; expected COCO(path), or its loadRes(path)")
         self.cocoGt, self.cocoDt = cocoGt, cocoDt
-        self.params = Params(
-            iouType, *(sorted(row["id"] for row in cocoGt.dataset.get(key, ())) for key in ("images", "categories"))
+        images, categories = (
+            sorted(row["id"] for row in cocoGt.dataset.get(key, ())) for key in ("images", "categories")
         )
+        self.params = Params(iouType, images, categories)
         self._check()
         self.eval: dict[str, Any] = {}
         self.stats: Any = []
