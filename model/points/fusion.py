@@ -73,7 +73,8 @@ def fuse(
         eps=config.eps,
         blur=config.blur,
         step=config.step,
-    )[: config.most]
+        most=config.most,
+    )
     asked = {
         (int((row + 0.5) * scale[0]), int((column + 0.5) * scale[1])): (row, column) for row, column in points.tolist()
     }

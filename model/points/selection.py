@@ -25,7 +25,7 @@ def blurred(values: Float[np.ndarray, "h w"], side: int) -> Float[np.ndarray, "h
 
 
 def candidates(
-    values: Float[np.ndarray, "h w"], *, limit: float, eps: float, step: float
+    values: Float[np.ndarray, "h w"], *, limit: float, eps: float, step: float, most: int | None = None
 ) -> tuple[Int[np.ndarray, "n 2"], Int[np.ndarray, "h w"]]:
     """Find the points that are asked for masks, in the order in which they are asked.
 
@@ -38,6 +38,7 @@ def candidates(
         limit: least value of a candidate's neighbors, and end of the levels.
         eps: rise that stops a flood.
         step: between levels.
+        most: number of candidates after which the rest is not looked for. None: no limit.
 
     Returns:
         Row and column of each candidate, and the candidate whose flood marked each pixel, -1 for none.
@@ -62,6 +63,8 @@ def candidates(
     mark = np.full(height * width, -1, np.int32)
     found: list[tuple[int, int]] = []
     for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        if len(found) == most:
+            break
         if mark[row * width + column] < 0:
             _flood(values, mark, row * width + column, len(found), eps)
             found.append((row, column))
@@ -96,6 +99,7 @@ def proposed(
     eps: float,
     blur: int,
     step: float = 0.025,
+    most: int | None = None,
 ) -> Int[np.ndarray, "n 2"]:
     """Return row and column of the points that are to be asked for masks, in their order.
 
@@ -103,11 +107,11 @@ def proposed(
         proposals: how good a mask each pixel would give, 0 to 1; its square is the map of candidates.
         thing: probability of the most likely thing.
         thing_threshold: probability of a thing below which a pixel is no candidate.
-        limit, eps, step: as for `candidates`.
+        limit, eps, step, most: as for `candidates`.
         blur: side of the square over which the map is averaged.
     """
     values = np.where(thing >= thing_threshold, proposals.astype(np.float32) ** 2, 0)
-    points, _ = candidates(blurred(values, blur), limit=limit, eps=eps, step=step)
+    points, _ = candidates(blurred(values, blur), limit=limit, eps=eps, step=step, most=most)
     return points
 
 

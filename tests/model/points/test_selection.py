@@ -17,6 +17,15 @@ def test_golden_candidates(file):
         step=float(given["step"]),
     )
     assert found.tolist() == given["candidates"].tolist()
+    half = len(found) // 2
+    fewer, _ = candidates(
+        blurred(given["map"], blur) if blur > 1 else given["map"],
+        limit=float(given["threshold"]),
+        eps=float(given["eps"]),
+        step=float(given["step"]),
+        most=half,
+    )
+    assert fewer.tolist() == found[:half].tolist()
     np.testing.assert_array_equal(regions, given["regions"])
 
 
@@ -24,7 +33,7 @@ def chosen(probability, proposals, isthing, mask_of, *, most, thing, limit, eps,
     """The whole way from probabilities and proposals to instances, and the category of each."""
     things = torch.from_numpy(probability[isthing])
     thing_of = probability[isthing].max(0, initial=0)
-    points = proposed(proposals, thing_of, thing_threshold=thing, limit=limit, eps=eps, blur=blur)[:most].tolist()
+    points = proposed(proposals, thing_of, thing_threshold=thing, limit=limit, eps=eps, blur=blur, most=most).tolist()
     found, owners = select(points, 1 - things.sum(0), lambda y, x: torch.from_numpy(mask_of(y, x)), **thresholds)
     categories = []
     for one in found:
