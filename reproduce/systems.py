@@ -122,7 +122,9 @@ def systems(options: Comparison, gt: LabelMaps) -> list[System]:
             pool = ProcessPoolExecutor(at_a_time, get_context("spawn"), _prepare, (max(1, CORES // at_a_time),))
             walk = stack.enter_context(pool).map
         ours = walk(partial(_predicted, options, gt), trained)
-        others = (System(p.name, None, None, None, p, counted(p, gt, None)) for p in options.predictions)
+        others = (
+            System(p.name, None, None, None, p, counted(_fused(options, gt, p), gt, None)) for p in options.predictions
+        )
         total = len(trained) + len(options.predictions)
         bar = stack.enter_context(tqdm(total=total, unit="system", desc="predict and count"))
         for system in chain(ours, others):
@@ -188,6 +190,18 @@ def _predicted(options: Comparison, gt: LabelMaps, checkpoint: Checkpoint) -> Sy
     predict_all(checkpoint.folder, gt, folder / "predictions", device=options.device, made_by=sha256)
     tables = counted(folder / "predictions", gt, folder / "report")
     return System(checkpoint.variant, checkpoint.seed, checkpoint.folder, sha256, folder / "predictions", tables)
+
+
+def _fused(options: Comparison, gt: LabelMaps, predictions: Path) -> Path:
+    """Return a folder that can be counted: raw predictions of the Seamless code become one, any other is one."""
+    if not any(predictions.rglob("*.pth.tar")):
+        return predictions
+    from reproduce.seamseg import fuse_raw
+
+    digest = hashlib.sha256(str(predictions.resolve()).encode()).hexdigest()[:12]
+    out = options.folder / f"{Path(options.gt).name}-{len(gt.maps)}" / predictions.name / digest
+    fuse_raw(predictions, gt, out)
+    return out
 
 
 def predict_all(checkpoint: Path, gt: LabelMaps, out: Path, *, device: str | None, made_by: str) -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from model.boxes.prediction import Detections, Prediction
@@ -48,12 +48,34 @@ def fuse(
         size: height, width of the map, for example those of the image before it was resized for the network.
         config: thresholds; its areas are pixels of `frame`.
     """
-    detections = prediction.detections
+    semantic = semantic_map(prediction.semantic_logits, frame, size)
+    things = seen_things(prediction.semantic_logits, isthing, frame, size) if config.guided else None
+    return layered(prediction.detections, semantic, things, isthing, frame, config)
+
+
+def layered(
+    detections: Detections,
+    semantic: UInt8[Tensor, "h w"],
+    things: Bool[Tensor, "h w"] | None,
+    isthing: Bool[Tensor, " categories"],
+    frame: tuple[int, int],
+    config: FusionConfig,
+) -> Fused:
+    """Make a map as `fuse` does, given the category of each of its pixels.
+
+    Args:
+        detections: in `frame`.
+        semantic: catalogue index of each pixel.
+        things: where instances may be drawn. None: everywhere.
+        isthing: whether each category of the catalogue is a thing.
+        frame: height, width that the network saw.
+        config: thresholds; its areas are pixels of `frame`.
+    """
+    size = (semantic.shape[0], semantic.shape[1])
     device = detections.boxes.device
     scale = (size[0] / frame[0], size[1] / frame[1])
     ids = torch.zeros(size, dtype=torch.int32, device=device)
     segments: list[Segment] = []
-    things = seen_things(prediction.semantic_logits, isthing, frame, size) if config.guided else None
     boxes = scaled(detections.boxes, scale)
     for i in best_first(detections.scores, config.score):
         mask, (top, left) = paste(detections.mask_logits[i], boxes[i], size)
@@ -70,7 +92,6 @@ def fuse(
         )
         window[free] = segments[-1].id
 
-    semantic = semantic_map(prediction.semantic_logits, frame, size)
     add_stuff(ids, segments, semantic, isthing, config.stuff_area * scale[0] * scale[1])
     if config.semantic == "fused":
         categories = torch.tensor([0, *[s.category for s in segments]], dtype=torch.uint8, device=device)
