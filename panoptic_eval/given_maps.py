@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from panoptic_eval.arguments import integer
 from panoptic_eval.categories import Catalogue
 from panoptic_eval.labels import some
 from panoptic_eval.shapes import Integer, Shaped
@@ -60,6 +61,8 @@ def read_map(value: Any, catalogue: Catalogue, *, numbering: Mapping[int, int] |
         return _with_segments(value["segmentation"], value["segments_info"], catalogue, numbering, predicted)
     if _is_map_and_segments(value):
         return _with_segments(value[0], value[1], catalogue, numbering, predicted)
+    if isinstance(value, (tuple, list)) and len(value) == 2 and value[1] is None:
+        raise ValueError("has no list of segments; expected (map, segments), segments as dictionaries")
     pairs = None if isinstance(value, (tuple, list)) else to_array(value)
     if pairs is None or pairs.ndim != 3 or pairs.shape[-1] != 2 or pairs.dtype.kind not in "iu":
         what = type(value).__name__ if pairs is None else f"an array {pairs.shape} of {pairs.dtype}"
@@ -89,7 +92,7 @@ def _with_segments(
         key = "category_id" if "category_id" in entry else "label_id"
         if key not in entry or "id" not in entry:
             raise ValueError(f"has a segment with the keys {', '.join(map(str, entry))}; expected id and category_id")
-        number, id_ = int(entry[key]), int(entry["id"])
+        number, id_ = integer(entry, key), integer(entry, "id")
         if number in meaning:
             kept = {name: entry[name] for name in ("score", "iscrowd", "was_fused") if name in entry}
             segments.append({"id": id_, "category_id": meaning[number], **kept})

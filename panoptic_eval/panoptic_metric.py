@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from panoptic_eval.categories import Catalogue, Category
-from panoptic_eval.errors import InputError
+from panoptic_eval.errors import InputError, PngError
 from panoptic_eval.evaluation import rescore, store
 from panoptic_eval.given_maps import images_of, read_map
 from panoptic_eval.labels import ImageId
@@ -50,6 +50,7 @@ class PanopticMetric:
         self.numbering = numbering
         self.boundary = boundary
         self._tables: list[tuple[ImageId | None, PairTable]] = []
+        self._names: set[ImageId] = set()
 
     def __len__(self) -> int:
         return len(self._tables)
@@ -66,51 +67,70 @@ class PanopticMetric:
                 instance of each pixel, integers (h, w, 2), as torchmetrics takes them, where category -1 is void. A
                 list is a batch, as is (batch, h, w, 2).
             target: in one of the same forms; segments may have iscrowd.
-            image_id: an integer or string that is the image's alone, or a list of them for a batch. Images are
-                numbered if it is not given.
+            image_id: an integer or string that is the image's alone, or a list or tensor of them for a batch. Images
+                are numbered if it is not given.
 
         Raises:
             InputError: a map of another form, of another size than the other one, an unknown category, an id without
-                entry, or a batch of which the two sides differ in length. Nothing of the batch is added then.
+                entry, an image that was added already, or a batch of which the two sides differ in length. Nothing of
+                the batch is added then.
         """
         predictions, targets = list(images_of(prediction)), list(images_of(target))
-        names: list[Any] = list(image_id) if isinstance(image_id, (list, tuple)) else [image_id]
-        names = names * len(targets) if names == [None] else names
+        names = [None] * len(targets) if image_id is None else _listed(image_id)
         if not len(predictions) == len(targets) == len(names):
             raise InputError(
                 f"there are {len(predictions)} predictions, {len(targets)} targets and {len(names)} image ids; "
                 "expected as many of each"
             )
         added: list[tuple[ImageId | None, PairTable]] = []
-        for name, *pair in zip(names, predictions, targets, strict=True):
-            sides = []
-            for side, value in zip(("prediction", "target"), pair, strict=True):
-                try:
-                    predicted = side == "prediction"
-                    numbering = self.numbering if predicted else None
-                    sides.append(read_map(value, self.catalogue, numbering=numbering, predicted=predicted))
-                except ValueError as error:
-                    which = f"image {len(self) + len(added) + 1}" if name is None else f"image {name!r}"
-                    raise InputError(f"{side} of {which}: {error}") from error
-            (pred, pred_segments, pred_void), (gt, gt_segments, gt_void) = sides
-            table = pair_table(
+        for name, pred, gt in zip(names, predictions, targets, strict=True):
+            number = len(self) + len(added) + 1
+            table = self._count(pred, gt, number if name is None else name)
+            given = None if name is None else table.image_id[0]
+            if given is not None and (given in self._names or given in {before for before, _ in added}):
+                raise InputError(f"image {given!r} was added already; expected each image once")
+            added.append((given, table))
+        self._add(added)
+
+    def _add(self, tables: list[tuple[ImageId | None, PairTable]]) -> None:
+        self._tables += tables
+        self._names.update(name for name, _ in tables if name is not None)
+
+    def _count(self, prediction: Any, target: Any, name: Any) -> PairTable:
+        """Make the table of one image.
+
+        Raises:
+            InputError: as for `update`.
+        """
+        sides = []
+        for side, value in (("prediction", prediction), ("target", target)):
+            try:
+                predicted = side == "prediction"
+                numbering = self.numbering if predicted else None
+                sides.append(read_map(value, self.catalogue, numbering=numbering, predicted=predicted))
+            except ValueError as error:
+                raise InputError(f"{side} of image {name!r}: {error}") from error
+        (pred, pred_segments, pred_void), (gt, gt_segments, gt_void) = sides
+        try:
+            return pair_table(
                 self.catalogue,
                 gt,
                 gt_segments,
                 pred,
                 pred_segments,
-                image_id=len(self) + len(added) + 1 if name is None else name,
+                image_id=name,
                 boundary=self.boundary,
                 without_pixels="leave out",
                 gt_void=gt_void,
                 pred_void=pred_void,
             )
-            added.append((None if name is None else table.image_id[0], table))
-        self._tables += added
+        except PngError as error:  # of different sizes
+            raise InputError(f"image {name!r}: {error}") from error
 
     def reset(self) -> None:
         """Forget all images."""
         self._tables = []
+        self._names = set()
 
     def merge(self, other: PanopticMetric) -> None:
         """Add the images of another metric, such as that of another process.
@@ -122,8 +142,7 @@ class PanopticMetric:
         """
         if other.catalogue != self.catalogue or other.boundary != self.boundary:
             raise InputError("the metrics differ in their categories or in boundary; expected two of one kind")
-        known = {name for name, _ in self._tables if name is not None}
-        self._tables += [(name, table) for name, table in other._tables if name is None or name not in known]
+        self._add([(name, table) for name, table in other._tables if name is None or name not in self._names])
 
     def sync(self, group: Any = None) -> None:
         """Add the images of all ranks of torch.distributed, so that each rank has them all. No pixel is sent.
@@ -176,6 +195,16 @@ class PanopticMetric:
         report = rescore(tables, resamples=resamples)
         store(report, tables, out)
         return report
+
+
+def _listed(image_id: Any) -> list[Any]:
+    """Return the names of a batch; one alone is a batch of one."""
+    if isinstance(image_id, str):
+        return [image_id]
+    try:
+        return list(image_id)
+    except TypeError:
+        return [image_id]
 
 
 def _catalogue(categories: Catalogue | Sequence[Mapping[str, Any]]) -> Catalogue:

@@ -45,7 +45,8 @@ class COCOeval:
         print(evaluation.stats)
 
     `params`, `eval` (precision, recall, scores, counts) and `stats` are as there, -1 for what is not defined. Of a
-    single image or match there is nothing: `evalImgs` and `ious` are missing, as are keypoints and useCats = 0.
+    single image or match there is nothing: `evalImgs` and `ious` are missing, as are keypoints and useCats = 0. An
+    annotation of id 0, which pycocotools takes for none when it is matched, counts as any other.
 
     Args:
         cocoGt, cocoDt: ground truth and results, as pycocotools' COCO and its `loadRes` give them.

@@ -45,6 +45,7 @@ def test_a_measurement_is_a_process_of_its_own_and_ends_in_a_page(path):
     assert float(rows[0]["PQ"]) == run["PQ"]
     page = loop.markdown(rounds, {"commit": "abc"}, loop.described(path))
     assert "160 x 120 pixels" in page
+    assert "| 1 (1–1) |" in page
     assert "| 3 (3–3) |" in page
     assert "- commit: abc" in page
     assert json.dumps(run)

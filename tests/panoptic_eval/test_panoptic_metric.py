@@ -275,6 +275,41 @@ def test_a_refused_batch_adds_nothing(drawn):
         assert len(metric) == 0
 
 
+def test_what_is_wrong_is_said_with_the_image():
+    metric = PanopticMetric([{"id": 1, "name": "car", "isthing": 1}])
+    target = np.array([[1, 1, 0]]), [{"id": 1, "category_id": 1}]
+
+    def listed(**entry):
+        return target[0], [{"id": 1, "category_id": 1, **entry}]
+
+    for prediction, message in (
+        ((target[0][:, :2], target[1]), "image 'a.jpg': pred: has 2 x 1 pixels; expected 3 x 1"),
+        (listed(id=1.5), "prediction of image 'a.jpg': has \"id\" 1.5; expected an integer"),
+        (listed(id="1"), "has \"id\" '1'; expected an integer"),
+        (listed(category_id=None), 'has "category_id" None; expected an integer'),
+        ({"panoptic_seg": (target[0], None)}, "has no list of segments"),
+        (np.full((1, 3, 2), np.nan), r"is an array \(1, 3, 2\) of float64"),
+        ((np.full((1, 3), np.nan), target[1]), "dtype float64; expected an array of integers"),
+        ((np.zeros((0, 3), int), []), r"labels have shape \(0, 3\), dtype int64; .*not empty"),
+    ):
+        with pytest.raises(InputError, match=message):
+            metric.update(prediction, target, image_id="a.jpg")
+        assert len(metric) == 0
+
+
+def test_names_of_a_batch_and_each_image_once():
+    metric = PanopticMetric([{"id": 1, "name": "car", "isthing": 1}])
+    image = np.array([[1, 1, 0]]), [{"id": torch.tensor(1), "category_id": torch.tensor(1)}]
+    for names in (torch.tensor([3, 4]), np.array([5, 6]), range(7, 9), ("a", "b")):
+        metric.update([image, image], [image, image], image_id=names)
+    metric.update(image, image, image_id=torch.tensor(9))
+    assert metric.tables().panoptic.image_id == (3, 4, 5, 6, 7, 8, "a", "b", 9)
+    for again in ([10, 4], [10, 10]):
+        with pytest.raises(InputError, match=f"image {again[1]} was added already"):
+            metric.update([image, image], [image, image], image_id=again)
+    assert len(metric) == 9
+
+
 def test_categories_that_are_none():
     for given, message in (
         ([{"id": 1, "name": "x"}], "has no 'isthing'"),
