@@ -1,6 +1,7 @@
 """Networks and training states on disk: safetensors and JSON, no pickle.
 
     DIR/model.safetensors, config.json, categories.json    a network: all that inference needs
+    DIR/kept/STEP/              the network of that step, where a run keeps some on its way
     DIR/checkpoints/STEP/       a training state: the same, momentum.safetensors (of the optimizer), state.json, and
                                 where weights are averaged average.safetensors
 
@@ -23,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from model.checkpoint_files import CATEGORIES, CONFIG, WEIGHTS, CheckpointError
+from model.checkpoint_files import CATEGORIES, CONFIG, KEPT, WEIGHTS, CheckpointError
 from model.config import Config, ConfigError, from_json, to_json
 from model.families import PanopticNetwork, build_network
 from model.weights import dimensions
@@ -34,7 +35,7 @@ MOMENTUM, AVERAGE, STATE = "momentum.safetensors", "average.safetensors", "state
 SCALE = ".scale_of_8_bits"
 """Ending of the name of the tensor that holds the scales of another one."""
 Bits = Literal[32, 16, 8]
-KEPT = 2
+STAYING = 2
 """Training states that stay; older ones are removed."""
 
 
@@ -49,7 +50,14 @@ class State:
     """Fingerprint of the data set; other data give other samples."""
 
 
-def save_network(directory: Path, network: PanopticNetwork, catalogue: Catalogue, *, bits: Bits = 32) -> None:
+def save_network(
+    directory: Path,
+    network: PanopticNetwork,
+    catalogue: Catalogue,
+    *,
+    bits: Bits = 32,
+    average: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write all that inference needs.
 
     Args:
@@ -57,13 +65,15 @@ def save_network(directory: Path, network: PanopticNetwork, catalogue: Catalogue
         network: on any device.
         catalogue: what its categories mean.
         bits: size of a stored weight; see `_rounded`.
+        average: running average of the weights, by name, to be written in their place; None or empty where there is
+            none.
 
     Raises:
         CheckpointError: weights that are not finite, or not once they are rounded; nothing is written then.
     """
     tensors: dict[str, Tensor] = {}
     for name, tensor in _stored(network):
-        tensors |= _rounded(name, tensor, bits)
+        tensors |= _rounded(name, (average or {}).get(name, tensor), bits)
     _check_finite(tensors, directory / WEIGHTS)
     write_atomically(directory / CONFIG, to_json(network.config))
     write_atomically(directory / CATEGORIES, _categories_json(catalogue))
@@ -170,8 +180,9 @@ def save_state(
 
 def remove_leftovers(out: Path) -> None:
     """Remove what a training run that was killed left half-written or half-removed."""
-    for file in leftovers(out, (WEIGHTS, CONFIG, CATEGORIES)):
-        file.unlink()
+    for folder in (out, *(out / KEPT).glob("*")):
+        for file in leftovers(folder, (WEIGHTS, CONFIG, CATEGORIES)):
+            file.unlink()
     for partial in (out / "checkpoints").glob(".*.partial"):
         shutil.rmtree(partial)
     _remove_old(out)
@@ -227,7 +238,7 @@ def load_state(
 
 def _remove_old(out: Path) -> None:
     """Remove all training states but the last two."""
-    for old in _states(out)[:-KEPT]:
+    for old in _states(out)[:-STAYING]:
         shutil.rmtree(old)
 
 

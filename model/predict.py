@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 from collections import Counter
@@ -70,6 +71,8 @@ class Options:
     """Release of Mapillary Vistas to read, 1.2 or 2.0. Default: 1.2 if the data set has both."""
     limit: int | None = None
     """Predict only so many images, the first ones."""
+    scale: float = 1.0
+    """Factor on the resolution that the checkpoint was made for: how well it does at other scales of the objects."""
     semantic: bool = False
     """Write semantic/ as well: the category of each pixel, by the semantic head or as fusion.semantic says."""
     broken: Literal["error", "skip"] = "error"
@@ -190,6 +193,7 @@ def predict(
     *,
     made_by: str,
     ranks: Ranks,
+    scale: float = 1.0,
     semantic: bool = False,
     broken: Literal["error", "skip"] = "error",
     progress: bool = True,
@@ -203,6 +207,7 @@ def predict(
         out: the directory of predictions, new or begun.
         made_by: what tells the network from others; a directory that another one has begun is refused.
         ranks: this process among all.
+        scale: factor on the network's resolution, above 0.
         semantic: write semantic/, too.
         broken: whether an image that cannot be read is an error, or left out.
         progress: show a bar.
@@ -211,12 +216,14 @@ def predict(
         Why each image that was left out could not be read, of all ranks.
 
     Raises:
-        InputError: `out` holds other predictions, or an image cannot be read.
+        InputError: `out` holds other predictions, an image cannot be read, or the scale is no factor.
         OutOfMemory: with advice.
     """
+    if not 0 < scale < math.inf:
+        raise InputError(f"--scale {scale:g}: expected a number above 0")
     order = [p.image_id for p in photographs]
     if ranks.first:
-        _claim(out, {"checkpoint": made_by, "semantic": semantic})
+        _claim(out, {"checkpoint": made_by, "semantic": semantic} | ({} if scale == 1 else {"scale": scale}))
         _remove_leftovers(out)
         _join(out, catalogue, order)  # of a run that was killed, perhaps with another number of ranks
     wait(ranks)
@@ -229,7 +236,7 @@ def predict(
         # Decoding the next image and encoding the last one take as long as a GPU takes in between.
         reading, writing = (stack.enter_context(ThreadPoolExecutor(1)) for _ in range(2))
         written: Future[None] | None = None
-        for photograph, read in _ahead(reading, mine, network.config.sample.shortest):
+        for photograph, read in _ahead(reading, mine, max(round(scale * network.config.sample.shortest), 1)):
             try:
                 image, size = read.result()
             except InputError as error:
@@ -279,6 +286,7 @@ def _predict(options: Options, ranks: Ranks) -> list[str]:
         options.out,
         made_by=fingerprint(options.checkpoint),
         ranks=ranks,
+        scale=options.scale,
         semantic=options.semantic,
         broken=options.broken,
         progress=not options.quiet,

@@ -35,7 +35,7 @@ from model.checkpoint import (
     save_state,
     transfer,
 )
-from model.checkpoint_files import WEIGHTS, CheckpointError
+from model.checkpoint_files import KEPT, WEIGHTS, CheckpointError
 from model.config import Config, ConfigError, from_json
 from model.data.index import cached_index
 from model.data.loader import Batch, CropDataset
@@ -74,8 +74,10 @@ class Settings:
     """Precision of most arithmetic. Default: bfloat16 on a GPU, float32 on a CPU."""
     save_every: int = 250
     """Number of steps between training states, of which the last two are kept."""
+    keep_every: int = 0
+    """Number of steps between networks that are kept for good in OUT/kept/STEP, to be scored. 0: none is."""
     bits: Bits = 32
-    """Size of a weight in the file of the final network, in bits: 32, 16 or 8."""
+    """Size of a weight in the file of the final network and of those that are kept, in bits: 32, 16 or 8."""
     tensorboard: bool = False
     """Write TensorBoard events to OUT/tensorboard as well."""
     quiet: bool = False
@@ -123,7 +125,7 @@ class Measured:
 
     losses: dict[str, float]
     counts: dict[str, Any]
-    """Counts that the network puts out, and the instances that are too little visible to learn from (dropped)."""
+    """Counts that the network puts out, instances too little visible to learn from (dropped), pixels with padding."""
     waiting: float
     """Seconds that this rank waited for samples."""
 
@@ -185,12 +187,18 @@ def train(
                 update(average, network, step, schedule.average)
             if log is not None:
                 log.add(step + 1, (step + 1) * schedule.batch, rate, measured, time.perf_counter() - began)
-            if ranks.first and ((step + 1) % settings.save_every == 0 or step + 1 == schedule.steps):
-                state = State(step + 1, settings.seed, data)
+            done, last = step + 1, step + 1 == schedule.steps
+            if ranks.first:
                 try:
-                    save_state(out, network, optimizer, catalogue, state, average)
+                    # Before the state: a run that is killed in between comes by here again.
+                    if settings.keep_every and (done % settings.keep_every == 0 or last):
+                        kept = out / KEPT / str(done)
+                        save_network(kept, network, catalogue, bits=settings.bits, average=average)
+                    if done % settings.save_every == 0 or last:
+                        state = State(done, settings.seed, data)
+                        save_state(out, network, optimizer, catalogue, state, average)
                 except CheckpointError as error:
-                    raise TrainingError(f"after step {step + 1}: {error}; {_last_good(out)}") from error
+                    raise TrainingError(f"after step {done}: {error}; {_last_good(out)}") from error
     if average:
         put(average, network)
     if ranks.first:
@@ -268,7 +276,9 @@ def _step(
             (torch.stack(list(found.values())).sum() / settings.accumulate).backward()
         for name, value in found.items():
             losses[name] = losses.get(name, 0) + value.detach() / (settings.accumulate * ranks.count)
-        for name, value in (counted | {"dropped": torch.tensor(batch.dropped)}).items():
+        b, _, h, w = batch.images.shape
+        seen = {"dropped": torch.tensor(batch.dropped), "pixels": torch.tensor(b * h * w)}
+        for name, value in (counted | seen).items():
             counts[name] = counts.get(name, 0) + value.to(device)
     values = dict(zip(losses, total(torch.stack(list(losses.values())), ranks).tolist(), strict=True))
     if not np.isfinite(list(values.values())).all():

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from tiny_training import CATALOGUE, config, network
 
 from model.checkpoint import (
-    KEPT,
+    STAYING,
     State,
     latest_state,
     load_network,
@@ -217,7 +217,7 @@ def test_the_last_two_states_stay_and_any_of_them_is_a_network(trained, tmp_path
     for step in (5, 10, 200):  # by number, not by name
         save_state(tmp_path, learner, optimizer, CATALOGUE, State(step, 0, 5))
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["10", "200"]
-    assert KEPT == 2
+    assert STAYING == 2
     load_network(latest_state(tmp_path))
 
 

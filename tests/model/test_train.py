@@ -17,7 +17,7 @@ from tiny_training import ALONE, CATALOGUE, config, network, run, supply
 
 from model import train as training
 from model.checkpoint import latest_state, load_network, save_network
-from model.checkpoint_files import CheckpointError
+from model.checkpoint_files import CheckpointError, kept_networks
 from model.config import to_json
 from model.distributed import Ranks
 from model.memory import OutOfMemory
@@ -69,7 +69,6 @@ def finished(tmp_path_factory, family):
 
 LOSSES = {
     "boxes": ["semantic", "objectness", "anchor_box", "category", "proposal_box", "mask"],
-    "centres": ["semantic", "center", "offset"],
     "points": ["semantic", "mask", "proposal"],
 }
 
@@ -84,6 +83,7 @@ def test_logs_every_step(finished, family):
         assert sorted(loss_names(line)) == sorted(LOSSES[family])
         assert line["loss"] == pytest.approx(sum(line[part] for part in LOSSES[family]))
         assert 0 <= line["waiting"] <= line["seconds"]
+    assert [line["pixels"] for line in lines] == [4 * 64 * 64] * 4
     assert [line["instances"] for line in lines] == [12, 9, 9, 9]  # every fifth sample has none
 
 
@@ -113,6 +113,23 @@ def test_a_run_may_end_with_the_average_of_its_weights(finished, family, tmp_pat
         expected = keep * expected + (1 - keep) * after
     torch.testing.assert_close(load_network(tmp_path)[0].body.conv1.weight, expected)
     assert metrics(tmp_path) == metrics(finished)  # what is averaged changes nothing of what is learned
+
+
+def test_a_run_keeps_networks_on_its_way_and_learns_the_same(finished, family, tmp_path):
+    train(network(family), CATALOGUE, supply, tmp_path, replace(QUIET, keep_every=3), ALONE, data="rectangles")
+    assert metrics(tmp_path) == metrics(finished)
+    kept = kept_networks(tmp_path)
+    assert [step for step, _ in kept] == [3, 4]  # the last one, too
+    assert (kept[1][1] / "model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
+    assert (kept[0][1] / "model.safetensors").read_bytes() != (kept[1][1] / "model.safetensors").read_bytes()
+    assert kept_networks(finished) == []
+
+
+def test_what_is_kept_on_the_way_is_the_average_where_there_is_one(family, tmp_path):
+    learner = network(family, average=0.15)
+    train(learner, CATALOGUE, supply, tmp_path, replace(QUIET, keep_every=4), ALONE, data="rectangles")
+    ((_, kept),) = kept_networks(tmp_path)
+    assert (kept / "model.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_else_was_random_before(finished, family, tmp_path):
@@ -146,6 +163,12 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(family, avera
     ends = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("calm", "killed")]
     assert ends[0] == ends[1]
     assert not list((tmp_path / "killed").rglob("*.partial"))
+    kept = [
+        {step: (folder / "model.safetensors").read_bytes() for step, folder in kept_networks(tmp_path / name)}
+        for name in ("calm", "killed")
+    ]
+    assert list(kept[0]) == [3, 6]
+    assert kept[0] == kept[1]
 
 
 def test_two_ranks_learn_what_one_does(family, tmp_path):

@@ -59,7 +59,7 @@ def supply(wanted: Iterable[range]) -> Iterator[Batch]:
 def run(
     out: Path, steps: int, accumulate: int, dtype: torch.dtype, family: str = "boxes", average: float = 0.0
 ) -> None:
-    settings = train.Settings(accumulate=accumulate, save_every=2, quiet=True)
+    settings = train.Settings(accumulate=accumulate, save_every=2, keep_every=3, quiet=True)
     with joined("cpu") as ranks:
         learner = network(family, steps=steps, batch=8, average=average).to(dtype)
         train.train(learner, CATALOGUE, supply, out, settings, ranks, data="rectangles")
