@@ -40,6 +40,8 @@ SCORES = {
     "box AP": ("AP_box", "AP"),
 }
 """Columns of the table, and the scores in a report."""
+EVALUATION = "evaluation.jsonl"
+"""File of a run with the scores of the networks that it kept, as `reproduce.evaluation` writes it."""
 LARGEST = "box AP, largest"
 """Column of box AP in the last bin of size: of the largest hundredth of the objects, by default."""
 SETTINGS = {
@@ -76,6 +78,8 @@ class Run:
     """Settings of its configuration, with its seed and the fingerprint of its data; empty without a configuration."""
     reports: pd.DataFrame
     """A row for each checkpoint that was scored: step, the columns of SCORES, and LARGEST; fractions."""
+    evaluations: pd.DataFrame
+    """A row for each kept network and part of the data set on which it was scored: the same, split and images."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +100,7 @@ def read_run(folder: Path, root: Path) -> Run:
     Raises:
         InputError: a whole line, the configuration or a report cannot be read.
     """
-    lines = (folder / METRICS).read_text().split("\n")
-    try:
-        rows = [json.loads(line) for line in lines[:-1]]
-    except ValueError as error:
-        raise InputError(
-            f"{folder / METRICS}: is not JSON lines ({error}); expected what model.train writes"
-        ) from error
+    rows = whole_lines(folder / METRICS)
     if not rows:
         raise InputError(f"{folder / METRICS}: has no whole line yet; expected one a step")
     steps = pd.DataFrame(rows).drop_duplicates("step", keep="last")
@@ -113,7 +111,21 @@ def read_run(folder: Path, root: Path) -> Run:
         planned=planned_steps(folder),
         settings=settings(folder),
         reports=scored(folder / "evaluated"),
+        evaluations=pd.DataFrame(whole_lines(folder / EVALUATION)),
     )
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a file of JSON lines; there are none of a file that is not there, and a half-written last one is left out.
+
+    Raises:
+        InputError: a whole line cannot be read.
+    """
+    lines = path.read_text().split("\n") if path.is_file() else [""]
+    try:
+        return [json.loads(line) for line in lines[:-1]]
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON lines ({error}); expected what the run writes") from error
 
 
 def planned_steps(folder: Path) -> int | None:

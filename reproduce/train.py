@@ -2,8 +2,10 @@
 
     python -m reproduce.train
 
-Each run is `python -m model.train streets`, with the same steps and samples for all. If it is killed, run the same
-command again: it continues. Writes results/streets/checkpoints/VARIANT/seedN/, in 8 bits, and training.csv.
+Each run is `python -m model.train streets`, with the same steps and samples for all; where there are GPUs, the runs
+take turns on all of them. While one trains, `python -m reproduce.evaluation` scores the networks that it keeps, on the
+same few images each time. If it is killed, run the same command again: it continues. Writes
+results/streets/checkpoints/VARIANT/seedN/, in 8 bits, and training.csv.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ import csv
 import json
 import os
 import platform
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from statistics import fmean
 from typing import Any
 
@@ -26,18 +29,23 @@ from tqdm import tqdm
 
 from model.checkpoint_files import CATEGORIES, CONFIG, WEIGHTS, fingerprint
 from model.data.index import cached_index
+from model.presets import configure
 from model.train import METRICS, loss_names
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.csv import write_rows
 from panoptic_eval.provenance import commit
+from reproduce.evaluation import IMAGES as EVALUATION_IMAGES
+from reproduce.follow import POLL, follow
 from reproduce.options import embedded, ending_at_faults
 from reproduce.provenance import write_provenance
 from reproduce.systems import CHECKPOINTS, PAIRS, TABLE
 from reproduce.variants import BY_NAME, VARIANTS
 
-IMAGES = 1000
-"""Number of training images."""
+DATA = {"streets": (1, 1000), "streets-2": (2, 300), "streets-large": (2, 1000)}
+"""Version of the embedded data set and number of training images, by preset."""
+EVALUATIONS = 4
+"""Number of times that a run is scored, once after half of its steps, and the last time at its end."""
 MAX_BYTES = 5 * 2**19
 """Largest size of a checkpoint that is shipped."""
 ORIGIN = "origin.json"
@@ -76,10 +84,16 @@ class Options:
     """Names of the variants to train. Default: all."""
     seeds: tuple[int, ...] = ()
     """Seeds to train from. Default: all that the plan has."""
+    preset: str = "streets"
+    """Preset of the embedded data set: streets, streets-2 or streets-large."""
     side_by_side: int = os.cpu_count() or 1
-    """Number of runs at the same time. Default: one per core. A GPU has room for all of them."""
+    """Number of runs at the same time, on all GPUs in turn, else on cores. Default: one per core."""
     data: Path | None = None
     """Folder of the data set. Default: the embedded data set, which is drawn."""
+    validation: Path | None = None
+    """Folder of the data set whose validation images are scored on the way. Default: that of --data."""
+    images: int = EVALUATION_IMAGES
+    """Number of validation images that are scored on the way; of training images half as many are."""
     runs: Path = Path("runs/streets/training")
     """Folder for the training states and metrics.jsonl of each run."""
     checkpoints: Path = CHECKPOINTS
@@ -96,8 +110,14 @@ def shipped(checkpoints: Path) -> tuple[Run, ...]:
     )
 
 
-def train(run: Run, data: Path, options: Options) -> None:
-    """Carry out one run to its end, and ship its network.
+def train(run: Run, options: Options, parts: Mapping[str, Path], device: str) -> None:
+    """Carry out one run to its end, score the networks that it keeps, and ship its last one.
+
+    Args:
+        run: to be carried out.
+        options: of the command.
+        parts: folder of the data set, by the name of its part: training, and validation.
+        device: of the run.
 
     Raises:
         subprocess.CalledProcessError: the run failed; it has printed why.
@@ -109,11 +129,17 @@ def train(run: Run, data: Path, options: Options) -> None:
             folder / ORIGIN,
             {"commit": commit() or "unknown", "torch": torch.__version__, "hardware": hardware(options)},
         )
-    settings = ["--data", str(data), "--out", str(folder), "--seed", str(run.seed), "--bits", "8"]
-    quiet = ["--quiet"] if options.side_by_side > 1 else []
-    command = ["model.train", "streets", "--arm", run.variant, *settings, *quiet]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads(options))}
-    subprocess.run([sys.executable, "-m", *command], check=True, env=environment)
+    every = -(-planned_steps(run, options) // EVALUATIONS)
+    settings = ["--out", str(folder), "--seed", str(run.seed), "--bits", "8", "--keep-every", str(every)]
+    training = ["--data", str(parts["training"]), "--arm", run.variant, *settings, "--device", device]
+    scored = [argument for part, data in parts.items() for argument in (f"--{part}", str(data))]
+    follow(
+        folder,
+        [sys.executable, "-m", "model.train", options.preset, *training, "--quiet"],
+        [sys.executable, "-m", "reproduce.evaluation", str(folder), *scored, "--images", str(options.images),
+         "--device", device],
+        {**os.environ, "OMP_NUM_THREADS": str(threads(options))},
+    )  # fmt: skip
     size = (folder / WEIGHTS).stat().st_size
     if size > MAX_BYTES:
         raise ValueError(f"{folder / WEIGHTS}: has {size} bytes; expected {MAX_BYTES} at most, to be shipped")
@@ -121,6 +147,31 @@ def train(run: Run, data: Path, options: Options) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in (CONFIG, CATEGORIES, WEIGHTS):
         write_atomically(target / name, (folder / name).read_bytes())
+
+
+def planned_steps(run: Run, options: Options) -> int:
+    """Return the number of steps of a run."""
+    return configure(options.preset, BY_NAME[run.variant].method).schedule.steps
+
+
+def steps_done(run: Run, options: Options) -> int:
+    """Return the number of steps that a run has logged so far."""
+    path = options.runs / run.name / METRICS
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**14))
+        lines = file.read().split(b"\n")
+    return int(json.loads(lines[-2])["step"]) if len(lines) > 1 else 0
+
+
+def devices(options: Options, gpus: int) -> list[str]:
+    """Return the device of each of the runs that are carried out at the same time.
+
+    >>> devices(Options(side_by_side=3), 2), devices(Options(side_by_side=2), 0)
+    (['cuda:0', 'cuda:1', 'cuda:0'], ['cpu', 'cpu'])
+    """
+    return [f"cuda:{k % gpus}" if gpus else "cpu" for k in range(options.side_by_side)]
 
 
 def threads(options: Options) -> int:
@@ -178,14 +229,60 @@ def main() -> None:
     if not plan:
         last = max(run.seed for run in PLAN)
         sys.exit(f"train: the plan has no such run; its variants are {', '.join(BY_NAME)}, its seeds 0 to {last}")
+    if options.data is None and options.preset not in DATA:
+        sys.exit(
+            f"train: no data set is drawn for the preset {options.preset}; expected --data, or one of {', '.join(DATA)}"
+        )
     with ending_at_faults("train"):
-        data = options.data or embedded("training", IMAGES)
-        cached_index(ground_truth(data, split="training"), progress=True)  # or runs side by side would all make it
-        with ThreadPoolExecutor(options.side_by_side) as pool, tqdm(total=len(plan), unit="run") as bar:
-            for run, _ in zip(plan, pool.map(lambda run: train(run, data, options), plan), strict=True):
-                bar.set_postfix_str(f"{run.name} is done")
-                bar.update()
-                record(run, options)
+        carry_out(plan, options, parts_of(options))
+
+
+def parts_of(options: Options) -> dict[str, Path]:
+    """Return the folders of the training and the validation images; those of the embedded data set are drawn."""
+    if options.data is not None:
+        return {"training": options.data, "validation": options.validation or options.data}
+    version, images = DATA[options.preset]
+    validation = options.validation or embedded("validation", options.images, version=version)
+    return {"training": embedded("training", images, version=version), "validation": validation}
+
+
+def carry_out(plan: Sequence[Run], options: Options, parts: Mapping[str, Path]) -> None:
+    """Carry out runs, as many at a time as is asked for.
+
+    The bar says how many steps of all runs are done, and how much time is left.
+
+    Raises:
+        subprocess.CalledProcessError: a run failed; those that have begun are finished first, the others are left.
+        ValueError: a network is too large to be shipped.
+    """
+    cached_index(ground_truth(parts["training"], split="training"), progress=True)  # or each run would make it
+    free: SimpleQueue[str] = SimpleQueue()
+    for device in devices(options, torch.cuda.device_count()):
+        free.put(device)
+
+    def one(run: Run) -> None:
+        device = free.get()
+        try:
+            train(run, options, parts, device)
+        finally:
+            free.put(device)
+
+    done = sum(steps_done(run, options) for run in plan)
+    total = sum(planned_steps(run, options) for run in plan)
+    with ThreadPoolExecutor(options.side_by_side) as pool, tqdm(total=total, initial=done, unit="step") as bar:
+        left = {pool.submit(one, run): run for run in plan}
+        try:
+            while left:
+                finished, _ = wait(left, POLL, FIRST_COMPLETED)
+                for future in finished:
+                    run = left.pop(future)
+                    future.result()
+                    record(run, options)
+                    bar.set_postfix_str(f"{run.name} is done")
+                bar.update(sum(steps_done(run, options) for run in plan) - bar.n)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 if __name__ == "__main__":

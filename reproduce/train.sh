@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Trains the variants of Table 1 on the embedded data set and ships their networks. If it is interrupted, run it again.
-# All runs, hours, one on each core:  bash reproduce/train.sh
-# One of them:                        bash reproduce/train.sh --variants crop --seeds 0
-# On a GPU, all side by side:         bash reproduce/train.sh --side-by-side 18
+# All runs, hours, one on each core, on all GPUs in turn:  bash reproduce/train.sh
+# One of them:                                             bash reproduce/train.sh --variants crop --seeds 0
+# With the second version of the data:                     bash reproduce/train.sh --preset streets-2 --checkpoints DIR --table FILE
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source reproduce/setup.sh

@@ -1,4 +1,5 @@
 import csv
+import itertools
 import json
 import sys
 from dataclasses import replace
@@ -134,6 +135,57 @@ def test_the_plan_trains_the_most_wanted_first():
     assert names[:5] == [f"{name}/seed0" for name in ("full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus")]
 
 
+def test_runs_take_turns_on_all_gpus_else_on_cores():
+    assert train.devices(train.Options(side_by_side=5), 2) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
+    assert train.devices(train.Options(side_by_side=2), 0) == ["cpu", "cpu"]
+
+
+def test_runs_are_carried_out_on_free_devices_and_the_steps_of_all_are_counted(folder, tmp_path, monkeypatch):
+    """Each run here logs its steps at once; a second call finds them done."""
+    options = train.Options(runs=tmp_path, side_by_side=2, table=tmp_path / "table.csv")
+    plan, used, recorded, bars = train.PLAN[:4], [], [], []
+
+    def trained(run, options, parts, device):
+        used.append((run, device))
+        (tmp_path / run.name).mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps({"step": k + 1}) for k in range(train.planned_steps(run, options))]
+        (tmp_path / run.name / train.METRICS).write_text("\n".join(lines) + '\n{"step"')
+
+    class Bar(train.tqdm):
+        def __init__(self, **given):
+            bars.append((given["initial"], self))
+            super().__init__(**given, disable=False)
+
+    monkeypatch.setattr(train, "train", trained)
+    monkeypatch.setattr(train, "record", lambda run, options: recorded.append(run))
+    monkeypatch.setattr(train, "tqdm", Bar)
+    monkeypatch.setattr(train.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(train, "cached_index", lambda gt, progress: None)
+    monkeypatch.setattr(train, "ground_truth", lambda data, split: None)
+    train.carry_out(plan, options, {"training": folder / "gt"})
+    assert {run for run, _ in used} == set(recorded) == set(plan)
+    assert {device for _, device in used} == {"cuda:0", "cuda:1"}
+    total = sum(train.planned_steps(run, options) for run in plan)
+    train.carry_out(plan, options, {"training": folder / "gt"})
+    assert [initial for initial, _ in bars] == [0, total]
+    assert all(bar.n == total for _, bar in bars)
+
+
+def test_a_run_that_fails_leaves_the_rest_of_the_plan(folder, tmp_path, monkeypatch):
+    begun = []
+
+    def fails(run, options, parts, device):
+        begun.append(run)
+        raise ValueError("too large")
+
+    monkeypatch.setattr(train, "train", fails)
+    monkeypatch.setattr(train, "cached_index", lambda gt, progress: None)
+    monkeypatch.setattr(train, "ground_truth", lambda data, split: None)
+    with pytest.raises(ValueError, match="too large"):
+        train.carry_out(train.PLAN, train.Options(runs=tmp_path, side_by_side=1), {"training": folder / "gt"})
+    assert len(begun) < len(train.PLAN)
+
+
 def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, monkeypatch):
     """`model.train` itself is tested elsewhere: here it has finished already."""
     options = train.Options(
@@ -154,10 +206,19 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
     (options.runs / done.name / train.METRICS).write_text("\n".join(lines))
     monkeypatch.setattr(train, "commit", lambda: "abc")
     commands = []
-    monkeypatch.setattr(train.subprocess, "run", lambda command, check, env: commands.append(command))
-    train.train(done, folder / "gt", options)
+    monkeypatch.setattr(
+        train, "follow", lambda run, training, evaluation, environment: commands.append((training, evaluation))
+    )
+    parts = {"training": folder / "gt", "validation": folder / "gt"}
+    train.train(done, options, parts, "cuda:1")
     assert train.shipped(options.checkpoints) == (done,)
-    assert commands[0][1:6] == ["-m", "model.train", "streets", "--arm", "crop"]
+    ((training, evaluation),) = commands
+    assert training[1:4] == ["-m", "model.train", "streets"]
+    named = dict(itertools.pairwise(training))
+    assert (named["--arm"], named["--seed"], named["--device"]) == ("crop", "0", "cuda:1")
+    assert int(named["--keep-every"]) * train.EVALUATIONS == train.planned_steps(done, options)
+    assert evaluation[1:4] == ["-m", "reproduce.evaluation", str(options.runs / done.name)]
+    assert dict(itertools.pairwise(evaluation))["--validation"] == str(folder / "gt")
     row = train.row(done, options)
     assert (row["variant"], row["seed"], row["steps"], row["samples"], row["seconds"]) == ("crop", 0, 3, 24, 6)
     assert row["mask"] == 0.5
@@ -171,4 +232,4 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
     assert list(zip(kept["variant"], kept["steps"], strict=True)) == [("full", 7), ("crop", 3)]
     monkeypatch.setattr(train, "MAX_BYTES", 10)
     with pytest.raises(ValueError, match="expected 10 at most"):
-        train.train(done, folder / "gt", options)
+        train.train(done, options, parts, "cpu")
