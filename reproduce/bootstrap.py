@@ -1,13 +1,20 @@
-"""Scores of systems with 95 % intervals over images, and how much they differ between variants."""
+"""Scores of systems and of their differences, with 95 % intervals over images and over seeds.
+
+Training is random, too: other weights to begin with and other samples give another network. So two intervals are made
+of a score: a bootstrap that resamples seeds and images, and Student's t interval over seeds on the images as they are.
+Variants of a seed share weights and samples; they are compared by their differences of each seed that all of them have.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy import stats
 
 from panoptic_eval.comparison import Difference, difference
 from panoptic_eval.metrics import sizes
@@ -27,8 +34,45 @@ ENOUGH = 50
 """Smallest number of instances in the paper's largest bin."""
 
 
+SEEDS_STREAM = 1
+"""Tells the draws of seeds from those of images."""
+
 Values = dict[tuple[str, str], Float[np.ndarray, " w"]]
 """Scores by name and part: on the original image set, then on each resample."""
+Term = tuple[float, str, str, str]
+"""Factor, name of a system, score, part of the score."""
+
+
+def hierarchical(by_seed: Float[np.ndarray, "s w"], rng: np.random.Generator) -> Float[np.ndarray, " w"]:
+    """Resample seeds as well as images, seeds first: the hierarchical bootstrap of a mean over seeds.
+
+    With few seeds it is too narrow (from n of them the spread comes out sqrt((n - 1) / n) times too small, and of two
+    it knows only three means), so read it beside `t_interval`. Of one seed it is the bootstrap of its images.
+
+    Args:
+        by_seed: score of each seed: on the original image set, then on each of the same resampled image sets.
+        rng: draws the seeds; the same generator gives the same seeds to all scores of as many seeds.
+
+    Returns:
+        The mean over all seeds on the original image set; then, on each resampled image set, the mean over as many
+        seeds as there are, drawn with replacement.
+    """
+    counts = draw(rng, len(by_seed), by_seed.shape[1] - 1).T
+    drawn = np.where(counts > 0, counts * by_seed[:, 1:], 0.0).sum(0) / len(by_seed)  # 0 times NaN is NaN
+    return np.concatenate([by_seed[:, :1].mean(0), drawn])
+
+
+def t_interval(by_seed: Sequence[float]) -> tuple[float, float]:
+    """Return Student's 95 % interval of the mean over seeds; NaN of a single seed, which says nothing about others.
+
+    >>> [round(end, 2) for end in t_interval([1.0, 2.0, 3.0])]
+    [-0.48, 4.48]
+    """
+    if len(by_seed) < 2:
+        return math.nan, math.nan
+    half = stats.t.ppf(0.975, len(by_seed) - 1) * np.std(by_seed, ddof=1) / math.sqrt(len(by_seed))
+    mean = float(np.mean(by_seed))
+    return mean - float(half), mean + float(half)
 
 
 @dataclass(frozen=True)
@@ -38,14 +82,19 @@ class Estimate:
     value: float
     """Mean over seeds on the original image set."""
     low: float
-    """2.5th percentile of that mean over resampled image sets."""
+    """2.5th percentile of that mean over resampled seeds and image sets."""
     high: float
     """97.5th percentile."""
     seeds: tuple[float, ...]
     """Score of each seed on the original image set."""
 
+    @property
+    def over_seeds(self) -> tuple[float, float]:
+        """Return Student's interval over seeds; NaN of one."""
+        return t_interval(self.seeds)
+
     def columns(self) -> dict[str, float]:
-        """Return the columns of a CSV file about it: value, interval over images, lowest and highest seed."""
+        """Return the columns of a CSV file about it: value, interval, lowest and highest seed."""
         spread = {"seeds": len(self.seeds), "seeds_low": min(self.seeds), "seeds_high": max(self.seeds)}
         return {"value": self.value, "low": self.low, "high": self.high, **spread}
 
@@ -54,23 +103,46 @@ class Estimate:
 class Scores:
     """All scores of all systems on the same resamples of the same images."""
 
-    by_system: dict[str, list[Values]]
-    """Resampled scores by a system's name: one dictionary per seed, lowest seed first. Column 0 is the original image
-    set, the others are resamples."""
+    by_system: dict[str, dict[int, Values]]
+    """Resampled scores by a system's name and seed (0 where it has none). Column 0 is the original image set, the
+    others are resamples."""
     bins: dict[str, int]
     """Number of instances in each size bin, by the bin's name, such as "0–25 %"."""
 
     def estimate(self, name: str, score: str, part: str) -> Estimate:
-        """Return the mean over the seeds that have the score, and its interval over images."""
-        by_seed = [values[score, part] for values in self.by_system[name] if (score, part) in values]
-        mean = np.mean(by_seed, 0)
-        return Estimate(float(mean[0]), *interval(mean), tuple(float(v[0]) for v in by_seed))
+        """Return the mean over the seeds that have the score, and its interval."""
+        return self.combined([(1.0, name, score, part)])
 
     def difference(self, a: str, b: str, score: str, part: str) -> Difference:
         """Return b - a, both means over the seeds that both have."""
-        seeds = min(len(self.by_system[name]) for name in (a, b))
-        means = [np.mean([values[score, part] for values in self.by_system[name][:seeds]], 0) for name in (a, b)]
+        seeds = self.common([(1.0, a, score, part), (1.0, b, score, part)])
+        means = [self._resampled([(1.0, name, score, part)], seeds) for name in (a, b)]
         return difference(score, part, *means)
+
+    def combined(self, terms: Sequence[Term]) -> Estimate:
+        """Estimate a sum of scores times factors, over the seeds that all of its systems have."""
+        seeds = self.common(terms)
+        by_seed = self._by_seed(terms, seeds)
+        return Estimate(
+            float(by_seed[:, 0].mean()),
+            *interval(self._resampled(terms, seeds)),
+            tuple(float(value) for value in by_seed[:, 0]),
+        )
+
+    def common(self, terms: Sequence[Term]) -> list[int]:
+        """List the seeds of which every system has the score that is asked of it; empty where a system is not there."""
+        having = [
+            {seed for seed, values in self.by_system.get(name, {}).items() if (score, part) in values}
+            for _, name, score, part in terms
+        ]
+        return sorted(set.intersection(*having))
+
+    def _by_seed(self, terms: Sequence[Term], seeds: Sequence[int]) -> Float[np.ndarray, "s w"]:
+        by_system = self.by_system
+        return np.stack([sum(f * by_system[name][k][score, part] for f, name, score, part in terms) for k in seeds])
+
+    def _resampled(self, terms: Sequence[Term], seeds: Sequence[int]) -> Float[np.ndarray, " w"]:
+        return hierarchical(self._by_seed(terms, seeds), np.random.default_rng(SEEDS_STREAM))
 
 
 def bootstrap(systems: Sequence[System], *, seed: int = 0, resamples: int = RESAMPLES, wide: float | None) -> Scores:
@@ -78,7 +150,7 @@ def bootstrap(systems: Sequence[System], *, seed: int = 0, resamples: int = RESA
 
     Args:
         systems: to be compared, on the same images in the same order.
-        seed: random seed of the resamples.
+        seed: random seed of the resampled image sets.
         resamples: number of image sets, each of as many images as there are, drawn with replacement.
         wide: width in pixels of the images, such as that of the training crop; the boxes of objects wider than this
             are scored, too, where there are detections.
@@ -91,13 +163,13 @@ def bootstrap(systems: Sequence[System], *, seed: int = 0, resamples: int = RESA
     area = table.gt.area[table.catalogue.isthing[table.gt.category] & ~table.gt.crowd]
     held = [int(((area >= low) & (area <= high)).sum()) for low, high in ranges]
     used = len(names) if held[-1] >= ENOUGH else len(names) - 1
-    by_system: dict[str, list[Values]] = {}
+    by_system: dict[str, dict[int, Values]] = {}
     for system in systems:
         parts = scores(system.tables, weights=weights, bins=ranges[:used]).parts
         values = {(name, names[part] if isinstance(part, int) else part): v for (name, part), v in parts.items()}
         if wide is not None and system.tables.instances is not None:
             values |= wide_objects(system.tables.instances, np.concatenate([np.ones_like(weights[:1]), weights]), wide)
-        by_system.setdefault(system.name, []).append(values)
+        by_system.setdefault(system.name, {})[system.seed or 0] = values
     return Scores(by_system, dict(zip(names[:used], held[:used], strict=True)))
 
 

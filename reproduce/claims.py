@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,16 +16,28 @@ from scipy.stats import spearmanr
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.json import dumps
-from panoptic_eval.resampling import interval
-from reproduce.bootstrap import Scores, bootstrap
+from panoptic_eval.outputs.paper_table import COLUMNS
+from reproduce.audit import published
+from reproduce.bootstrap import Scores, Term, bootstrap
+from reproduce.learning import LEARNING, last_doublings
 from reproduce.options import Comparison, ending_at_faults
 from reproduce.systems import about, images, systems
-from reproduce.verdicts import Claim, Part, certain, verdict
+from reproduce.variants import title
+from reproduce.verdicts import LAST_DOUBLING, Claim, Part, certain, least_effect, trained
 
 FULL, CROP, CABB, ISUS, BOTH = "full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus"
 """Names of the variants that the claims are about."""
 FLAT = 0.9
 """Scales are far from uniform if the entropy of their levels is below this share of the most that is possible."""
+
+RULE = """\
+Scores in per cent points. A part of a claim is a number that should be above zero; of trained networks it is that of
+each seed. It is reproduced if every seed's number and Student's 95 % interval over seeds lie above zero, and its mean
+is at least a third of the paper's effect, and at least one point of PQ where fewer than five seeds were trained.
+Opposite is the same below zero. If neither holds, it is *not converged* where a variant still gained more than one
+point of PQ between half of its steps and all of them; else inconclusive, and with a single seed nothing else can be
+said. Of a claim's parts, the worst decides. This is the rule of `registration.md`; the bootstrap, which resamples seeds
+and then images, stands beside it."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +48,51 @@ class Options(Comparison):
     """
 
 
-def combined(scores: Scores, tested: str, published: str, terms: Sequence[tuple[float, str, str, str]]) -> Part:
+def paper_effect(a: str, b: str, column: str) -> float:
+    """Return what the paper's Table 1 has of variant b more than of variant a on Mapillary Vistas, points."""
+    rows = {row["network"]: float(row[column]) for row in published() if row["dataset"] == "mvd" and row[column]}
+    return round(rows[title(b)] - rows[title(a)], 1)
+
+
+def combined(
+    scores: Scores,
+    gains: Mapping[str, float],
+    tested: str,
+    terms: Sequence[Term],
+    *,
+    published: float | None = None,
+    text: str = "",
+    margin: float = 0.0,
+) -> Part:
     """Make a part whose number is a sum of factor * score of a system, in per cent points.
 
-    Of systems with different numbers of seeds, the seeds that all of them have are used.
+    Of systems with different seeds, the seeds that all of them have are used.
 
     Args:
         scores: scores of all systems.
-        tested, published: as for `Part`.
-        terms: factor, name of the system, score, part of the score.
+        gains: gain of a system in the last doubling of its steps, points of PQ, where it is known.
+        tested: name of the number.
+        terms: what is summed.
+        published: the paper's effect, points; None where it gives none.
+        text: how it is printed; by default as a number of Mapillary Vistas.
+        margin: points that are added to the number: a loss of so many is none.
     """
-    missing = sorted({name for _, name, _, _ in terms} - set(scores.by_system))
-    undefined = not missing and any((s, p) not in scores.by_system[name][0] for _, name, s, p in terms)
-    if missing or undefined:
-        why = f"{tested}; no checkpoint of {', '.join(missing)}" if missing else f"{tested}; too few instances"
-        return Part(why, published, math.nan, math.nan, math.nan, "not testable here")
-    seeds = min(len(scores.by_system[name]) for _, name, _, _ in terms)
-    mean = sum(f * np.mean([v[s, p] for v in scores.by_system[name][:seeds]], 0) for f, name, s, p in terms)
-    percent = 100 * np.asarray(mean)
-    value, (low, high) = float(percent[0]), interval(percent)
-    by_seed = [sum(f * float(scores.by_system[name][k][s, p][0]) for f, name, s, p in terms) for k in range(seeds)]
-    return Part(tested, published, value, low, high, verdict(low, high, by_seed))
-
-
-def gain(scores: Scores, a: str, b: str, score: str, part: str, published: str = "") -> Part:
-    """Make a part of b - a of one score."""
-    name = f"{score} {part}".replace("_", " ").removesuffix(" all").removesuffix(" AP")
-    return combined(scores, f"{name}: {b} − {a}", published, [(1, b, score, part), (-1, a, score, part)])
+    names = list(dict.fromkeys(name for _, name, _, _ in terms))
+    text = text or ("" if published is None else f"{published:+g} (MVD)")
+    missing = sorted({*names} - set(scores.by_system))
+    if missing or not scores.common(terms):
+        undefined = "no seed in common" if all(map(scores.common, ([t] for t in terms))) else "too few instances"
+        why = f"no checkpoint of {', '.join(missing)}" if missing else undefined
+        return Part(f"{tested}; {why}", text, math.nan, math.nan, math.nan, "not testable here")
+    estimate = scores.combined([(100 * f, name, score, of) for f, name, score, of in terms])
+    by_seed = tuple(value + margin for value in estimate.seeds)
+    intervals = [(low + margin, high + margin) for low, high in ((estimate.low, estimate.high), estimate.over_seeds)]
+    least = least_effect(published, len(by_seed), of_pq={score for _, _, score, _ in terms} == {"PQ"})
+    still = any(gains.get(name, 0.0) > LAST_DOUBLING for name in names)
+    (low, high), (seeds_low, seeds_high) = intervals
+    judged = trained(by_seed, (seeds_low, seeds_high), least=least, gains=still)
+    value = estimate.value + margin
+    return Part(tested, text, value, low, high, judged, by_seed, seeds_low, seeds_high, least)
 
 
 def scale_parts(folder: Path) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
@@ -90,103 +121,93 @@ def scale_parts(folder: Path) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     )
 
 
-def image_claims(scores: Scores) -> list[Claim]:
-    """Test claims 5 to 13 with the scores of the variants."""
+def image_claims(scores: Scores, gains: Mapping[str, float]) -> list[Claim]:
+    """Test claims 5 to 13 with the scores of the variants; arguments as for `combined`."""
     bins = list(scores.bins)
     smallest, top = bins[0], bins[-1]
-    consecutive = [b for b in bins if b != "99–100 %"]
-    kinds = ("AP_box", "AP_mask")
+    consecutive = [b for b in bins if b != "99–100 %"]  # which lies within the one before it
+    kinds = {"AP_box": "box AP", "AP_mask": "mask AP"}
+    pc, pq = (paper_effect(CROP, BOTH, column) for column in ("PC_th", "PQ_th"))
 
-    def each(test: Callable[[str, str], Part], parts: Sequence[str]) -> tuple[Part, ...]:
-        return tuple(test(kind, part) for kind in kinds for part in parts)
+    def part(tested: str, terms: Sequence[Term], **options: Any) -> Part:
+        return combined(scores, gains, tested, terms, **options)
 
-    def others(kind: str) -> Part:
-        kept = [b for b in consecutive if b != consecutive[-1]]
-        terms = [(f / len(kept), name, kind, b) for f, name in ((1, CABB), (-1, CROP)) for b in kept]
-        part = combined(scores, f"{kind.replace('_', ' ')} of all other bins: {CABB} − {CROP} + 1", "", terms)
-        low, high = part.low + 1, part.high + 1
-        known = part.verdict != "not testable here"
-        return Part(part.tested, "", part.value + 1, low, high, verdict(low, high) if known else part.verdict)
+    def gain(a: str, b: str, column: str) -> Part:
+        score, of = COLUMNS[column]
+        return part(
+            f"{column}: {b} − {a}", [(1, b, score, of), (-1, a, score, of)], published=paper_effect(a, b, column)
+        )
+
+    def gain_of_bin(a: str, b: str, kind: str, of: str) -> Part:
+        return part(f"{kinds[kind]} {of}: {b} − {a}", [(1, b, kind, of), (-1, a, kind, of)])
+
+    def mean_gain(a: str, b: str, over: Sequence[str], tested: str, of: Sequence[str], **options: Any) -> Part:
+        cells = [(score, bin_) for score in of for bin_ in over]
+        terms = [(f / len(cells), name, *cell) for f, name in ((1, b), (-1, a)) for cell in cells]
+        return part(f"{tested}: {b} − {a}{' + 1' if options else ''}", terms, **options)
+
+    def narrowing(kind: str) -> Part:
+        at = ((1, consecutive[1]), (-1, top))
+        terms = [(f * g, name, kind, bin_) for f, name in ((1, CROP), (-1, FULL)) for g, bin_ in at]
+        return part(f"{kinds[kind]}: gap CROP − FULL in {consecutive[1]} less that in {top}", terms)
 
     return [
         Claim(
             5,
             "CROP beats FULL on PQ, PQ_th and mAP, by a wide margin on small objects.",
             (
-                gain(scores, FULL, CROP, "PQ", "all", "+4.2 (MVD)"),
-                gain(scores, FULL, CROP, "PQ", "things", "+7.9 (MVD)"),
-                gain(scores, FULL, CROP, "AP_mask", "AP", "+6.1 (MVD)"),
-                *each(lambda kind, part: gain(scores, FULL, CROP, kind, part), [smallest]),
+                *(gain(FULL, CROP, column) for column in ("PQ", "PQ_th", "mAP")),
+                *(gain_of_bin(FULL, CROP, kind, smallest) for kind in kinds),
             ),
         ),
         Claim(
             6,
             "The gap shrinks with size, and FULL beats CROP on the largest objects.",
-            (
-                *each(lambda kind, part: gain(scores, CROP, FULL, kind, part), [top]),
-                *each(
-                    lambda kind, part: combined(
-                        scores,
-                        f"{kind.replace('_', ' ')}: gap CROP − FULL in {consecutive[1]} less that in {part}",
-                        "",
-                        [
-                            (1, CROP, kind, consecutive[1]),
-                            (-1, FULL, kind, consecutive[1]),
-                            (-1, CROP, kind, part),
-                            (1, FULL, kind, part),
-                        ],
-                    ),
-                    [top],
-                ),
-            ),
+            (*(gain_of_bin(CROP, FULL, kind, top) for kind in kinds), *map(narrowing, kinds)),
         ),
         Claim(
             7,
             "CABB closes that gap on the largest objects and keeps the rest (here: loses less than one point).",
-            (*each(lambda kind, part: gain(scores, CROP, CABB, kind, part), [top]), *(others(k) for k in kinds)),
+            (
+                *(gain_of_bin(CROP, CABB, kind, top) for kind in kinds),
+                *(
+                    mean_gain(CROP, CABB, consecutive[:-1], f"{name}, mean of all other bins", [kind], margin=1.0)
+                    for kind, name in kinds.items()
+                ),
+            ),
         ),
         Claim(
             8,
-            "ISUS improves most scales, except the smallest; also the largest.",
-            each(lambda kind, part: gain(scores, CROP, ISUS, kind, part), [*consecutive[2:-1], top]),
+            "ISUS improves most scales, except the smallest; also the largest (here: their mean).",
+            (mean_gain(CROP, ISUS, consecutive[1:], f"box and mask AP, mean of bins but {smallest}", [*kinds]),),
         ),
         Claim(
             9,
-            "CABB and ISUS together improve all sizes.",
-            each(lambda kind, part: gain(scores, CROP, BOTH, kind, part), bins),
+            "CABB and ISUS together improve all sizes (here: their mean).",
+            (mean_gain(CROP, BOTH, consecutive, "box and mask AP, mean of all bins", [*kinds]),),
         ),
         Claim(
             10,
             "CABB, ISUS, and both improve PQ over CROP.",
-            tuple(
-                gain(scores, CROP, variant, "PQ", "all", published)
-                for variant, published in ((CABB, "+0.9 (MVD)"), (ISUS, "+1.1 (MVD)"), (BOTH, "+1.5 (MVD)"))
-            ),
+            tuple(gain(CROP, variant, "PQ") for variant in (CABB, ISUS, BOTH)),
         ),
         Claim(
             11,
             "PC of things gains more than PQ of things.",
             (
-                combined(
-                    scores,
-                    f"PC things less PQ things: {BOTH} − {CROP}",
-                    "+4.8 against +1.5 (MVD)",
-                    [
-                        (1, BOTH, "PC", "things"),
-                        (-1, CROP, "PC", "things"),
-                        (-1, BOTH, "PQ", "things"),
-                        (1, CROP, "PQ", "things"),
-                    ],
+                part(
+                    f"PC_th less PQ_th: {BOTH} − {CROP}",
+                    [(f * g, name, score, "things") for f, name in ((1, BOTH), (-1, CROP))
+                     for g, score in ((1, "PC"), (-1, "PQ"))],
+                    published=pc - pq,
+                    text=f"{pc:+g} against {pq:+g} (MVD)",
                 ),
             ),
         ),
         Claim(
             12,
             "The same holds for the Seamless baseline.",
-            (
-                gain(scores, "seamless", "seamless+crop", "PQ", "all", "+1.5 (MVD)"),
-                gain(scores, "seamless", "seamless+cabb+isus", "PQ", "all", "+2.8 (MVD)"),
-            ),
+            tuple(gain("seamless", variant, "PQ") for variant in ("seamless+crop", "seamless+cabb+isus")),
         ),
         Claim(
             13,
@@ -195,37 +216,72 @@ def image_claims(scores: Scores) -> list[Claim]:
             "it compares data sets that cannot be shipped; with them: bash reproduce/claims.sh --gt idd --root DIR "
             "--checkpoints DIR",
         ),
-    ]
+    ]  # fmt: skip
 
 
-def markdown(claims: Sequence[Claim], source: str, images: int, seeds: Sequence[int]) -> str:
-    """Write the page; `seeds` has the number of seeds of each variant."""
+def convergence(gains: Mapping[str, float], names: Sequence[str]) -> str:
+    """Say which variants' learning curves are flat, a sentence or two."""
+    known = {name: gains[name] for name in names if name in gains}
+    unknown = [name for name in names if name not in gains]
+    parts = []
+    if known:
+        listed = ", ".join(f"{name} {gain:+.1f}" for name, gain in known.items())
+        parts.append(f"Points of PQ that the last doubling of the steps still gained: {listed}.")
+    if unknown:
+        parts.append(
+            "No learning curve is there"
+            + (f" of {', '.join(unknown)}" if known else "")
+            + ": whether a longer training would change a verdict is not known."
+        )
+    return " ".join(parts)
+
+
+def markdown(claims: Sequence[Claim], source: str, images: int, seeds: Sequence[int], converged: str) -> str:
+    """Write the page.
+
+    Args:
+        claims: with their verdicts.
+        source: name of the data set.
+        images: number of its images.
+        seeds: number of seeds of each variant.
+        converged: what is known of learning curves.
+    """
     fewest, most = min(seeds), max(seeds)
     count = f"{fewest} seed{'s' if fewest > 1 else ''}" if fewest == most else f"{fewest} to {most} seeds"
     lines = [
         "# The paper's claims",
         "",
-        f"Tested on {source}, {images} images, {count} a variant. Scores in per cent",
-        "points with 95 % intervals over images (bootstrap). A part of a claim is a number that should be above zero:",
-        "reproduced if its interval lies above zero (with several seeds: and every seed's number does), opposite if",
-        "below, inconclusive otherwise. A claim is reproduced if all its parts are, opposite if one is.",
-        *(["With one seed a variant, no interval says how much training itself varies."] if most == 1 else []),
+        f"Tested on {source}, {images} images, {count} a variant. {converged}",
+        "",
+        RULE,
         "",
         "| claim | verdict |",
         "| --- | --- |",
         *(f"| {c.number}. {c.text} | **{c.verdict}** |" for c in claims),
         "",
-        "| claim | tested | paper | ours | 95 % interval | verdict |",
-        "| ---: | :--- | :--- | ---: | :--- | :--- |",
+        "| claim | tested | paper | ours | bootstrap | over seeds | seeds | at least | verdict |",
+        "| ---: | :--- | :--- | ---: | :--- | :--- | ---: | ---: | :--- |",
     ]
     for claim in claims:
         if not claim.parts:
-            lines.append(f"| {claim.number} | {claim.why} | | – | – | {claim.verdict} |")
+            lines.append(f"| {claim.number} | {claim.why} | | – | – | – | – | – | {claim.verdict} |")
         for p in claim.parts:
-            ours = "–" if math.isnan(p.value) else f"{p.value:+.3g}"
-            spread = "–" if math.isnan(p.low) or p.low == p.high else f"{p.low:+.3g} to {p.high:+.3g}"
-            lines.append(f"| {claim.number} | {p.tested} | {p.published or '–'} | {ours} | {spread} | {p.verdict} |")
+            cells = [
+                p.tested,
+                p.published or "–",
+                "–" if math.isnan(p.value) else f"{p.value:+.3g}",
+                _interval(p.low, p.high),
+                _interval(p.seeds_low, p.seeds_high),
+                str(len(p.seeds) or "–"),
+                f"{p.least:.2g}" if p.least else "–",
+                p.verdict,
+            ]
+            lines.append(f"| {claim.number} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+def _interval(low: float, high: float) -> str:
+    return "–" if math.isnan(low) or low == high else f"{low:+.3g} to {high:+.3g}"
 
 
 def main() -> None:
@@ -239,7 +295,7 @@ def main() -> None:
         by_size, by_level = scale_parts(path.parent)
         gt = images(options)
         compared = systems(options, gt)
-        scores = bootstrap(compared, wide=None)
+        scores, gains = bootstrap(compared, wide=None), last_doublings(path.parent / LEARNING)
         claims = [
             Claim(
                 1,
@@ -249,11 +305,13 @@ def main() -> None:
             Claim(2, "The overhead of CABB is about 10 ms a batch (here: at most).", overhead_parts(rng)),
             Claim(3, "Cropped boxes agree less with full ones the larger the object; scales are not uniform.", by_size),
             Claim(4, "ISUS smooths the distribution of scales over pyramid levels.", by_level),
-            *image_claims(scores),
+            *image_claims(scores, gains),
         ]
         rows = [asdict(claim) | {"verdict": claim.verdict} for claim in claims]
-        page = markdown(claims, gt.source, len(gt.maps), [len(by_seed) for by_seed in scores.by_system.values()])
-        record = {"provenance": about(options, gt, compared), "claims": rows}
+        seeds = [len(by_seed) for by_seed in scores.by_system.values()]
+        converged = convergence(gains, list(scores.by_system))
+        page = markdown(claims, gt.source, len(gt.maps), seeds, converged)
+        record = {"provenance": about(options, gt, compared), "last_doubling": gains, "claims": rows}
         write_atomically(path.with_suffix(".json"), f"{dumps(record)}\n")
         write_atomically(path.with_suffix(".md"), page)
     print(page)

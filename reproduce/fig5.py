@@ -113,7 +113,8 @@ def draw(rows: pd.DataFrame, differences: pd.DataFrame) -> Figure:
                 for kind, label in KINDS.items()
             ]
         )  # fmt: skip
-    return draw_panels(panels, looks)
+    over = "seeds and images" if rows["seeds"].max() > 1 else "images"
+    return draw_panels(panels, looks, interval=f"95 % interval over {over}")
 
 
 def bins_of(rows: pd.DataFrame) -> dict[str, tuple[str, int]]:

@@ -307,6 +307,8 @@ def run(options: Options) -> None:
         InputError: one of the two systems is missing, or there is nothing to choose from.
         CheckpointError: a checkpoint cannot be read.
     """
+    if options.stored:
+        raise InputError("--stored: the shipped pair tables hold no pictures; expected predictions")
     if options.images < 1:
         raise InputError(f"--images is {options.images}; expected 1 or more")
     there = dict.fromkeys([c.variant for c in checkpoints(options)] + [p.name for p in options.predictions])

@@ -12,7 +12,7 @@ from scipy.stats import binom
 from crop_aware.cabb import crop_aware_loss
 from crop_aware.coding import UNIT_WEIGHTS, AnyWeights, encode
 from crop_aware.standard import box_loss
-from reproduce.verdicts import Part, certain, verdict
+from reproduce.verdicts import Part, by_interval, certain
 
 BATCH_MS = 10.0
 """Largest cost of CABB per batch, milliseconds (the paper: about 10)."""
@@ -105,4 +105,4 @@ def overhead_parts(rng: np.random.Generator, repeat: int = 50) -> tuple[Part, ..
     low, high = (float(BATCH_MS - beyond[k]) for k in (repeat - rank, rank - 1))
     value = BATCH_MS - float(np.median(beyond))
     tested = f"{BATCH_MS:g} ms less what CABB adds to a batch of 2 x {BOXES} boxes on one core of this machine, ms"
-    return (Part(tested, "about 10 ms added", value, low, high, verdict(low, high)),)
+    return (Part(tested, "about 10 ms added", value, low, high, by_interval(low, high)),)

@@ -50,9 +50,11 @@ class Comparison(DataSet):
     """The systems that are compared on a data set."""
 
     full: bool = False
-    """Compare all seeds on all images, and add _full to the results' names. Default: first seeds, 200 images."""
+    """Compare on all images, not 200, predict with all checkpoints, not first seeds, and name the results NAME_full."""
     checkpoints: Path | None = None
     """Folder of checkpoints: VARIANT/ or VARIANT/seedN/. Default: for the embedded data set, the shipped ones."""
+    stored: bool = False
+    """Read the shipped pair tables instead of predicting: the same scores, but none of boxes before fusion."""
     predictions: tuple[Path, ...] = ()
     """Folders of predictions of other systems, on the same images."""
     folder: Path = Path("runs/reproduce")
@@ -83,10 +85,10 @@ def ground_truth(data: DataSet, *, images: int) -> LabelMaps:
     return datasets.ground_truth(embedded(split, images), split=split)
 
 
-def embedded(split: str, images: int) -> Path:
-    """Draw the first images of a split of the embedded data set, and return their folder."""
-    root = Path("runs") / EMBEDDED / f"{split}-{images}"
-    write_dataset(root, seed=0, counts={split: images}, progress=True)
+def embedded(split: str, images: int, *, version: int = 1) -> Path:
+    """Draw the first images of a split of a version of the embedded data set, and return their folder."""
+    root = Path("runs") / (EMBEDDED if version == 1 else f"{EMBEDDED}-{version}") / f"{split}-{images}"
+    write_dataset(root, seed=0, counts={split: images}, version=version, progress=True)
     return root
 
 

@@ -12,14 +12,15 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from model.checkpoint_files import WEIGHTS, fingerprint
@@ -28,7 +29,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import rescore, store
 from panoptic_eval.labels import LabelMaps
 from panoptic_eval.pairs import stored
-from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.pairs.table import PairTable, take
 from panoptic_eval.run_folder import RunFolder
 from panoptic_eval.score import Tables
 from reproduce.options import EMBEDDED, Comparison, ground_truth
@@ -86,7 +87,7 @@ def images(options: Comparison) -> LabelMaps:
 
 
 def checkpoints(options: Comparison) -> list[Checkpoint]:
-    """List the checkpoints to compare, in the order of the variants; only first seeds unless `full`."""
+    """List the checkpoints to predict with, in the order of the variants; only first seeds unless `full`."""
     root = options.checkpoints or (CHECKPOINTS if options.gt == EMBEDDED else None)
     if root is None:
         return []
@@ -108,6 +109,8 @@ def systems(options: Comparison, gt: LabelMaps) -> list[System]:
         InputError: there is nothing to compare, or predictions cannot be counted.
         CheckpointError: a checkpoint cannot be read.
     """
+    if options.stored:
+        return stored_systems(options, gt)
     trained = checkpoints(options)
     if not trained and not options.predictions:
         raise InputError(
@@ -117,11 +120,8 @@ def systems(options: Comparison, gt: LabelMaps) -> list[System]:
     at_a_time = min(options.side_by_side or (CORES if options.gt == EMBEDDED else 1), len(trained))
     counted_systems = []
     with ExitStack() as stack:
-        walk: Callable[..., Iterator[System]] = map
-        if at_a_time > 1:
-            pool = ProcessPoolExecutor(at_a_time, get_context("spawn"), _prepare, (max(1, CORES // at_a_time),))
-            walk = stack.enter_context(pool).map
-        ours = walk(partial(_predicted, options, gt), trained)
+        walk = stack.enter_context(processes(at_a_time))
+        ours = walk(partial(predicted, options, gt), trained)
         others = (
             System(p.name, None, None, None, p, counted(_fused(options, gt, p), gt, None)) for p in options.predictions
         )
@@ -131,24 +131,61 @@ def systems(options: Comparison, gt: LabelMaps) -> list[System]:
             counted_systems.append(system)
             bar.set_postfix_str(f"{system.label} is done")
             bar.update()
-    if options.full and options.gt == EMBEDDED and options.checkpoints is None:
+    if options.gt == EMBEDDED and options.checkpoints is None:
         counted_systems += later_seeds(counted_systems)
     order = {variant.name: k for k, variant in enumerate(VARIANTS)}
     return sorted(counted_systems, key=lambda s: (order.get(s.name, len(order)), s.seed or 0))
 
 
+@contextmanager
+def processes(at_a_time: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Give a `map` over so many processes, each with its share of the cores; of one, that of this process."""
+    if at_a_time <= 1:
+        yield map
+        return
+    threads = max(1, CORES // at_a_time)
+    with ProcessPoolExecutor(at_a_time, get_context("spawn"), _prepare, (threads,)) as pool:
+        yield pool.map
+
+
+def stored_systems(options: Comparison, gt: LabelMaps) -> list[System]:
+    """Load the shipped pair tables of the first images, of all seeds.
+
+    Raises:
+        InputError: none are there, they are of other images, or something else is to be compared, too.
+    """
+    if options.gt != EMBEDDED or options.checkpoints is not None or options.predictions:
+        raise InputError(
+            "--stored: reads the shipped pair tables alone; expected no --gt, --checkpoints, --predictions"
+        )
+    found = shipped_tables(RESULTS)
+    ids = [m.image_id for m in gt.maps]
+    if not found or any(list(s.tables.panoptic.image_id[: len(ids)]) != ids for s in found):
+        raise InputError(f"{PAIRS}: holds no pair tables of {gt.source}; expected those of the shipped checkpoints")
+    return [replace(s, tables=first_images(s.tables, len(ids))) for s in found]
+
+
+def first_images(tables: Tables, images: int) -> Tables:
+    """Select the first images of a system's panoptic maps."""
+    return Tables(take(tables.panoptic, np.arange(min(images, len(tables.panoptic)))))
+
+
 def later_seeds(counted_systems: Sequence[System]) -> list[System]:
-    """Load the shipped pair tables of seeds whose networks are not shipped.
+    """Load the shipped pair tables of seeds that were not predicted, as most networks are not shipped.
 
     Args:
         counted_systems: what was counted already, on the same images.
 
     Raises:
-        InputError: a table is of other images.
+        InputError: a table does not begin with these images.
     """
     gt = gt_digests(counted_systems[0].tables.panoptic)
     labels = {system.label for system in counted_systems}
-    loaded = [system for system in shipped_tables(RESULTS) if system.label not in labels]
+    loaded = [
+        replace(system, tables=first_images(system.tables, len(gt)))
+        for system in shipped_tables(RESULTS)
+        if system.label not in labels
+    ]
     for system in loaded:
         if gt_digests(system.tables.panoptic) != gt:
             raise InputError(f"{system.predictions}: is of other images; expected those that were drawn")
@@ -158,6 +195,11 @@ def later_seeds(counted_systems: Sequence[System]) -> list[System]:
 def gt_digests(table: PairTable) -> list[str]:
     """Return the SHA-256 of each image's label PNG."""
     return [digest.split("-")[0] for digest in table.digest]
+
+
+def gt_sha256(table: PairTable) -> str:
+    """Return one SHA-256 of all label PNGs."""
+    return hashlib.sha256(" ".join(gt_digests(table)).encode()).hexdigest()
 
 
 def shipped_tables(results: Path) -> list[System]:
@@ -183,11 +225,23 @@ def _prepare(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _predicted(options: Comparison, gt: LabelMaps, checkpoint: Checkpoint) -> System:
-    """Predict with one checkpoint what is not predicted yet, and count it."""
+def predicted(options: Comparison, gt: LabelMaps, checkpoint: Checkpoint, scale: float = 1.0) -> System:
+    """Predict with one checkpoint what is not predicted yet, and count it.
+
+    Args:
+        options: of the command.
+        gt: the images.
+        checkpoint: whose predictions are wanted.
+        scale: factor on the network's resolution.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+        InputError: predictions cannot be counted.
+    """
     sha256 = fingerprint(checkpoint.folder)
-    folder = options.folder / f"{Path(options.gt).name}-{len(gt.maps)}" / checkpoint.variant / sha256[:12]
-    predict_all(checkpoint.folder, gt, folder / "predictions", device=options.device, made_by=sha256)
+    name = sha256[:12] if scale == 1 else f"{sha256[:12]}-scale{scale:g}"
+    folder = options.folder / f"{Path(options.gt).name}-{len(gt.maps)}" / checkpoint.variant / name
+    predict_all(checkpoint.folder, gt, folder / "predictions", device=options.device, made_by=sha256, scale=scale)
     tables = counted(folder / "predictions", gt, folder / "report")
     return System(checkpoint.variant, checkpoint.seed, checkpoint.folder, sha256, folder / "predictions", tables)
 
@@ -204,7 +258,9 @@ def _fused(options: Comparison, gt: LabelMaps, predictions: Path) -> Path:
     return out
 
 
-def predict_all(checkpoint: Path, gt: LabelMaps, out: Path, *, device: str | None, made_by: str) -> None:
+def predict_all(
+    checkpoint: Path, gt: LabelMaps, out: Path, *, device: str | None, made_by: str, scale: float = 1.0
+) -> None:
     """Do what `python -m model.predict` does, for the images of a ground truth."""
     from model.checkpoint import load_network
     from model.distributed import joined
@@ -213,7 +269,8 @@ def predict_all(checkpoint: Path, gt: LabelMaps, out: Path, *, device: str | Non
     images = photographs_of(gt)
     with joined(device) as ranks:
         network, catalogue = load_network(checkpoint)
-        predict(network.to(ranks.device), catalogue, images, out, made_by=made_by, ranks=ranks, progress=False)
+        network.to(ranks.device)
+        predict(network, catalogue, images, out, made_by=made_by, ranks=ranks, scale=scale, progress=False)
 
 
 def counted(predictions: Path, gt: LabelMaps, out: Path | None) -> Tables:
@@ -228,10 +285,9 @@ def counted(predictions: Path, gt: LabelMaps, out: Path | None) -> Tables:
 
 def about(options: Comparison, gt: LabelMaps, compared: Sequence[System]) -> dict[str, Any]:
     """Describe what a result is made of: code, images, checkpoints, predictions."""
-    digests = " ".join(gt_digests(compared[0].tables.panoptic))
     record = provenance(
         seed=0,
-        data={"gt": gt.source, "images": len(gt.maps), "gt_sha256": hashlib.sha256(digests.encode()).hexdigest()},
+        data={"gt": gt.source, "images": len(gt.maps), "gt_sha256": gt_sha256(compared[0].tables.panoptic)},
         config={"full": options.full},
     )
     weights = {s.label: s.weights_sha256 for s in compared if s.weights_sha256}

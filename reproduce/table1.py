@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def crop_width(gt: str) -> float | None:
 
 
 def our_rows(scores: Scores) -> list[dict[str, str | float]]:
-    """Make a row for each system and column: value, interval over images, lowest and highest seed; fractions."""
+    """Make a row for each system and column: value, interval, lowest and highest seed; fractions."""
     rows: list[dict[str, str | float]] = []
     for name in scores.by_system:
         for column, (score, part) in COLUMNS.items():
@@ -72,7 +73,7 @@ def our_rows(scores: Scores) -> list[dict[str, str | float]]:
 
 
 def our_block(scores: Scores) -> str:
-    """Write our rows as a Markdown table, per cent: mean over seeds ± half the 95 % interval over images."""
+    """Write our rows as a Markdown table, per cent: mean over seeds ± half the 95 % interval."""
     cells = []
     for name in scores.by_system:
         row = {"": title(name), "C": crops(name), "pre-training": "none" if name in BY_NAME else "–"}
@@ -84,7 +85,10 @@ def our_block(scores: Scores) -> str:
 
 
 def difference_rows(scores: Scores) -> list[dict[str, str | float]]:
-    """Make a row for each variant, base and column: paired difference, its interval over images, p; fractions."""
+    """Make a row for each variant, base and column: paired difference, its intervals, p; fractions.
+
+    `low` and `high` are those of the bootstrap, `seeds_low` and `seeds_high` Student's over seeds (empty of one).
+    """
     top = list(scores.bins)[-1]
     columns = COLUMNS | {f"mAP {top}": ("AP_mask", top), f"box AP {top}": ("AP_box", top)}
     rows: list[dict[str, str | float]] = []
@@ -92,24 +96,47 @@ def difference_rows(scores: Scores) -> list[dict[str, str | float]]:
         if {a, b} <= set(scores.by_system):
             for column, key in columns.items():
                 d = scores.difference(a, b, *key)
+                paired = scores.combined([(1.0, b, *key), (-1.0, a, *key)])
+                low, high = paired.over_seeds
                 numbers = {"difference": d.difference, "low": d.low, "high": d.high, "p": d.p}
-                rows.append({"a": a, "b": b, "column": column, **numbers})
+                over_seeds = {"seeds": len(paired.seeds), "seeds_low": low, "seeds_high": high}
+                rows.append({"a": a, "b": b, "column": column, **numbers, **over_seeds})
     return rows
 
 
 def difference_block(scores: Scores) -> str:
     """Write the differences as a Markdown table, per cent points; empty where no two variants are to be compared."""
     cells: dict[str, dict[str, str]] = {}
+    over_seeds: dict[str, dict[str, str]] = {}
     for row in difference_rows(scores):
         a, b, column = (str(row[key]) for key in ("a", "b", "column"))
-        if column in DIFFERENCES or column not in COLUMNS:
-            value, low, high = (100 * float(row[key]) for key in ("difference", "low", "high"))
-            name = f"{title(b)} − {title(a)}"
-            cells.setdefault(name, {"": name})[column] = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+        if column not in DIFFERENCES and column in COLUMNS:
+            continue
+        name, value = f"{title(b)} − {title(a)}", 100 * float(row["difference"])
+        for low, high, where in (("low", "high", cells), ("seeds_low", "seeds_high", over_seeds)):
+            if not math.isnan(float(row[low])):
+                ends = f"({100 * float(row[low]):+.1f} to {100 * float(row[high]):+.1f})"
+                own = where.setdefault(name, {"": name, "seeds": str(row["seeds"])})
+                own[column] = f"{value:+.1f} {ends}"
     if not cells:
         return ""
-    head = "Differences in per cent points, with 95 % intervals over images (same images and seeds of both):"
-    return f"{head}\n\n{markdown.table(list(cells.values()))}\n"
+    over = f"95 % intervals over {spread_over(scores)}"
+    parts = [
+        f"Differences in per cent points, with {over} (same images and seeds of both):",
+        markdown.table(list(cells.values())),
+    ]
+    if over_seeds:
+        parts += [
+            "The same with Student's 95 % intervals over seeds, on the images as they are:",
+            markdown.table(list(over_seeds.values())),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def spread_over(scores: Scores) -> str:
+    """Say what the intervals are over: of a single seed, images alone."""
+    several = any(len(by_seed) > 1 for by_seed in scores.by_system.values())
+    return "seeds and images" if several else "images"
 
 
 def crops(name: str) -> str:
@@ -132,7 +159,7 @@ def wide_block(scores: Scores, width: float) -> str:
     """Write how well the boxes of objects wider than the training crop are detected, before fusion."""
     cells = []
     for name, by_seed in scores.by_system.items():
-        if not any(score == "wide" for values in by_seed for score, _ in values):
+        if not any(score == "wide" for values in by_seed.values() for score, _ in values):
             continue
         row = {"": title(name)}
         for part, factor in (("recall@.5", 100), ("mean IoU", 100), ("width ratio", 1)):
@@ -162,14 +189,15 @@ def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
             "## Ours",
             "",
             f"{gt.source}: {len(gt.maps)} images.",
-            "Per cent; ± half of the 95 % interval over images (bootstrap). Both APs are those of the fused output.",
+            f"Per cent; ± half of the 95 % interval over {spread_over(scores)} (bootstrap).",
+            "Both APs are those of the fused output.",
             "",
             our_block(scores),
             "",
             note,
             "",
             difference_block(scores),
-            *([] if width is None else [wide_block(scores, width), ""]),
+            *([] if width is None or not (wide := wide_block(scores, width)) else [wide, ""]),
             "## Published",
             "",
             "Porzi et al., CVPR 2021, Table 1, per cent: other images, other networks, not comparable with ours.",
@@ -189,7 +217,8 @@ def write(path: Path, scores: Scores, compared: Sequence[System], record: Mappin
     """
     out, name = path.parent, path.name
     for system in compared:
-        write_pairs(system.tables.panoptic, out / PAIRS.name / f"{system.label}.npz")
+        if system.predictions.suffix != ".npz":  # else it was read from a pair table
+            write_pairs(system.tables.panoptic, out / PAIRS.name / f"{system.label}.npz")
     csv.write_rows(our_rows(scores), out / f"{name}.csv")
     if differences := difference_rows(scores):
         csv.write_rows(differences, out / f"{name}_differences.csv")

@@ -13,17 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import tyro
 
 from model.checkpoint_files import WEIGHTS, fingerprint
-from panoptic_eval.pairs.table import take
-from panoptic_eval.score import Tables
 from reproduce.bootstrap import bootstrap
 from reproduce.claims import image_claims
 from reproduce.fig5 import ap_by_size, differences_by_size
-from reproduce.systems import CHECKPOINTS, PAIRS, TABLE, System, shipped_tables
+from reproduce.learning import LEARNING, last_doublings
+from reproduce.size_curves import SIZE_CURVES, drawn, size_rows
+from reproduce.systems import CHECKPOINTS, PAIRS, TABLE, System, first_images, shipped_tables
 from reproduce.table1 import difference_rows, our_rows
 
 TOLERANCE = 1e-6
@@ -64,6 +63,8 @@ def faults(results: Path, checkpoints: Path) -> list[str]:
             differing += differing_hashes(hashes, named, results / f"{name}.json")
         if records:
             differing += differing_scores(results, suffix, records, compared)
+    if (results / SIZE_CURVES).is_file():
+        differing += differing_rows(results / SIZE_CURVES, size_rows(drawn(compared)))
     return differing
 
 
@@ -96,15 +97,10 @@ def differing_scores(results: Path, suffix: str, records: Mapping[str, Any], com
         committed = {claim["number"]: claim["verdict"] for claim in records[f"claims{suffix}"]["claims"]}
         found += [
             f"{results}/claims{suffix}.json: claim {c.number} is {committed.get(c.number)}; expected {c.verdict}"
-            for c in image_claims(scores)
+            for c in image_claims(scores, last_doublings(results / LEARNING))
             if committed.get(c.number) != c.verdict
         ]
     return found
-
-
-def first_images(tables: Tables, images: int) -> Tables:
-    """Select the first images of a system."""
-    return Tables(take(tables.panoptic, np.arange(min(images, len(tables.panoptic)))))
 
 
 def differing_hashes(ours: Mapping[str, str], named: Mapping[str, str], where: Path) -> list[str]:

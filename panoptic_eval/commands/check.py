@@ -7,16 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from panoptic_eval.commands.options import (
-    DATA_SETS,
-    MOST,
-    Flag,
-    OptionalNumber,
-    OptionalPath,
-    Reading,
-    no_folder,
-    within,
-)
+from panoptic_eval.commands.options import DATA_SETS, MOST, Flag, OptionalNumber, OptionalPath, Reading, within
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,6 @@ class Check:
         from panoptic_eval.outputs.json import dumps
 
         self.reading.check()
-        no_folder(html=self.html)
         if self.workers is not None:
             within(1, MOST, workers=self.workers)
         result = check(

@@ -91,10 +91,17 @@ def looks_of(names: Sequence[str]) -> dict[str, Look]:
     return {name: Look(name, COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)]) for k, name in enumerate(names)}
 
 
-def draw_panels(rows: Sequence[Sequence[Panel]], looks: Mapping[str, Look]) -> Figure:
+def draw_panels(
+    rows: Sequence[Sequence[Panel]], looks: Mapping[str, Look], *, interval: str = "95 % interval over images"
+) -> Figure:
     """Draw panels in rows, with letters, a legend above that explains every mark, and one label of the size axis below.
 
     Panels of one column that show differences have the same scale.
+
+    Args:
+        rows: of panels.
+        looks: of all runs, by name.
+        interval: name of the bars.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -114,7 +121,7 @@ def draw_panels(rows: Sequence[Sequence[Panel]], looks: Mapping[str, Look]) -> F
         sides = any(not math.isnan(p.from_area) for panels in rows for panel in panels for p in panel.points)
         axis = f"size of the objects: percentiles of area{', √area' if sides else ''}; number of objects"
         figure.supxlabel(axis, fontsize=STYLE["font.size"])
-        legend(figure, looks)
+        legend(figure, looks, interval=interval)
     return figure
 
 
@@ -156,12 +163,12 @@ def _bin_label(name: str, from_area: float, to_area: float, instances: int) -> s
     return "\n".join([name, *sides, f"n = {instances}"])
 
 
-def legend(figure: Figure, looks: Mapping[str, Look]) -> None:
+def legend(figure: Figure, looks: Mapping[str, Look], *, interval: str) -> None:
     """Explain every mark above the panels."""
     from matplotlib.lines import Line2D
 
     marks = [Line2D([], [], linestyle="none", marker=k.marker, color=k.color, label=k.title) for k in looks.values()]
-    bar = Line2D([], [], linestyle="none", marker="|", markersize=9, color=GRAY, label="95 % interval over images")
+    bar = Line2D([], [], linestyle="none", marker="|", markersize=9, color=GRAY, label=interval)
     _legend(figure, [*marks, bar])
 
 

@@ -15,7 +15,9 @@ from reproduce import fig5, table1
 from reproduce import systems as systems_module
 from reproduce.bootstrap import bootstrap
 from reproduce.claims import image_claims
+from reproduce.learning import LEARNING
 from reproduce.options import Comparison
+from reproduce.size_curves import SIZE_CURVES, size_rows
 from reproduce.systems import about, images, shipped_tables, systems
 from reproduce.verify import faults
 
@@ -35,7 +37,7 @@ def written(tmp_path_factory):
     fig5.ap_by_size(scores).to_csv(out / "fig5.csv", index=False, float_format="%.6g")
     fig5.differences_by_size(scores).to_csv(out / "fig5_differences.csv", index=False, float_format="%.6g")
     (out / "fig5.json").write_text(json.dumps(record))
-    claims = [{"number": c.number, "verdict": c.verdict} for c in image_claims(scores)]
+    claims = [{"number": c.number, "verdict": c.verdict} for c in image_claims(scores, {})]
     (out / "claims.json").write_text(json.dumps({"provenance": record, "claims": claims}))
     hashes = {"weights_sha256": [fingerprint(checkpoints / f"{name}/seed0") for name in ("full", "crop")]}
     pd.DataFrame({"variant": ["full", "crop"], "seed": [0, 0], **hashes}).to_csv(out / "training.csv", index=False)
@@ -78,6 +80,26 @@ def test_a_number_that_was_changed_by_hand_is_found_out(results, name, column):
     (fault,) = faults(out, checkpoints)
     assert name in fault
     assert column in fault
+
+
+def test_a_learning_curve_that_still_rises_changes_a_verdict(results):
+    out, checkpoints = results
+    rows = ["variant,seed,split,step,steps,PQ", "crop,0,validation,5,10,0.1", "crop,0,validation,10,10,0.4"]
+    (out / LEARNING).write_text("\n".join([*rows, ""]))
+    found = faults(out, checkpoints)
+    assert found
+    assert all("expected not converged" in fault for fault in found)
+
+
+def test_size_curves_are_computed_again(results):
+    out, checkpoints = results
+    rows = size_rows(shipped_tables(out))
+    rows.to_csv(out / SIZE_CURVES, index=False, float_format="%.6g")
+    assert faults(out, checkpoints) == []
+    rows["value"] = rows["value"] + 0.001
+    rows.to_csv(out / SIZE_CURVES, index=False, float_format="%.6g")
+    (fault,) = faults(out, checkpoints)
+    assert SIZE_CURVES in fault
 
 
 def test_a_verdict_that_was_changed_by_hand_is_found_out(results):
