@@ -122,10 +122,11 @@ def test_the_call_there_and_the_call_here_give_the_same_number(tool, place, monk
     page = (ROOT / "docs" / "coming-from.md").read_text()
     section = page[page.index(f"\n## {tool}\n") :].split("\n## ")[1]
     values = []
-    for text in re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[:2]:
+    for text in re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
         names = {}
         exec(text, names)
         values.append([float(names[name]) for name in ("pq", "ap") if name in names])
-    assert len(values) == 2
-    assert values[0] == pytest.approx(values[1], abs=1e-7)  # torchmetrics has 32 bits
+    values = [given for given in values if given]
+    assert len(values) >= 2
+    assert all(here == pytest.approx(values[0], abs=1e-7) for here in values[1:])  # torchmetrics has 32 bits
     assert all(0 < value < 1 for value in values[0])
