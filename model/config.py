@@ -108,6 +108,26 @@ class EfficientNetConfig:
 
 
 @dataclass(frozen=True)
+class XceptionConfig:
+    """Xception as DeepLabV3+ changed it (Chen et al., ECCV 2018, arXiv 1802.02611); by default Xception-71.
+
+    It ends at stride 16.
+    """
+
+    kind: Literal["xception"] = "xception"
+    stem: tuple[int, int] = (32, 64)
+    """Channels of the two convolutions before the first module, of which the first strides."""
+    entry: tuple[int, ...] = (128, 256, 256, 728, 728)
+    """Channels of each module of the entry flow."""
+    strides: tuple[int, ...] = (2, 1, 2, 1, 2)
+    """Strides of these modules, of which three are 2. Xception-65 has only those three."""
+    middle: int = 16
+    """Modules of the middle flow, as wide as the last of the entry flow."""
+    exit: tuple[tuple[int, int, int], tuple[int, int, int]] = ((728, 1024, 1024), (1536, 1536, 2048))
+    """Channels of each convolution of the two modules of the exit flow."""
+
+
+@dataclass(frozen=True)
 class PyramidConfig:
     """Feature pyramid (Lin et al., CVPR 2017, arXiv 1612.03144) on the body's strides 4 to 32."""
 
@@ -476,7 +496,7 @@ class CentreConfig:
     """
 
     kind: Literal["centres"] = "centres"
-    body: HRNetConfig = HRNetConfig()
+    body: HRNetConfig | XceptionConfig = HRNetConfig()
     context: ContextConfig = ContextConfig()
     semantic: BranchConfig = BranchConfig()
     instance: BranchConfig = BranchConfig(channels=128, skip_channels=(64, 32, 16), head_channels=32)

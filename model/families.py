@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from model.boxes import network as boxes
+from model.centres import network as centres
 from model.config import Config
 from model.ops.abn import SLOPE
 from model.points import network as points
 
-PanopticNetwork = boxes.BoxNetwork | points.PointNetwork
+PanopticNetwork = boxes.BoxNetwork | centres.CentreNetwork | points.PointNetwork
 """A network of any family: the union of their classes, each of which keeps the contract of `model.network`."""
 
 
@@ -26,14 +27,13 @@ def build_network(config: Config, isthing: Sequence[bool], generator: torch.Gene
         generator: on the CPU.
 
     Raises:
-        ValueError: the family cannot learn these categories, or is not known yet.
+        ValueError: the family cannot learn these categories.
     """
     families: dict[str, Callable[[Any, Sequence[bool]], PanopticNetwork]] = {
         "boxes": boxes.build,
+        "centres": centres.build,
         "points": points.build,
     }
-    if config.kind not in families:
-        raise ValueError(f"there is no network of kind {config.kind!r} yet; expected one of {', '.join(families)}")
     network = families[config.kind](config, isthing)
     draw_weights(network, generator)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves the time of a step on CPUs

@@ -12,10 +12,14 @@ from typing import Literal, get_args
 
 from model.config import (
     BoxConfig,
+    BranchConfig,
+    CentreConfig,
+    CentreLossConfig,
     Config,
     ContextConfig,
     DeepLabConfig,
     FusionConfig,
+    GroupingConfig,
     HRNetConfig,
     Levels,
     Matching,
@@ -29,6 +33,7 @@ from model.config import (
     SampleConfig,
     ScheduleConfig,
     SelectionConfig,
+    XceptionConfig,
 )
 
 System = Literal["ours", "seamless", "deeplab-x71", "deeplab-hr48", "efficientps", "tascnet", "adaptis"]
@@ -70,11 +75,12 @@ IDD = replace(
     schedule=ScheduleConfig(steps=74_000, milestones=(56_000, 68_000)),
 )
 
+_SMALL_HRNET = HRNetConfig(stem=24, bottleneck=16, bottlenecks=1, width=16, modules=(1, 1, 1), blocks=2)
 _SMALL_DEEPLAB = DeepLabConfig(rates=(1, 2), channels=48, skip_channels=(32, 24, 16), pooling=4, hardest=1.0)
 # Ours: the same network, small enough for two CPU cores. Scenes of 256x512 with objects of 4 to 290 pixels. From random
 # weights and in few steps it learns little from the hardest pixels alone, and needs a higher learning rate.
 STREETS = BoxConfig(
-    body=HRNetConfig(stem=24, bottleneck=16, bottlenecks=1, width=16, modules=(1, 1, 1), blocks=2),
+    body=_SMALL_HRNET,
     pyramid=PyramidConfig(channels=40, extra_levels=1),
     rpn=RPNConfig(
         channels=40,
@@ -118,6 +124,79 @@ STREETS_LARGE = replace(
     semantic=replace(_SMALL_DEEPLAB, pooling=9, padding="left_out"),
     sample=replace(STREETS_2.sample, shortest=512, crop=288),
     schedule=replace(STREETS_2.schedule, batch=16, steps=12_000, milestones=(9000, 11_000)),
+)
+# Panoptic-DeepLab on HRNet-W48. Adam without weight decay or warm-up, polynomial decay, scale factors of 0.5 to 2 (from
+# the first author's code). A longest side of 2177 pixels, crops of 1024 and the number of steps are known from the
+# paper by memory; batch and learning rate for Mapillary Vistas are assumed, those of the code for Cityscapes.
+MVD_HR48 = CentreConfig(
+    sample=SampleConfig(sampling="cus", shortest=1633, stuff_scales=(0.5, 2.0)),
+    schedule=ScheduleConfig(
+        optimizer="adam", decay="poly", steps=150_000, learning_rate=5e-5, milestones=(), warmup=0, weight_decay=0.0
+    ),
+)
+# Crops are squares here: 1024 of 1024x2048.
+CITYSCAPES_HR48 = replace(
+    MVD_HR48,
+    grouping=GroupingConfig(stuff_area=2048),
+    sample=replace(MVD_HR48.sample, shortest=1024),
+    schedule=replace(MVD_HR48.schedule, steps=90_000),
+)
+# Nobody has published results on IDD: as for Cityscapes.
+IDD_HR48 = replace(CITYSCAPES_HR48, sample=replace(CITYSCAPES_HR48.sample, shortest=1080))
+
+
+# Panoptic-DeepLab on Xception-71, whose context is separable and sees stride 16. The learning rate is that of DeepLab2
+# for a batch of 8.
+def _with_xception(config: CentreConfig) -> CentreConfig:
+    return replace(
+        config,
+        body=XceptionConfig(),
+        context=ContextConfig(rates=(6, 12, 18), dilated="separable", pooling=64),
+        semantic=BranchConfig(skip_channels=(64, 32)),
+        instance=BranchConfig(channels=128, skip_channels=(32, 16), head_channels=32),
+        schedule=replace(config.schedule, learning_rate=2.5e-4),
+    )
+
+
+# The same for two CPU cores. Lengths in pixels are a quarter of the paper's, as the images are, and offsets weigh four
+# times as much; but a heat map of half the width, which from random weights is learned sooner than a quarter.
+STREETS_HR48 = CentreConfig(
+    body=_SMALL_HRNET,
+    context=ContextConfig(rates=(1, 2), channels=48, pooling=4),
+    semantic=BranchConfig(channels=48, skip_channels=(32, 24, 16), head_channels=48),
+    instance=BranchConfig(channels=24, skip_channels=(16, 12, 8), head_channels=16),
+    loss=CentreLossConfig(sigma=4.0, small_area=256, hardest=1.0, offset=0.04),
+    grouping=GroupingConfig(stuff_area=64),
+    sample=replace(STREETS.sample, sampling="cus"),
+    schedule=ScheduleConfig(
+        optimizer="adam", decay="poly", steps=3000, learning_rate=1e-3, milestones=(), warmup=0, weight_decay=0.0
+    ),
+)
+_SMALL_XCEPTION = XceptionConfig(
+    stem=(16, 32), entry=(32, 64, 64, 128, 128), middle=6, exit=((128, 192, 192), (256, 256, 320))
+)
+STREETS_X71 = replace(
+    STREETS_HR48,
+    body=_SMALL_XCEPTION,
+    context=ContextConfig(rates=(1, 2, 3), channels=48, dilated="separable", pooling=8),
+    semantic=BranchConfig(channels=48, skip_channels=(24, 16), head_channels=48),
+    instance=BranchConfig(channels=24, skip_channels=(12, 8), head_channels=16),
+)
+# Objects have one and a half times as many pixels a side.
+STREETS_2_HR48 = replace(
+    STREETS_HR48,
+    context=replace(STREETS_HR48.context, pooling=6),
+    loss=replace(STREETS_HR48.loss, sigma=6.0, small_area=576, offset=0.04 / 1.5),
+    sample=replace(STREETS_2.sample, sampling="cus"),
+    schedule=replace(STREETS_HR48.schedule, steps=STREETS_2.schedule.steps, average=STREETS_2.schedule.average),
+)
+
+STREETS_2_X71 = replace(
+    STREETS_2_HR48,
+    body=_SMALL_XCEPTION,
+    context=replace(STREETS_X71.context, pooling=12),
+    semantic=STREETS_X71.semantic,
+    instance=STREETS_X71.instance,
 )
 _SMALL_RESNET = ResNetConfig(width=16, depths=(2, 2, 2, 2))
 _SMALL_MINIDL = MiniDLConfig(channels=24, dilation=3, pooling=16, hardest=1.0)
@@ -186,6 +265,8 @@ PRESETS: dict[str, Preset] = {
             ),
             whole_shortest=1920,  # what Seamless itself trains on
         ),
+        "deeplab-hr48": Recipe(MVD_HR48, whole_shortest=1024),
+        "deeplab-x71": Recipe(_with_xception(MVD_HR48), whole_shortest=1024),
         "adaptis": Recipe(_ADAPTIS_MVD, whole_shortest=1024),
     },
     "idd": {
@@ -193,6 +274,8 @@ PRESETS: dict[str, Preset] = {
         "seamless": Recipe(
             replace(IDD, body=ResNetConfig(), semantic=MiniDLConfig(padding="left_out")), whole_shortest=1080
         ),
+        "deeplab-hr48": Recipe(IDD_HR48, whole_shortest=576),
+        "deeplab-x71": Recipe(_with_xception(IDD_HR48), whole_shortest=576),
         "adaptis": Recipe(_ADAPTIS_IDD, whole_shortest=576),
     },
     "cityscapes": {
@@ -200,6 +283,8 @@ PRESETS: dict[str, Preset] = {
         "seamless": Recipe(
             replace(CITYSCAPES, body=ResNetConfig(), semantic=MiniDLConfig(padding="left_out")), whole_shortest=1024
         ),
+        "deeplab-hr48": Recipe(CITYSCAPES_HR48, whole_shortest=544),
+        "deeplab-x71": Recipe(_with_xception(CITYSCAPES_HR48), whole_shortest=544),
         "adaptis": Recipe(_ADAPTIS_CITYSCAPES, whole_shortest=544),
     },
     "streets": {
@@ -208,6 +293,8 @@ PRESETS: dict[str, Preset] = {
             replace(STREETS, body=_SMALL_RESNET, semantic=_SMALL_MINIDL),
             whole_shortest=128,  # as FULL: steps of all variants should cost about the same
         ),
+        "deeplab-hr48": Recipe(STREETS_HR48, whole_shortest=128),
+        "deeplab-x71": Recipe(STREETS_X71, whole_shortest=128),
         "adaptis": Recipe(_ADAPTIS_STREETS, whole_shortest=128),
     },
     # Without crops, a batch of 5 images at half the resolution has 1.25 times as many pixels as one of 8 crops (on
@@ -219,6 +306,8 @@ PRESETS: dict[str, Preset] = {
             whole_shortest=192,
             whole_batch=5,
         ),
+        "deeplab-hr48": Recipe(STREETS_2_HR48, whole_shortest=192, whole_batch=5),
+        "deeplab-x71": Recipe(STREETS_2_X71, whole_shortest=192, whole_batch=5),
         "adaptis": Recipe(_ADAPTIS_STREETS_2, whole_shortest=192, whole_batch=5),
     },
     "streets-large": {

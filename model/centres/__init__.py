@@ -1,1 +1,1 @@
-"""Networks that group pixels around centers (Panoptic-DeepLab): targets, losses and grouping; not yet a network."""
+"""Networks that group pixels around centers: Panoptic-DeepLab."""

@@ -69,6 +69,7 @@ def finished(tmp_path_factory, family):
 
 LOSSES = {
     "boxes": ["semantic", "objectness", "anchor_box", "category", "proposal_box", "mask"],
+    "centres": ["semantic", "center", "offset"],
     "points": ["semantic", "mask", "proposal"],
 }
 

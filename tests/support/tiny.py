@@ -8,17 +8,22 @@ from boxes_on_canvas import targets_of
 from model.config import (
     AdaptiveFusionConfig,
     AlignedConfig,
+    BranchConfig,
+    CentreConfig,
+    CentreLossConfig,
     ConcatenatedConfig,
     ContextConfig,
     DeepLabConfig,
     EfficientNetConfig,
     FusionConfig,
+    GroupingConfig,
     HRNetConfig,
     MiniDLConfig,
     PointConfig,
     PointLossConfig,
     PyramidConfig,
     ResNetConfig,
+    ScheduleConfig,
     SelectionConfig,
     TwoWayConfig,
 )
@@ -70,7 +75,18 @@ TINY_POINTS = PointConfig(
     schedule=TINY.schedule,
 )
 
-FAMILIES = {"boxes": TINY, "points": TINY_POINTS}
+TINY_CENTRES = CentreConfig(
+    body=TINY.body,
+    context=ContextConfig(rates=(1, 2), channels=16, pooling=2),
+    semantic=BranchConfig(channels=16, skip_channels=(8, 8, 8), head_channels=16),
+    instance=BranchConfig(channels=16, skip_channels=(8, 8, 8), head_channels=16),
+    loss=CentreLossConfig(sigma=3.0, small_area=80, hardest=1.0, heat=50.0, offset=0.3),
+    grouping=GroupingConfig(stuff_area=16),
+    sample=replace(TINY.sample, sampling="cus"),
+    schedule=ScheduleConfig(optimizer="adam", decay="poly", learning_rate=0.03, weight_decay=0.0),
+)
+
+FAMILIES = {"boxes": TINY, "centres": TINY_CENTRES, "points": TINY_POINTS}
 """A configuration of each family of networks, for what holds for all of them."""
 
 

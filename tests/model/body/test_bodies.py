@@ -7,7 +7,8 @@ import torch
 from model.body.efficientnet import DepthwiseSeparable, EfficientNet, InvertedResidual
 from model.body.hrnet import HRNet
 from model.body.resnet import ResNet
-from model.config import EfficientNetConfig, HRNetConfig, ResNetConfig
+from model.body.xception import Module, Xception
+from model.config import EfficientNetConfig, HRNetConfig, ResNetConfig, XceptionConfig
 
 SMALL = {
     HRNet: HRNetConfig(stem=6, bottleneck=2, bottlenecks=2, width=3, modules=(1, 2, 1), blocks=1),
@@ -129,3 +130,63 @@ def test_the_3x3_of_a_dilated_stage_see_as_far_as_the_paper_says():
     for stage, block, dilation in ((2, 1, 1), (3, 0, 1), (3, 1, 2), (4, 0, 2), (4, 1, 4)):
         conv = network.get_submodule(f"layer{stage}.{block}.conv2")
         assert reached(conv, conv.in_channels) == ([-dilation, 0, dilation],) * 2, (stage, block)
+
+
+XCEPTION = XceptionConfig(stem=(4, 5), entry=(6, 7, 7, 8, 8), middle=2, exit=((8, 9, 9), (10, 10, 11)))
+
+
+def test_xception_has_the_published_sizes_and_the_names_of_timm():
+    """Timm's xception65 and xception71 hold, beside the body, a classifier of 2048 channels and 1000 categories."""
+    with torch.device("meta"):
+        large = Xception(XceptionConfig())
+        small = Xception(XceptionConfig(entry=(128, 256, 728), strides=(2, 2, 2)))
+    assert (parameters(large), parameters(small)) == (40_289_736, 37_867_312)
+    names = large.state_dict()
+    for name in ("stem.1.bn.weight", "blocks.0.shortcut.conv.weight", "blocks.22.stack.conv3.bn_pw.running_var"):
+        assert name in names
+    assert not [name for name in names if name.startswith(("blocks.5.shortcut", "blocks.22.shortcut", "blocks.23"))]
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 97)])
+def test_xceptions_features_have_strides_4_to_16_and_reach_every_parameter(size):
+    network = Xception(XCEPTION)
+    images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    features = network(images)
+    assert [tuple(x.shape[2:]) for x in features] == [(-(-size[0] // s), -(-size[1] // s)) for s in (4, 8, 16)]
+    assert tuple(x.shape[1] for x in features) == network.channels == (7, 8, 11)
+    sum(x.square().sum() for x in features).backward()
+    assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def test_the_last_module_of_xception_sees_exactly_these_cells():
+    """Three convolutions with dilation 2: every second cell, up to 6 away."""
+    last = Xception(XCEPTION).blocks[-1].eval()
+    for module in last.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.ones_(module.weight)
+    x = torch.zeros(1, 9, 21, 21, requires_grad=True)
+    (gradient,) = torch.autograd.grad(last(x)[0][0, 0, 10, 10], x)
+    reached = {(y - 10, x - 10) for y, x in gradient[0, 0].nonzero().tolist()}
+    assert reached == {(y, x) for y in range(-6, 7, 2) for x in range(-6, 7, 2)}
+
+
+@pytest.mark.parametrize("shortcut", ["conv", "sum", "none"])
+def test_nothing_is_activated_after_the_sum_of_a_module_of_xception(shortcut):
+    module = Module(4, (4, 4, 4), shortcut=shortcut).eval()
+    torch.nn.init.zeros_(module.stack["conv3"].conv_pw.weight)
+    x = torch.randn(2, 4, 7, 9, generator=torch.Generator().manual_seed(0))
+    expected = {"conv": module.shortcut and module.shortcut(x), "sum": x, "none": torch.zeros_like(x)}
+    assert torch.equal(module(x)[0], expected[shortcut])
+
+
+@pytest.mark.parametrize(("shortcut", "activations"), [("sum", 3), ("none", 6)])
+def test_convolutions_of_xception_activate_what_they_see_or_where_there_is_no_shortcut_after_both_norms(
+    shortcut, activations
+):
+    module = Module(1, (1, 1, 1), shortcut=shortcut).eval()
+    for convolution in module.modules():
+        if isinstance(convolution, torch.nn.Conv2d):
+            torch.nn.init.dirac_(convolution.weight)
+    x = torch.full((1, 1, 5, 5), -1.0, dtype=torch.float64)
+    y, _ = module.double()(x)
+    assert (y - x if shortcut == "sum" else y)[0, 0, 2, 2].item() == pytest.approx(-(0.01**activations), rel=0.01)
