@@ -67,7 +67,7 @@ static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
 /* inflate.c: a stream of compressed rows, of which a part is in memory. */
 
-enum { BLOCK = 64, HISTORY = 32768, AHEAD = 65536, SLACK = 8192 };
+enum { BLOCK = 512, HISTORY = 32768, AHEAD = 65536, SLACK = 8192 };
 enum { LITERAL_BITS = 11, DISTANCE_BITS = 8 };
 
 typedef struct {
@@ -80,7 +80,7 @@ typedef struct {
 typedef struct {
     Bits input;
     uint8_t *data;  /* what matches may reach back to, then what is not taken yet, then zeros */
-    uint8_t *marks; /* one for each BLOCK bytes of data: 0 if all of them are zero */
+    uint64_t *map;  /* a bit for each eight bytes of data: 0 if all of them are zero; so one number for each BLOCK */
     size_t capacity;
     size_t taken, made; /* ends of what was handed out, and of what is there */
     size_t nonzero;     /* past the last byte that is not zero */
@@ -91,16 +91,19 @@ typedef struct {
     bool final;
     size_t stored;
     uint32_t literals[(1 << LITERAL_BITS) + 144 * 16], distances[(1 << DISTANCE_BITS) + 16 * 128];
-    Memory memory, mark_memory;
+    Memory memory, map_memory;
 } Stream;
 
-/* The first block from `at` on that is marked, or `end`. Eight marks after the last can be read. */
-static inline size_t next_mark(const uint8_t *marks, size_t at, size_t end) {
-    while (at < end && load64(marks + at) == 0)
-        at += 8;
-    while (at < end && !marks[at])
-        at++;
-    return min_size(at, end);
+/* The first eight bytes from number `at` on that are not all zero; `end` or more if they are not before `end`. */
+static inline size_t next_word(const uint64_t *map, size_t at, size_t end) {
+    size_t i = at / 64;
+    uint64_t bits = map[i] & ~UINT64_C(0) << at % 64;
+    while (!bits) {
+        if (++i * 64 >= end)
+            return end;
+        bits = map[i];
+    }
+    return i * 64 + (size_t)__builtin_ctzll(bits);
 }
 
 /* `input` stays the caller's. `most` is the largest number of bytes that will be taken at once. */

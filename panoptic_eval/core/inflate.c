@@ -1,8 +1,8 @@
 /* Inflate (RFC 1950, RFC 1951), made for the filtered rows of label images, which are zeros but for a few bytes.
 
    Nearly all matches copy zeros. The stream knows where its last byte that is not zero lies, and so which matches those
-   are; it marks the blocks of its output that hold anything else. Whoever reads the rows, and the checksum, skip the
-   other blocks. What is accepted is what zlib accepts. */
+   are; it keeps a map of the words of its output that hold anything else. Other matches, whoever reads the rows, and the
+   checksum go from one of these words to the next. What is accepted is what zlib accepts. */
 #include "core.h"
 
 /* An entry of a table: the bits of the code (or of the part that found the entry) in bits 0 to 4, a kind, then the number
@@ -103,15 +103,23 @@ static inline unsigned take_bits(Bits *in, unsigned n) {
     return value;
 }
 
-/* The entry of the next code. */
-static inline uint32_t decode(Bits *in, const uint32_t *table, unsigned table_bits) {
-    uint32_t e = table[in->waiting & ((1u << table_bits) - 1)];
+/* The first entry of the next code. */
+static inline uint32_t look_up(const Bits *in, const uint32_t *table, unsigned table_bits) {
+    return table[in->waiting & ((1u << table_bits) - 1)];
+}
+
+/* Take the next code, given its first entry. Returns its last one. */
+static inline uint32_t take_code(Bits *in, const uint32_t *table, unsigned table_bits, uint32_t e) {
     if (e & SECOND) {
         take_bits(in, table_bits);
         e = table[(e >> 16) + (in->waiting & ((1u << (e >> 8 & 15)) - 1))];
     }
     take_bits(in, e & 31);
     return e;
+}
+
+static inline uint32_t decode(Bits *in, const uint32_t *table, unsigned table_bits) {
+    return take_code(in, table, table_bits, look_up(in, table, table_bits));
 }
 
 /* Bytes that are used up, whole or in part. */
@@ -175,35 +183,36 @@ static Status fixed_codes(Stream *s) {
     return make_table(s->distances, DISTANCE_BITS, DISTANCES, lengths, 32);
 }
 
-/* Add eight bytes to the two sums of Adler-32: by the sums of pairs, and those of bytes times 8, 7, ... 1. */
-static inline void add_word(uint64_t word, uint64_t *a, uint64_t *b) {
-    uint64_t even = word & UINT64_C(0x00FF00FF00FF00FF), odd = word >> 8 & UINT64_C(0x00FF00FF00FF00FF);
-    *b += 8 * *a + (even * UINT64_C(0x0008000600040002) >> 48) + (odd * UINT64_C(0x0007000500030001) >> 48);
-    *a += (even + odd) * UINT64_C(0x0001000100010001) >> 48;
-}
-
-/* Adler-32 (RFC 1950, section 8.2) of what was made since the last call. Zeros only add to the second sum. */
-static void sum(Stream *s) {
-    uint64_t a = s->adler_a, b = s->adler_b;
-    for (size_t i = s->summed; i < s->made;) {
-        size_t block = i / BLOCK, end = min_size((block + 1) * BLOCK, s->made);
-        if (s->marks[block]) {
-            for (; i + 8 <= end; i += 8)
-                add_word(load64(s->data + i), &a, &b);
-            for (; i < end; i++) {
-                a += s->data[i];
-                b += a;
-            }
-            a %= 65521;
-        } else {
-            end = min_size(next_mark(s->marks, block, s->made / BLOCK + 1) * BLOCK, s->made);
-            b += (end - i) * a;
+/* Adler-32 (RFC 1950, section 8.2) of what was made since the last call, whole words of it unless the stream ended.
+   A byte adds itself to the first sum, and itself times the number of bytes from it to the end to the second, so that
+   zeros add nothing. What is in memory is too little for the sums to exceed 64 bits. */
+static void sum(Stream *s, bool ended) {
+    size_t first = s->summed / 8, end = s->made / 8;
+    uint64_t a = s->adler_a, b = s->adler_b + a * (8 * end - s->summed);
+    for (size_t i = first / 64; 64 * i < end; i++) {
+        uint64_t bits = s->map[i];
+        if (64 * i < first)
+            bits &= ~UINT64_C(0) << first % 64;
+        if (64 * i + 64 > end)
+            bits &= ~(~UINT64_C(0) << end % 64);
+        for (; bits; bits &= bits - 1) {
+            size_t at = 64 * i + (size_t)__builtin_ctzll(bits);
+            uint64_t word = load64(s->data + 8 * at);
+            uint64_t even = word & UINT64_C(0x00FF00FF00FF00FF), odd = word >> 8 & UINT64_C(0x00FF00FF00FF00FF);
+            uint64_t bytes = (even + odd) * UINT64_C(0x0001000100010001) >> 48;
+            /* The bytes times 8, 7, ... 1: pairs of them, whose sums arrive in the highest 16 bits. */
+            b += (even * UINT64_C(0x0008000600040002) >> 48) + (odd * UINT64_C(0x0007000500030001) >> 48);
+            b += bytes * 8 * (end - at - 1);
+            a += bytes;
         }
-        i = end;
     }
-    s->adler_a = (uint32_t)a;
+    s->summed = 8 * end;
+    for (; ended && s->summed < s->made; s->summed++) {
+        a += s->data[s->summed];
+        b += a;
+    }
+    s->adler_a = (uint32_t)(a % 65521);
     s->adler_b = (uint32_t)(b % 65521);
-    s->summed = s->made;
 }
 
 /* Copy what lies `distance` back; up to 15 bytes more than `length` are written. */
@@ -227,19 +236,57 @@ static inline void copy(uint8_t *to, size_t distance, size_t length) {
     }
 }
 
-/* Mark what was copied to [made, end), behind which all is zero. Returns the end of what is not zero, so far `nonzero`. */
-static inline size_t mark_copy(Stream *s, size_t nonzero, size_t made, size_t end) {
-    size_t at = end < made + 8 ? made : end - 8;
-    uint64_t word;
-    while ((word = load64(s->data + at)) == 0) {
-        if (at == made)
-            return nonzero;
-        at = at < made + 8 ? made : at - 8;
+static inline void set_map(uint64_t *map, size_t word, uint64_t bits) {
+    map[word / 64] |= bits << word % 64;
+    if (word % 64 > 61) /* at most three bits */
+        map[word / 64 + 1] |= bits >> 1 >> (63 - word % 64);
+}
+
+/* Map what was written to [begin, end), behind which all is zero. Returns the end of what is not zero, so far `nonzero`. */
+static size_t map_bytes(Stream *s, size_t nonzero, size_t begin, size_t end) {
+    for (size_t i = begin / 8; 8 * i < end; i++) {
+        uint64_t word = load64(s->data + 8 * i);
+        set_map(s->map, i, word != 0);
+        if (word)
+            nonzero = 8 * i + 8 - ((size_t)__builtin_clzll(word) >> 3);
     }
-    end = at + 8 - ((size_t)__builtin_clzll(word) >> 3);
-    for (size_t i = made / BLOCK; i <= (end - 1) / BLOCK; i++)
-        s->marks[i] = 1;
-    return end;
+    return nonzero;
+}
+
+/* Copy what lies `distance` back, at least eight bytes, to where all is zero, word by word, and map it. Returns the end of
+   what is not zero, so far `nonzero`. */
+static inline size_t copy_words(Stream *s, size_t nonzero, size_t to, size_t distance, size_t length) {
+    size_t from = to - distance, end = from + length, last = (end - 1) / 8;
+    for (size_t i = next_word(s->map, from / 8, last + 1); i <= last; i = next_word(s->map, i + 1, last + 1)) {
+        uint64_t word = load64(s->data + 8 * i);
+        if (8 * i < from)
+            word = word >> 8 * (from - 8 * i) << 8 * (from - 8 * i);
+        if (8 * i + 8 > end)
+            word = word << 8 * (8 * i + 8 - end) >> 8 * (8 * i + 8 - end);
+        if (word == 0)
+            continue;
+        size_t at = 8 * i + distance, shift = at % 8 * 8;
+        uint64_t there = load64(s->data + at) | word; /* the bytes of the word that are not copied stay */
+        memcpy(s->data + at, &there, 8);
+        set_map(s->map, at / 8, (word << shift != 0) | (uint64_t)(word >> 1 >> (63 - shift) != 0) << 1);
+        nonzero = at + 8 - ((size_t)__builtin_clzll(word) >> 3);
+    }
+    return nonzero;
+}
+
+/* The same for at most 16 bytes that lie at least 16 back: two words, whatever they hold. */
+static inline size_t copy_few(Stream *s, size_t nonzero, size_t to, size_t distance, size_t length) {
+    const uint8_t *from = s->data + to - distance;
+    uint64_t low = load64(from), high = load64(from + 8);
+    low &= length < 8 ? ~(~UINT64_C(0) << 8 * length) : ~UINT64_C(0);
+    high &= length <= 8 ? 0 : ~UINT64_C(0) >> (128 - 8 * length);
+    memcpy(s->data + to, (uint64_t[]){low, high}, 16);
+    size_t shift = to % 8 * 8;
+    uint64_t middle = low >> 1 >> (63 - shift) | high << shift, last = high >> 1 >> (63 - shift);
+    set_map(s->map, to / 8, (low << shift != 0) | (uint64_t)(middle != 0) << 1 | (uint64_t)(last != 0) << 2);
+    if (high)
+        return to + 16 - ((size_t)__builtin_clzll(high) >> 3);
+    return low ? to + 8 - ((size_t)__builtin_clzll(low) >> 3) : nonzero;
 }
 
 /* Decode symbols until `limit` bytes are there, which the last match may exceed, or the block ends. */
@@ -247,18 +294,22 @@ static Status inflate_codes(Stream *s, size_t limit) {
     Bits in = s->input; /* local, as a byte that is stored might else change it */
     uint8_t *data = s->data;
     size_t made = s->made, nonzero = s->nonzero;
+    uint32_t next; /* the next symbol's entry: it arrives while something is copied */
+    refill(&in);
+    next = look_up(&in, s->literals, LITERAL_BITS);
     while (made < limit) {
-        refill(&in);
         Bits before = in;
-        uint32_t e = decode(&in, s->literals, LITERAL_BITS);
+        uint32_t e = take_code(&in, s->literals, LITERAL_BITS, next);
         if (e & LITERAL) {
             uint8_t literal = (uint8_t)(e >> 16);
             data[made] = literal;
             if (literal) {
-                s->marks[made / BLOCK] = 1;
+                set_map(s->map, made / 8, 1);
                 nonzero = made + 1;
             }
             made++;
+            refill(&in);
+            next = look_up(&in, s->literals, LITERAL_BITS);
             continue;
         }
         if (e & STOP) {
@@ -285,12 +336,22 @@ static Status inflate_codes(Stream *s, size_t limit) {
                 in.count -= again * spent;
                 made += again * length; /* at most 28 times 258, as a match takes two bits: less than SLACK */
             }
+            refill(&in);
+            next = look_up(&in, s->literals, LITERAL_BITS);
             continue;
         }
-        copy(data + made, distance, length);
+        refill(&in);
+        next = look_up(&in, s->literals, LITERAL_BITS);
+        if (length <= 16 && distance >= 16) {
+            nonzero = copy_few(s, nonzero, made, distance, length);
+        } else if (distance < 8 || ((const uint8_t *)s->map)[(made - distance) / 64] == 255) { /* short, or dense */
+            copy(data + made, distance, length);
+            memset(data + made + length, 0, 16);
+            nonzero = map_bytes(s, nonzero, made, made + length);
+        } else {
+            nonzero = copy_words(s, nonzero, made, distance, length);
+        }
         made += length;
-        memset(data + made, 0, 16);
-        nonzero = mark_copy(s, nonzero, made - length, made);
     }
     s->input = in;
     s->made = made;
@@ -304,7 +365,7 @@ static Status inflate_stored(Stream *s, size_t limit) {
     if (n > in->size - in->at)
         return REFUSED;
     memcpy(s->data + s->made, in->bytes + in->at, n);
-    s->nonzero = mark_copy(s, s->nonzero, s->made, s->made + n);
+    s->nonzero = map_bytes(s, s->nonzero, s->made, s->made + n);
     in->at += n;
     s->made += n;
     s->stored -= n;
@@ -317,7 +378,7 @@ static Status start_block(Stream *s) {
     Bits *in = &s->input;
     if (s->final) {
         TRY(to_bytes(in));
-        sum(s);
+        sum(s, true);
         if (in->size - in->at != 4 || big_endian(in->bytes + in->at) != (s->adler_b << 16 | s->adler_a))
             return REFUSED;
         s->state = ENDED;
@@ -354,18 +415,43 @@ static Status inflate_to(Stream *s, size_t limit) {
         if (used(&s->input) > s->input.size)
             return REFUSED;
     }
-    sum(s);
+    if (s->state != ENDED)
+        sum(s, false);
     return OK;
+}
+
+/* Make a block zero; what it held goes to `to`, which is zero, if that is not NULL. */
+static void empty_block(Stream *s, size_t block, uint8_t *to) {
+    uint8_t *from = s->data + block * BLOCK;
+    uint64_t bits = s->map[block];
+    s->map[block] = 0;
+    if (~bits == 0) { /* dense */
+        if (to)
+            memcpy(to, from, BLOCK);
+        memset(from, 0, BLOCK);
+    }
+    for (; ~bits && bits; bits &= bits - 1) {
+        size_t at = 8 * (size_t)__builtin_ctzll(bits);
+        if (to)
+            memcpy(to + at, from + at, 8);
+        memset(from + at, 0, 8);
+    }
 }
 
 Status stream_open(Stream *s, const uint8_t *input, size_t size, size_t most) {
     size_t capacity = (HISTORY + AHEAD + most + SLACK) / BLOCK * BLOCK + BLOCK;
+    size_t there = s->map_memory.size;
     TRY(reserve(&s->memory, capacity + SLACK));
-    TRY(reserve(&s->mark_memory, capacity / BLOCK + SLACK));
+    TRY(reserve(&s->map_memory, (capacity + SLACK) / 64));
     s->data = s->memory.start;
-    s->marks = s->mark_memory.start;
-    memset(s->data, 0, capacity + SLACK);
-    memset(s->marks, 0, capacity / BLOCK + SLACK);
+    s->map = s->map_memory.start;
+    if (s->map_memory.size > there) {
+        memset(s->data, 0, s->memory.size);
+        memset(s->map, 0, s->map_memory.size);
+    } else { /* what an earlier stream left */
+        for (size_t i = 0; i < there / 8; i++)
+            empty_block(s, i, NULL);
+    }
     s->capacity = capacity;
     s->input = (Bits){.bytes = input, .size = size, .at = 2};
     s->taken = s->made = s->nonzero = s->summed = 0;
@@ -380,12 +466,13 @@ Status stream_open(Stream *s, const uint8_t *input, size_t size, size_t most) {
 
 /* Make room: forget what neither a match nor a row will reach. */
 static void slide(Stream *s) {
-    size_t gone = s->made > HISTORY ? min_size(s->taken, s->made - HISTORY) / BLOCK * BLOCK : 0;
-    size_t blocks = s->capacity / BLOCK, gone_blocks = gone / BLOCK;
-    memmove(s->data, s->data + gone, s->made - gone);
-    memset(s->data + s->made - gone, 0, gone);
-    memmove(s->marks, s->marks + gone_blocks, blocks - gone_blocks);
-    memset(s->marks + blocks - gone_blocks, 0, gone_blocks);
+    size_t gone = s->made > HISTORY ? min_size(s->taken, s->made - HISTORY) / BLOCK : 0;
+    for (size_t i = 0; gone && i <= s->made / BLOCK; i++) {
+        if (i >= gone)
+            s->map[i - gone] = s->map[i];
+        empty_block(s, i, i >= gone ? s->data + (i - gone) * BLOCK : NULL);
+    }
+    gone *= BLOCK;
     s->taken -= gone;
     s->made -= gone;
     s->summed -= gone;

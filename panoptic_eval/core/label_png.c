@@ -129,7 +129,7 @@ void png_release(LabelPng *png) {
     release(&png->runs);
     release(&png->filtered_runs);
     release(&png->stream.memory);
-    release(&png->stream.mark_memory);
+    release(&png->stream.map_memory);
 }
 
 uint32_t id_of(const LabelPng *png, uint32_t color) {
@@ -160,23 +160,23 @@ static uint32_t paeth(uint32_t left, uint32_t up, uint32_t corner) {
 
 /* A filtered row: where its first pixel starts and its last one ends in the stream's data. */
 typedef struct {
-    const uint8_t *data, *marks;
+    const uint8_t *data;
+    const uint64_t *map;
     size_t begin, end;
 } Filtered;
 
 /* The first byte at `at` or later that is not zero, or the end. */
 static inline size_t next_nonzero(const Filtered *row, size_t at) {
-    while (at < row->end) {
-        if (!row->marks[at / BLOCK]) {
-            at = next_mark(row->marks, at / BLOCK, row->end / BLOCK + 1) * BLOCK;
-            continue;
-        }
-        uint64_t word = load64(row->data + at);
-        if (word)
-            return at + ((size_t)__builtin_ctzll(word) >> 3);
-        at += 8;
+    if (at >= row->end)
+        return row->end;
+    uint64_t word = load64(row->data + at);
+    if (word == 0) {
+        at = 8 * next_word(row->map, at / 8 + 1, row->end / 8 + 1);
+        if (at >= row->end)
+            return row->end;
+        word = load64(row->data + at);
     }
-    return row->end;
+    return min_size(at + ((size_t)__builtin_ctzll(word) >> 3), row->end);
 }
 
 /* The first byte at `at` or later that differs from that of the pixel before, or the end. */
@@ -266,7 +266,7 @@ Status png_next_row(LabelPng *png) {
     if (kind > PAETH)
         return REFUSED;
     size_t end = png->stream.taken;
-    Filtered row = {png->stream.data, png->stream.marks, end - png->row_bytes + 1, end};
+    Filtered row = {png->stream.data, png->stream.map, end - png->row_bytes + 1, end};
     swap(&png->row, &png->above);
     if (png->depth < 8) {
         swap(&png->filtered, &png->filtered_above);
