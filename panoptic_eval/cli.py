@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -26,6 +27,7 @@ from panoptic_eval.commands.options import (
     OptionalText,
     Reading,
     Scoring,
+    no_folder,
     number,
     within,
 )
@@ -94,6 +96,7 @@ class Outputs:
         """Say what is wrong with the options, before anything is counted."""
         within(0, MOST_RESAMPLES, resamples=self.resamples or 0)
         within(0, MOST, seed=self.seed)
+        no_folder(html=self.html)
 
 
 @dataclass(frozen=True)
@@ -228,6 +231,7 @@ class Compare:
         self.scoring.check()
         within(1, MOST_RESAMPLES, resamples=self.resamples)
         within(0, MOST, seed=self.seed)
+        no_folder(out=self.out)
         a, b = load(self.a), load(self.b)
         rng = np.random.default_rng(self.seed)
         result = compare(a, b, rng=rng, resamples=self.resamples, rules=self.scoring)
@@ -313,6 +317,9 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"panoptic-eval {__version__}")
         return
+    if unknown := _unknown_command(arguments):
+        print(f"panoptic-eval: {_shown(unknown)}", file=sys.stderr)
+        sys.exit(2)
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
@@ -331,12 +338,22 @@ def main(arguments: list[str] | None = None) -> None:
     except MemoryError:
         _fail("there is not enough memory for this; expected fewer images at a time (--shard), or fewer --resamples")
     except KeyboardInterrupt:
-        again = "; the same command goes on where it stopped" if "--out" in arguments else ""
+        counting = _with_command(arguments)[:1] == ["score"]
+        again = "; the same command goes on where it stopped" if counting and "--out" in arguments else ""
         print(f"panoptic-eval: interrupted{again}", file=sys.stderr)
         sys.exit(130)
     _print(text)
     if code:
         sys.exit(code)
+
+
+def _unknown_command(arguments: list[str]) -> str | None:
+    """Say what is wrong with a first word that is no command; None where there is a command, or an option."""
+    if not arguments or arguments[0] in COMMANDS or arguments[0].startswith("-"):
+        return None
+    near = get_close_matches(arguments[0], COMMANDS, 1)
+    meant = f"; did you mean {near[0]}?" if near else "; predictions are given by --pred, a ground truth by --gt"
+    return f"{abbreviated(arguments[0])} is no command; expected one of {', '.join(COMMANDS)}{meant}"
 
 
 def _with_command(arguments: list[str]) -> list[str]:

@@ -15,18 +15,26 @@ PNG_LIMIT = 2 << 30
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file under a temporary name beside it, then rename it; makes the folder."""
+    """Write a file under a temporary name beside it, then rename it; makes the folder.
+
+    Raises:
+        OSError: it cannot be written; the error names the file, never the temporary one.
+    """
     import tempfile
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    work = None
     try:
+        handle, work = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
-        Path(name).chmod(0o644)  # mkstemp's 0o600 is for secrets
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        Path(work).chmod(0o644)  # mkstemp's 0o600 is for secrets
+        Path(work).replace(path)
+    except BaseException as error:
+        if work is not None:
+            Path(work).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None
         raise
 
 

@@ -7,7 +7,16 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from panoptic_eval.commands.options import DATA_SETS, MOST, Flag, OptionalNumber, OptionalPath, Reading, within
+from panoptic_eval.commands.options import (
+    DATA_SETS,
+    MOST,
+    Flag,
+    OptionalNumber,
+    OptionalPath,
+    Reading,
+    no_folder,
+    within,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Check:
         from panoptic_eval.outputs.json import dumps
 
         self.reading.check()
+        no_folder(html=self.html)
         if self.workers is not None:
             within(1, MOST, workers=self.workers)
         result = check(

@@ -113,6 +113,17 @@ def within(least: int, most: int, **options: int) -> None:
             raise InputError(f"--{name} {abbreviated(str(value))}: expected {least} to {most}")
 
 
+def no_folder(**files: Path | None) -> None:
+    """Say so if an option that is to name a file names a folder, before anything is counted.
+
+    Raises:
+        InputError: one does.
+    """
+    for name, path in files.items():
+        if path is not None and path.is_dir():
+            raise InputError(f"--{name} {abbreviated(str(path))}: is a folder; expected the name of a file")
+
+
 def number(count: int, name: str) -> str:
     """Write how many there are of something.
 

@@ -132,7 +132,9 @@ def _below(kind: Format, root: Path | None) -> Path:
     """
     base = root if root is not None else Path(os.environ.get("PANOPTIC_DATA", ""))
     if root is None and "PANOPTIC_DATA" not in os.environ:
-        raise InputError(f"{kind.name}: expected root, or $PANOPTIC_DATA, to say where data sets are; neither is set")
+        raise InputError(
+            f"{kind.name}: expected root (--root PATH), or $PANOPTIC_DATA, to say where data sets are; neither is set"
+        )
     if not base.is_dir():
         raise InputError(f"{base}: does not exist; expected the folder of {kind.name}, or one that holds it")
     usual = [

@@ -76,7 +76,7 @@ def load(path: Path) -> dict[str, PairTable]:
     """
     try:
         data = read_regular(path, LIMIT)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"{path.parent}: holds no finished run, {NAME} is not there; expected the folder that --out named in "
             "panoptic-eval --pred PATH --gt NAME --out FOLDER"

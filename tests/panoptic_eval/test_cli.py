@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,66 @@ def test_a_command_that_is_not_understood_has_exit_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("tabel", "tabel is no command; expected one of score, rescore, merge,"),
+        ("tabel", "check, table, plot; did you mean table?"),
+        ("predictions/", "plot; predictions are given by --pred, a ground truth by --gt"),
+    ],
+)
+def test_a_first_word_that_is_no_command_is_named(word, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([word, "--pred", "a", "--gt", "b"])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--pred", "a", "--gt", "b", "--html", "FOLDER"),
+        ("report", "a", "--out", "FOLDER"),
+        ("check", "a", "--html", "FOLDER"),
+        ("compare", "a", "b", "--out", "FOLDER"),
+        ("plot", "a", "--out", "a.pdf", "--csv", "FOLDER"),
+    ],
+)
+def test_a_folder_in_place_of_a_file_is_said_before_anything_is_read(arguments, tmp_path):
+    with pytest.raises(SystemExit, match=f"{tmp_path}: is a folder; expected the name of a file"):
+        main([str(tmp_path) if a == "FOLDER" else a for a in arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--pred", "a", "--gt", "b", "--out", "c"), "interrupted; the same command goes on where it stopped"),
+        (("--pred", "a", "--gt", "b"), "interrupted"),
+        (("report", "a", "--out", "c"), "interrupted"),
+        (("plot", "a", "--out", "c.pdf"), "interrupted"),
+    ],
+)
+def test_only_counting_goes_on_where_it_was_interrupted(arguments, said, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(panoptic_eval.cli.tyro.extras, "subcommand_cli_from_dict", interrupt)
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == f"panoptic-eval: {said}\n"
+
+
+def test_interrupted_while_it_is_loaded_the_command_says_so_without_a_traceback():
+    code = "import sys\nclass Interrupt:\n    def find_spec(self, name, *_):\n        if name == 'tyro':\n"
+    code += "            raise KeyboardInterrupt\nsys.meta_path.insert(0, Interrupt())\n"
+    code += "from panoptic_eval.__main__ import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "panoptic-eval: interrupted\n")
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"panoptic-eval": "panoptic_eval.__main__:main"}
 
 
 def test_help_names_commands_and_exit_codes_and_required_options_come_first(capsys):
