@@ -116,6 +116,20 @@ def test_a_larger_map_is_the_same_scene(times):
         assert np.array(b.box) == pytest.approx(times * np.array(a.box), abs=times)
 
 
+def test_of_equally_good_candidates_the_left_one_is_asked_first_and_the_better_is_the_first_instance():
+    oracle = Oracle().propose([1], logit=3.0).propose([2], logit=3.05)
+    found = oracle.fused()
+    assert [oracle.targets.instances[point].item() for point in oracle.asked] == [1, 2]
+    assert [i.box for i in found.instances] == [(44, 4, 60, 24), (20, 8, 36, 20)]
+
+
+def test_small_masks_are_dropped_by_their_area_in_the_frame():
+    for times, least, kept in ((1, 252, 2), (1, 256, 1), (2, 245, 2), (2, 260, 1)):
+        config = replace(CONFIG, least_area=least)  # instance 0 has a few pixels less than 256, by its corners
+        found = Oracle().propose([0, 3]).fused((64 * times, 60 * times), config)
+        assert len(list(found.instances)) == kept, (times, least)
+
+
 def test_small_stuff_is_void_and_areas_are_those_of_the_frame():
     boxes = [(0, 4, 60, 40), (0, 40, 60, 64)]
     sky = 4 * 60
@@ -153,6 +167,22 @@ def test_an_untrained_networks_map_is_valid_and_can_be_written(tmp_path):
             {"id": s.id, "category_id": s.category} | ({} if s.score is None else {"score": s.score}) for s in segments
         ]
         writer.write("a", ids.numpy(), rows)
+
+
+def test_a_mask_that_is_nowhere_more_likely_than_the_background_is_no_segment():
+    """Its pixels are above the threshold, but the semantic head is surer that there is no thing."""
+    oracle = Oracle().propose([0, 3])
+    # Sky has a probability of 0.65, the car 0.35: enough to be asked for, and less than its mask's.
+    oracle.semantic[:, oracle.cells == 0] = torch.tensor([1.0, -20, 0.4, -20])[:, None]
+    unsure = torch.where(oracle.cells == 0, 0.2, -20.0)
+
+    def mask_logits(row, column):
+        return unsure if oracle.targets.instances[row, column] == 0 else oracle.mask_logits(row, column)
+
+    prediction = Prediction(oracle.semantic, oracle.proposals, torch.zeros(1, *oracle.cells.shape))
+    found = fuse(prediction, mask_logits, ISTHING, oracle.size, oracle.size, CONFIG)
+    assert [(s.id, s.category) for s in found.panoptic.segments if s.score is not None] == [(1, BUS)]
+    assert len(list(found.instances)) == 2  # before fusion, it is one
 
 
 def test_masks_are_asked_for_one_at_a_time_and_not_kept():
