@@ -1,6 +1,7 @@
 """Ours beside the tools that people use, on the same files: seconds, ratios, memory, and whether the scores agree.
 
-    bash benchmarks/peers.sh                # makes both environments, two hours
+    bash benchmarks/peers.sh                # makes both environments, half an hour on two idle cores
+    python -m benchmarks.peers --data mvd   # a part of it; what was measured before of other parts stays on the page
 
 Every measurement is two fresh processes: one is timed from start to end, the other warms up first. In each round all
 tools take their turn, in an order drawn anew, so that what else the machine does meets all of them. Ratios are taken
@@ -53,6 +54,9 @@ DATA = {
     "small, 1,000 images": ("small", 1.0, 1000),
 }
 """Preset, strength of the noise along edges, and number of images, if other than the preset's."""
+WORK = (contenders.PQ, contenders.AP, contenders.EVERYTHING, contenders.ONE_THREAD)
+Results = dict[tuple[str, str], dict[str, Any]]
+"""Of each data set and kind of work, what was measured on what: `about`, and `rounds`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Options:
 
     data: tuple[str, ...] = tuple(DATA)
     """Names of the data sets to measure on, as in DATA."""
-    work: tuple[str, ...] = (contenders.PQ, contenders.AP, contenders.EVERYTHING, contenders.ONE_THREAD)
+    work: tuple[str, ...] = WORK
     """Kinds of work to measure."""
     tools: tuple[str, ...] = ()
     """Names of the tools to measure beside ours. Default: all that are installed."""
@@ -83,7 +87,9 @@ def main() -> None:
     installed = peer_versions()
     rng = random.Random(options.seed)
     tiny = drawn("tiny", 1.0, None, options.folder)
-    results = []
+    options.out.mkdir(parents=True, exist_ok=True)
+    kept = options.out / "peers.json"
+    results: Results = read(kept) if kept.exists() else {}
     for name in options.data:
         preset, rough, images = DATA[name]
         folder = drawn(preset, rough, options.images or images, options.folder)
@@ -96,13 +102,19 @@ def main() -> None:
                 rounds = [
                     turn(tools, work, folder, tiny, rng, f"{name}: {work}, {k + 1}") for k in range(options.rounds)
                 ]
-                results.append({"data": name, "work": work, "rounds": rounds})
-    about = provenance(installed, options)
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = markdown(results, about)
-    write_atomically(options.out / "peers.json", json.dumps({"about": about, "results": results}, indent=1).encode())
-    write_atomically(options.out / "peers.md", text.encode())
+                results[name, work] = {"about": provenance(installed, options), "rounds": rounds}
+        results = {key: results[key] for key in ((d, w) for d in DATA for w in WORK) if key in results}
+        entries = [{"data": name, "work": work, **result} for (name, work), result in results.items()]
+        write_atomically(kept, json.dumps(entries, indent=1))
+        text = markdown(results)
+        write_atomically(options.out / "peers.md", text)
     print(text)
+
+
+def read(path: Path) -> Results:
+    """Read what was measured before."""
+    entries = json.loads(path.read_text())
+    return {(e.pop("data"), e.pop("work")): e for e in entries}
 
 
 def drawn(preset: str, rough: float, images: int | None, folder: Path) -> Path:
@@ -193,7 +205,8 @@ def code_and_machine(module: str) -> dict[str, Any]:
     }
 
 
-def markdown(results: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
+def markdown(results: Results) -> str:
+    """Write the page."""
     lines = [
         "# Speed and memory beside other tools",
         "",
@@ -206,7 +219,7 @@ def markdown(results: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
         "| data | work | tool | whole | x ours | warm | x ours | processor s | peak MiB | start s | scores |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for result in results:
+    for (name, work), result in results.items():
         rounds = result["rounds"]
         for tool in rounds[0]:
             runs = [r[tool] for r in rounds]
@@ -215,8 +228,8 @@ def markdown(results: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
                 for kind in ("whole", "seconds")
             }
             cells = [
-                result["data"],
-                result["work"],
+                name,
+                work,
                 tool,
                 spread([r["whole"] for r in runs], 3),
                 ratio["whole"],
@@ -230,8 +243,13 @@ def markdown(results: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
                 else shown(runs[0]["scores"]),
             ]
             lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", *(f"- {key}: {value}" for key, value in about.items()), ""]
-    return "\n".join(lines)
+    runs_of: dict[str, list[str]] = {}  # parts that were measured by one command
+    for (name, work), result in results.items():
+        about = "\n".join(f"- {key}: {value}" for key, value in result["about"].items() if key != "time")
+        runs_of.setdefault(about, []).append(f"{name}: {work} ({result['about']['time']})")
+    for about, parts in runs_of.items():
+        lines += ["", "; ".join(parts), "", about]
+    return "\n".join([*lines, ""])
 
 
 def spread(values: Sequence[float], digits: int) -> str:
