@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "results/streets/checkpoints"
 
 
-@pytest.mark.parametrize("method", [Method(), Method(crops=False), Method(cabb=True, isus=True, system="seamless")])
+@pytest.mark.parametrize("method", [Method(), Method(crops=False), Method(cabb=True, isus=True)])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_is_written_reads_back_equal(preset, method):
-    config = configure(preset, method)
+@pytest.mark.parametrize("system", ["ours", "seamless", "efficientps", "tascnet"])
+def test_what_is_written_reads_back_equal(preset, system, method):
+    config = configure(preset, replace(method, system=system))
     assert from_json(to_json(config)) == config
 
 
@@ -97,6 +98,29 @@ def test_presets_of_the_papers_data_sets_follow_the_sources_and_streets_is_as_it
         assert configure(preset).semantic.rates == (3, 6, 9)
     assert (STREETS.semantic.rates, STREETS.semantic.padding) == ((1, 2), "counted")
     assert (STREETS.sample.isus, STREETS.sample.thing_scales) == ("instance_first", (0.25, 4.0))
+
+
+def test_efficientps_and_tascnet_are_made_of_their_parts():
+    for preset in PRESETS:
+        config = configure(preset, method_named("efficientps+cabb+isus"))
+        kinds = config.body.kind, config.pyramid.kind, config.semantic.kind, config.fusion.kind
+        assert kinds == ("efficientnet", "two_way", "aligned", "adaptive")
+        assert (config.rpn.separable, config.roi.separable_masks, config.consistency) == (False, True, 0)
+        assert (config.box_loss, config.sample.sampling) == ("crop_aware", "isus")
+        assert config.sample.crop is not None
+
+        whole, seamless = (configure(preset, method_named(name)) for name in ("tascnet", "seamless"))
+        assert (whole.body, whole.sample, whole.schedule) == (seamless.body, seamless.sample, seamless.schedule)
+        assert (whole.semantic.kind, whole.pyramid.extra_levels, whole.consistency) == ("concatenated", 2, 1)
+        assert whole.fusion == replace(seamless.fusion, guided=True)
+        assert whole.semantic.padding == seamless.semantic.padding
+        assert whole.sample.crop is None
+        cut = configure(preset, method_named("tascnet+crop+cabb+isus"))
+        assert (cut.box_loss, cut.sample.sampling, cut.sample.crop) == (
+            "crop_aware",
+            "isus",
+            configure(preset, method_named("seamless+crop")).sample.crop,
+        )
 
 
 @pytest.mark.parametrize(("preset", "images", "passes"), [("streets-2", 300, 18), ("streets-large", 1000, 30)])

@@ -86,8 +86,14 @@ TINY_CENTRES = CentreConfig(
     schedule=ScheduleConfig(optimizer="adam", decay="poly", learning_rate=0.03, weight_decay=0.0),
 )
 
-FAMILIES = {"boxes": TINY, "centres": TINY_CENTRES, "points": TINY_POINTS}
-"""A configuration of each family of networks, for what holds for all of them."""
+FAMILIES = {
+    "boxes": TINY,
+    "efficientps": TINY_EFFICIENTPS,
+    "tascnet": TINY_TASCNET,
+    "centres": TINY_CENTRES,
+    "points": TINY_POINTS,
+}
+"""A configuration of each family, and of systems with parts of their own, for what holds for all of them."""
 
 
 def rectangles(seed, size=(64, 64), count=3):
