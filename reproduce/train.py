@@ -192,11 +192,12 @@ def hardware(options: Options) -> str:
 def row(run: Run, options: Options) -> dict[str, Any]:
     """Compute a run's row of training.csv.
 
-    `seconds` are spent in steps; `instances` in a batch and positive `coarsest_anchors` (on the coarsest pyramid level)
-    are means over all steps, losses over the last 100.
+    `seconds` are spent in steps; `instances` in a batch and positive `coarsest_anchors` (on the coarsest pyramid level;
+    empty of a network without anchors) are means over all steps, losses over the last 100.
     """
     folder = options.runs / run.name
     steps = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    anchors = [step["positive_anchors"][-1] for step in steps if "positive_anchors" in step]
     return {
         "variant": run.variant,
         "seed": run.seed,
@@ -204,7 +205,7 @@ def row(run: Run, options: Options) -> dict[str, Any]:
         "samples": steps[-1]["images"],
         "seconds": round(sum(step["seconds"] for step in steps)),
         "instances": round(fmean(step["instances"] for step in steps), 1),
-        "coarsest_anchors": round(fmean(step["positive_anchors"][-1] for step in steps), 3),
+        "coarsest_anchors": round(fmean(anchors), 3) if anchors else "",
         **{name: round(fmean(step[name] for step in steps[-LAST:]), 4) for name in loss_names(steps[-1])},
         **json.loads((folder / ORIGIN).read_text()),
         "weights_sha256": fingerprint(options.checkpoints / run.name),
@@ -218,7 +219,9 @@ def record(run: Run, options: Options) -> None:
         with options.table.open(newline="") as file:
             rows = {Run(r["variant"], int(r["seed"])): r for r in csv.DictReader(file)}
     rows[run] = row(run, options)
-    write_rows([rows[other] for other in shipped(options.checkpoints) if other in rows], options.table)
+    kept = [rows[other] for other in shipped(options.checkpoints) if other in rows]
+    columns = dict.fromkeys(name for one in kept for name in one)  # networks of different kinds have different losses
+    write_rows([{name: one.get(name, "") for name in columns} for one in kept], options.table)
 
 
 def main() -> None:

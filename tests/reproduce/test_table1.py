@@ -230,6 +230,16 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
     train.record(done, options)  # replaces its own row, keeps that of FULL, drops that of a network that is gone
     kept = pd.read_csv(options.table)
     assert list(zip(kept["variant"], kept["steps"], strict=True)) == [("full", 7), ("crop", 3)]
+    (options.runs / done.name / train.METRICS).write_text(
+        json.dumps(
+            {"step": 1, "images": 8, "loss": 3, "center": 3.0, "learning_rate": 0.1, "seconds": 2, "instances": 9}
+        )
+    )
+    train.record(done, options)  # of a network without anchors and with other losses
+    kept = pd.read_csv(options.table).set_index("variant")
+    assert (kept["mask"]["full"], kept["center"]["crop"]) == (0.5, 3)
+    assert kept[["mask", "coarsest_anchors"]].loc["crop"].isna().all()
+    assert kept["center"].isna()["full"]
     monkeypatch.setattr(train, "MAX_BYTES", 10)
     with pytest.raises(ValueError, match="expected 10 at most"):
         train.train(done, options, parts, "cpu")
