@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -112,7 +113,7 @@ def panopticapi(pair: Pair) -> Callable[[], Steps]:
         name: np.stack([labels & 255, labels >> 8 & 255, labels >> 16], -1).astype(np.uint8)
         for name, labels in (("gt/1.png", pair.gt), ("pred/1.png", pair.pred))
     }
-    evaluation.Image = SimpleNamespace(open=colors.__getitem__)  # arrays in the place of its PNGs
+    arrays = SimpleNamespace(open=colors.__getitem__)
     categories = {category["id"]: category for category in pair.categories}
 
     def update() -> Any:
@@ -120,7 +121,8 @@ def panopticapi(pair: Pair) -> Callable[[], Steps]:
             {"image_id": 1, "file_name": "1.png", "segments_info": [{**s, "iscrowd": 0} for s in segments]}
             for segments in (pair.gt_segments, pair.pred_segments)
         ]
-        return evaluation.pq_compute_single_core(0, [tuple(annotations)], "gt", "pred", categories)
+        with mock.patch.object(evaluation, "Image", arrays):  # arrays in the place of its PNGs
+            return evaluation.pq_compute_single_core(0, [tuple(annotations)], "gt", "pred", categories)
 
     return lambda: (update, lambda stat: float(stat.pq_average(categories, isthing=None)[0]["pq"]))
 
