@@ -29,7 +29,7 @@ BASE, FULL = "crop", "full"
 """Variant that the others are compared with, and the one that stands beside it."""
 OTHERS = ("#cc79a7", "#e69f00", "#999999")
 """Colors of other systems."""
-MARKERS_OF_LINES = {"-": "o", "--": "s", ":": "^"}
+MARKERS_OF_LINES = {"-": "o", "--": "s", ":": "^", "-.": "D"}
 """Marker of each network or matching, by the style of its line."""
 
 

@@ -20,6 +20,7 @@ from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.markdown import table
 from reproduce.audit import CATEGORIES, published
 from reproduce.systems import RESULTS
+from reproduce.variants import title
 from streets.scene import VERSIONS
 
 PAGE = RESULTS / "systems.md"
@@ -36,8 +37,6 @@ class Row:
     """One system."""
 
     system: System
-    title: str
-    """Its name in the published table."""
     published_size: str
     """Its parameters as somebody has published them, millions; a dash where nobody has."""
     assumed: tuple[str, ...]
@@ -47,7 +46,6 @@ class Row:
 ROWS = (
     Row(
         "tascnet",
-        "TASCNet",
         "–",
         (
             "No code was published: it is a reconstruction. Depth and width of the semantic head, thresholds and "
@@ -56,7 +54,6 @@ ROWS = (
     ),
     Row(
         "adaptis",
-        "AdaptIS",
         "–",
         (
             "The body of the published row is a ResNeXt-101; that it is 32x4d is assumed. What its authors took for "
@@ -67,13 +64,11 @@ ROWS = (
     ),
     Row(
         "deeplab-x71",
-        "Deeplab, X71",
         "46.7",
         (MEMORY,),
     ),
     Row(
         "efficientps",
-        "EfficientPS",
         "40.89",
         (
             "How its pyramid halves features on the way up is not given: a 3x3 maximum with stride 2 is ours. The "
@@ -84,7 +79,6 @@ ROWS = (
     ),
     Row(
         "deeplab-hr48",
-        "Deeplab, HR48",
         "71.7",
         (
             "The dilated convolutions of its context are dense, which is nearer to the published number of parameters "
@@ -110,16 +104,16 @@ def page() -> str:
     printed = {row["network"]: row for row in published() if row["dataset"] == FULL}
     cells = [
         {
-            "": row.title,
+            "": title(row.system),
             "name": f"`{row.system}`",
-            **{column: printed[row.title][column] or "–" for column in COLUMNS},
+            **{column: printed[title(row.system)][column] or "–" for column in COLUMNS},
             "parameters, published": row.published_size,
             "parameters, full": size(FULL, row.system, [True] * things + [False] * stuff),
             "parameters, small": size(SMALL, row.system, streets),
         }
         for row in ROWS
     ]
-    assumed = "\n".join(f"- **{row.title}** (`{row.system}`). {' '.join(row.assumed)}" for row in ROWS)
+    assumed = "\n".join(f"- **{title(row.system)}** (`{row.system}`). {' '.join(row.assumed)}" for row in ROWS)
     return f"""# The other systems of Table 1
 
 Written by `python -m reproduce.systems_page`. Scores are per cent on Mapillary Vistas, as Table 1 of the paper prints

@@ -21,11 +21,14 @@ class Variant:
     bases: tuple[str, ...]
     """Names of the variants that it is compared with: each differs from it in what is being tested."""
     color: str
-    """Color of its line: how it is trained. All of them can be told apart by everybody (Okabe and Ito, 2008)."""
+    """Color of its line: how it is trained, or whose network it is. All of them can be told apart by everybody (Okabe and
+    Ito, 2008)."""
     line: str
     """Style of its line: which network or matching it has."""
     seeds: int
     """Number of networks to train, from seeds 0, 1, ..."""
+    registered: bool = True
+    """Its runs are registered (results/streets/registration.md). Others are trained only when they are named."""
 
     @property
     def method(self) -> Method:
@@ -57,6 +60,30 @@ VARIANTS = (
         "#d55e00",
         ":",
         1,
+    ),
+    # The other systems of Table 1, under the names that they have there; and what CABB and ISUS change in them.
+    Variant("tascnet", "TASCNet", (), "#009e73", "-.", 1, registered=False),
+    Variant("adaptis", "AdaptIS", (), "#e69f00", "-.", 1, registered=False),
+    Variant("deeplab-x71", "Deeplab, X71", (), "#56b4e9", "-.", 1, registered=False),
+    Variant("efficientps", "EfficientPS", (), "#0072b2", "-.", 1, registered=False),
+    Variant("deeplab-hr48", "Deeplab, HR48", (), "#000000", "-.", 1, registered=False),
+    Variant(
+        "efficientps+cabb+isus",
+        "EfficientPS + CABB + ISUS",
+        ("efficientps",),
+        "#d55e00",
+        "-.",
+        1,
+        registered=False,
+    ),
+    Variant(
+        "tascnet+crop+cabb+isus",
+        "TASCNet + CROP + CABB + ISUS",
+        ("tascnet",),
+        "#cc79a7",
+        "-.",
+        1,
+        registered=False,
     ),
 )
 BY_NAME = {variant.name: variant for variant in VARIANTS}

@@ -135,6 +135,23 @@ def test_the_plan_trains_the_most_wanted_first():
     assert names[:5] == [f"{name}/seed0" for name in ("full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus")]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ((), [run.name for run in train.PLAN if BY_NAME[run.variant].registered]),
+        (("--variants", "deeplab-hr48", "crop", "--seeds", "0"), ["crop/seed0", "deeplab-hr48/seed0"]),
+    ],
+)
+def test_registered_runs_are_carried_out_unless_others_are_named(arguments, names, monkeypatch):
+    plans = []
+    monkeypatch.setattr(sys, "argv", ["train", *arguments])
+    monkeypatch.setattr(train, "parts_of", lambda options: {})
+    monkeypatch.setattr(train, "carry_out", lambda plan, options, parts: plans.append([run.name for run in plan]))
+    train.main()
+    assert plans == [names]
+    assert len([run for run in train.PLAN if BY_NAME[run.variant].registered]) == 23  # as registration.md says
+
+
 def test_runs_take_turns_on_all_gpus_else_on_cores():
     assert train.devices(train.Options(side_by_side=5), 2) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
     assert train.devices(train.Options(side_by_side=2), 0) == ["cpu", "cpu"]
