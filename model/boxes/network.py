@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
@@ -25,6 +24,7 @@ from model.boxes.heads.rpn import RPNHead, propose
 from model.boxes.losses import batch_consistency_loss, region_losses, rpn_losses
 from model.boxes.prediction import Detections, Prediction
 from model.config import BoxConfig
+from model.images import normalized, register_data
 from model.levels import box_levels
 from model.losses.semantic import batch_semantic_loss
 from model.ops.roi_align import roi_align
@@ -72,9 +72,7 @@ class BoxNetwork(nn.Module):
         self.body, self.pyramid = body, pyramid  # in the order in which weights are drawn
         self.rpn_head, self.box_head, self.mask_head = rpn_head, box_head, mask_head
         self.semantic_head = semantic_head
-        self.register_buffer("isthing", torch.tensor(isthing, dtype=torch.bool), persistent=False)
-        self.register_buffer("mean", torch.tensor(config.sample.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.sample.std).view(3, 1, 1), persistent=False)
+        register_data(self, isthing, config.sample)
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"], targets: Sequence[Targets], generators: Sequence[torch.Generator]
@@ -155,9 +153,7 @@ class BoxNetwork(nn.Module):
 
     def features(self, images: UInt8[Tensor, "b 3 h w"]) -> tuple[list[Tensor], list[Tensor]]:
         """Compute the features of the body and those of the pyramid, each from fine to coarse."""
-        x = (images.to(memory_format=torch.channels_last) / 255 - self.mean) / self.std
-        x = F.pad(x, (0, -x.shape[3] % COARSEST_STRIDE, 0, -x.shape[2] % COARSEST_STRIDE))
-        features = self.body(x)
+        features = self.body(normalized(images, self.mean, self.std, stride=COARSEST_STRIDE))
         return features, self.pyramid(features)
 
     def semantics(self, features: list[Tensor], levels: list[Tensor]) -> Float[Tensor, "b categories _ _"]:

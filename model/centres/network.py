@@ -23,6 +23,7 @@ from model.centres.losses import hardest_pixels_loss, heat_loss, offset_loss
 from model.centres.prediction import Prediction
 from model.centres.targets import center_targets
 from model.config import BranchConfig, CentreConfig
+from model.images import normalized, register_data
 from model.panoptic_map import Fused
 from model.targets import Targets
 
@@ -61,9 +62,7 @@ class CentreNetwork(nn.Module):
         self.body = body  # in the order in which weights are drawn
         self.semantic_decoder, self.semantic_head = semantic_decoder, semantic_head
         self.instance_decoder, self.heat_head, self.offset_head = instance_decoder, heat_head, offset_head
-        self.register_buffer("isthing", torch.tensor(isthing, dtype=torch.bool), persistent=False)
-        self.register_buffer("mean", torch.tensor(config.sample.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.sample.std).view(3, 1, 1), persistent=False)
+        register_data(self, isthing, config.sample)
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"], targets: Sequence[Targets], generators: Sequence[torch.Generator]
@@ -107,9 +106,7 @@ class CentreNetwork(nn.Module):
         self, images: UInt8[Tensor, "b 3 h w"]
     ) -> tuple[Float[Tensor, "b categories _ _"], Float[Tensor, "b 1 _ _"], Float[Tensor, "b 2 _ _"]]:
         """Compute semantic logits, heat and offsets (rows, columns, in pixels), a cell for 4x4 pixels."""
-        x = (images.to(memory_format=torch.channels_last) / 255 - self.mean) / self.std
-        x = F.pad(x, (0, -x.shape[3] % COARSEST_STRIDE, 0, -x.shape[2] % COARSEST_STRIDE))
-        features = self.body(x)
+        features = self.body(normalized(images, self.mean, self.std, stride=COARSEST_STRIDE))
         logits = self.semantic_head(self.semantic_decoder(features))
         instances = self.instance_decoder(features)
         # The network counts in cells, so that its offsets are of a size that it can learn.

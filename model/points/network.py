@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from model.body.blocks import plain_separable
 from model.body.resnet import ResNet
 from model.config import PointConfig
+from model.images import normalized, register_data
 from model.panoptic_map import Fused
 from model.points.fusion import Prediction, fuse
 from model.points.losses import mask_focal_loss, semantic_focal_loss
@@ -66,9 +67,7 @@ class PointNetwork(nn.Module):
         self.body, self.neck = body, neck  # in the order in which weights are drawn
         self.semantic_head, self.mask_head, self.proposal_head = semantic_head, mask_head, proposal_head
         self.register_buffer("threshold", torch.tensor(FIRST_THRESHOLD))
-        self.register_buffer("isthing", torch.tensor(isthing, dtype=torch.bool), persistent=False)
-        self.register_buffer("mean", torch.tensor(config.sample.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.sample.std).view(3, 1, 1), persistent=False)
+        register_data(self, isthing, config.sample)
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"], targets: Sequence[Targets], generators: Sequence[torch.Generator]
@@ -135,9 +134,7 @@ class PointNetwork(nn.Module):
 
     def features(self, images: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b c _ _"]:
         """Compute what all heads see, a cell for 4x4 pixels."""
-        x = (images.to(memory_format=torch.channels_last) / 255 - self.mean) / self.std
-        stride = self.body.coarsest_stride
-        x = F.pad(x, (0, -x.shape[3] % stride, 0, -x.shape[2] % stride))
+        x = normalized(images, self.mean, self.std, stride=self.body.coarsest_stride)
         finest, *_, coarsest = self.body(x)
         return self.neck(finest, coarsest)
 
