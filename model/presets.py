@@ -187,22 +187,30 @@ STREETS_X71 = replace(
     semantic=BranchConfig(channels=48, skip_channels=(24, 16), head_channels=48),
     instance=BranchConfig(channels=24, skip_channels=(12, 8), head_channels=16),
 )
-# Objects have one and a half times as many pixels a side.
-STREETS_2_HR48 = replace(
-    STREETS_HR48,
-    context=replace(STREETS_HR48.context, pooling=6),
-    loss=replace(STREETS_HR48.loss, sigma=6.0, small_area=576, offset=0.04 / 1.5),
-    sample=replace(STREETS_2.sample, sampling="cus"),
-    schedule=replace(STREETS_HR48.schedule, steps=STREETS_2.schedule.steps, average=STREETS_2.schedule.average),
-)
 
-STREETS_2_X71 = replace(
-    STREETS_2_HR48,
-    body=_SMALL_XCEPTION,
-    context=replace(STREETS_X71.context, pooling=12),
-    semantic=STREETS_X71.semantic,
-    instance=STREETS_X71.instance,
-)
+
+def _enlarged(small: CentreConfig, ours: BoxConfig) -> CentreConfig:
+    """Fit a small network of centers to larger images: lengths in pixels grow with s_0, pooling with the crop."""
+    times = ours.sample.shortest / small.sample.shortest
+    assert small.sample.crop is not None
+    assert ours.sample.crop is not None
+    loss = small.loss
+    return replace(
+        small,
+        context=replace(small.context, pooling=small.context.pooling * ours.sample.crop // small.sample.crop),
+        loss=replace(
+            loss,
+            sigma=loss.sigma * times,
+            small_area=round(loss.small_area * times**2),
+            offset=loss.offset / times,
+        ),
+        sample=replace(ours.sample, sampling="cus"),
+        schedule=replace(
+            small.schedule, batch=ours.schedule.batch, steps=ours.schedule.steps, average=ours.schedule.average
+        ),
+    )
+
+
 _SMALL_RESNET = ResNetConfig(width=16, depths=(2, 2, 2, 2))
 _SMALL_MINIDL = MiniDLConfig(channels=24, dilation=3, pooling=16, hardest=1.0)
 
@@ -374,8 +382,8 @@ PRESETS: dict[str, Preset] = {
         "seamless": Recipe(_SEAMLESS_STREETS_2, whole_shortest=192, whole_batch=5),
         "efficientps": Recipe(_small_efficientps(STREETS_2), whole_shortest=192, whole_batch=5),
         "tascnet": Recipe(_tascnet(_SEAMLESS_STREETS_2, channels=24), whole_shortest=192, whole_batch=5),
-        "deeplab-hr48": Recipe(STREETS_2_HR48, whole_shortest=192, whole_batch=5),
-        "deeplab-x71": Recipe(STREETS_2_X71, whole_shortest=192, whole_batch=5),
+        "deeplab-hr48": Recipe(_enlarged(STREETS_HR48, STREETS_2), whole_shortest=192, whole_batch=5),
+        "deeplab-x71": Recipe(_enlarged(STREETS_X71, STREETS_2), whole_shortest=192, whole_batch=5),
         "adaptis": Recipe(_ADAPTIS_STREETS_2, whole_shortest=192, whole_batch=5),
     },
     "streets-large": {
@@ -383,6 +391,8 @@ PRESETS: dict[str, Preset] = {
         "seamless": Recipe(_SEAMLESS_STREETS_LARGE, whole_shortest=256, whole_batch=13),
         "efficientps": Recipe(_small_efficientps(STREETS_LARGE), whole_shortest=256, whole_batch=13),
         "tascnet": Recipe(_tascnet(_SEAMLESS_STREETS_LARGE, channels=24), whole_shortest=256, whole_batch=13),
+        "deeplab-hr48": Recipe(_enlarged(STREETS_HR48, STREETS_LARGE), whole_shortest=256, whole_batch=13),
+        "deeplab-x71": Recipe(_enlarged(STREETS_X71, STREETS_LARGE), whole_shortest=256, whole_batch=13),
         "adaptis": Recipe(_ADAPTIS_STREETS_LARGE, whole_shortest=256, whole_batch=13),
     },
 }

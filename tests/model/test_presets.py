@@ -4,11 +4,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import torch
+from tiny import ISTHING, batch
 
 from model.config import CentreConfig, from_json, to_json
-from model.presets import PRESETS, STREETS, Method, Recipe, configure, method_named
+from model.families import build_network
+from model.presets import PRESETS, STREETS, Method, Recipe, System, configure, method_named
+from model.schedule import build_optimizer
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "results/streets/checkpoints"
@@ -121,6 +126,45 @@ def test_efficientps_and_tascnet_are_made_of_their_parts():
             "isus",
             configure(preset, method_named("seamless+crop")).sample.crop,
         )
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset.startswith("streets")])
+@pytest.mark.parametrize("system", get_args(System))
+def test_every_small_network_takes_a_step(preset, system):
+    config = configure(preset, Method(system=system))
+    network = build_network(config, ISTHING, torch.Generator().manual_seed(0)).train()
+    before = {name: weights.detach().clone() for name, weights in network.named_parameters()}
+    optimizer = build_optimizer(network, config.schedule)
+    losses, _ = network(*batch([0, 1]))
+    loss = torch.stack(list(losses.values())).sum()
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(loss)
+    moved = [name for name, weights in network.named_parameters() if not torch.equal(weights, before[name])]
+    assert len(moved) > 0.9 * len(before)
+    assert all(torch.isfinite(weights).all() for weights in network.parameters())
+
+
+def test_every_preset_has_every_system():
+    assert {preset: {*systems} for preset, systems in PRESETS.items()} == {p: {*get_args(System)} for p in PRESETS}
+
+
+@pytest.mark.parametrize(("preset", "times", "wider"), [("streets-2", 1.5, 1.5), ("streets-large", 2, 2.25)])
+@pytest.mark.parametrize("system", ["deeplab-hr48", "deeplab-x71"])
+def test_lengths_of_the_deeplabs_grow_with_the_images(preset, times, wider, system):
+    small, large, ours = (
+        configure(p, Method(system=s)) for p, s in (("streets", system), (preset, system), (preset, "ours"))
+    )
+    assert large.loss.sigma == times * small.loss.sigma
+    assert large.loss.small_area == times**2 * small.loss.small_area
+    assert large.loss.offset * times == pytest.approx(small.loss.offset)
+    assert large.context.pooling == wider * small.context.pooling
+    assert (large.sample, large.schedule.steps, large.schedule.batch) == (
+        ours.sample,
+        ours.schedule.steps,
+        ours.schedule.batch,
+    )
+    assert (large.body, large.semantic, large.instance) == (small.body, small.semantic, small.instance)
 
 
 @pytest.mark.parametrize(("preset", "images", "passes"), [("streets-2", 300, 18), ("streets-large", 1000, 30)])
