@@ -15,7 +15,7 @@ from torch import Tensor
 from model.boxes.fusion import best_first, instances, scaled, spread
 from model.boxes.prediction import Prediction
 from model.config import AdaptiveFusionConfig
-from model.panoptic_map import Fused, PanopticMap, Segment, resized, strips
+from model.panoptic_map import Fused, PanopticMap, Segment, largest, resized, semantic_map
 
 NO_CATEGORY, NOBODY = 255, -1
 
@@ -61,15 +61,10 @@ def fuse_adaptively(
             own = resized(logits[category : category + 1], frame, size, window)[0]
             yield Candidate(category, mask, own, (top, left))
 
-    semantic = torch.empty(size, dtype=torch.uint8, device=logits.device)
-    stuff = torch.empty(size, dtype=logits.dtype, device=logits.device)
-    for strip in strips(size[0]):
-        rows = resized(logits, frame, size, (strip, slice(None)))
-        semantic[strip] = rows.max(0).indices
-        stuff[strip] = best_stuff(rows, isthing)
+    semantic = semantic_map(logits, frame, size)
     category, instance, kept = adaptive_fusion(
         semantic,
-        stuff,
+        best_stuff(logits, isthing, frame, size),
         candidates(),
         isthing,
         overlap=config.overlap,
@@ -98,11 +93,16 @@ def fused_logit(mask: Float[Tensor, "*n"], semantic: Float[Tensor, "*n"]) -> Flo
     return (mask.sigmoid() + semantic.sigmoid()) * (mask + semantic)
 
 
-def best_stuff(semantic_logits: Float[Tensor, "c h w"], isthing: Bool[Tensor, " c"]) -> Float[Tensor, "h w"]:
-    """Return the largest logit of stuff at each pixel; -∞ where no category is stuff."""
+def best_stuff(
+    semantic_logits: Float[Tensor, "c _ _"],
+    isthing: Bool[Tensor, " c"],
+    frame: tuple[int, int],
+    size: tuple[int, int],
+) -> Float[Tensor, "h w"]:
+    """Return the largest logit of stuff at each pixel of the map; -∞ where no category is stuff."""
     if isthing.all():
-        return torch.full_like(semantic_logits[0], -torch.inf)
-    return semantic_logits[~isthing].max(0).values
+        return torch.full(size, -torch.inf, device=semantic_logits.device)
+    return largest(semantic_logits[~isthing], frame, size)[0]
 
 
 def adaptive_fusion(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.boxes.prediction import Detections, Prediction
 from model.config import FusionConfig
-from model.losses.consistency import thing_map
+from model.losses.consistency import THRESHOLD
 from model.panoptic_map import (
     VOID,
     Fused,
@@ -22,10 +22,9 @@ from model.panoptic_map import (
     PanopticMap,
     Segment,
     add_stuff,
+    logits_at,
     neighbors,
-    resized,
     semantic_map,
-    strips,
 )
 
 
@@ -49,7 +48,7 @@ def fuse(
         config: thresholds; its areas are pixels of `frame`.
     """
     semantic = semantic_map(prediction.semantic_logits, frame, size)
-    things = seen_things(prediction.semantic_logits, isthing, frame, size) if config.guided else None
+    things = seen_things(prediction.semantic_logits, semantic, isthing, frame) if config.guided else None
     return layered(prediction.detections, semantic, things, isthing, frame, config)
 
 
@@ -108,14 +107,18 @@ def best_first(scores: Float[Tensor, " n"], least: float) -> list[int]:
 
 def seen_things(
     semantic_logits: Float[Tensor, "categories _ _"],
+    semantic: UInt8[Tensor, "h w"],
     isthing: Bool[Tensor, " categories"],
     frame: tuple[int, int],
-    size: tuple[int, int],
 ) -> Bool[Tensor, "h w"]:
-    """Return whether the semantic head sees a thing at each pixel: TASCNet's map of things (arXiv 1812.01192)."""
-    seen = torch.empty(size, dtype=torch.bool, device=semantic_logits.device)
-    for strip in strips(size[0]):
-        seen[strip] = thing_map(resized(semantic_logits, frame, size, (strip, slice(None))), isthing) > 0
+    """Return whether the semantic head sees a thing at each pixel: TASCNet's map of things (arXiv 1812.01192).
+
+    A thing is the most likely category there, and all things together have more than half of the probability.
+    """
+    seen = isthing[semantic.int()]
+    size = (seen.shape[0], seen.shape[1])
+    for rows, columns, logits in logits_at(semantic_logits, frame, size, seen):
+        seen[rows, columns] = logits.softmax(1)[:, isthing].sum(1) > THRESHOLD
     return seen
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from model.centres.grouping import Grouped, group
 from model.centres.prediction import Prediction
 from model.config import GroupingConfig
-from model.panoptic_map import Fused, Instance, PanopticMap, Segment, add_stuff, resized, semantic_map, strips
+from model.panoptic_map import Fused, Instance, PanopticMap, Segment, add_stuff, logits_at, resized, semantic_map
 
 STRIDE = 4
 """Pixels a side that a cell of the prediction covers."""
@@ -75,17 +75,13 @@ def nearest(original: int, wanted: int, device: torch.device) -> Int[Tensor, " w
 
 
 def certainty(logits: Float[Tensor, "categories _ _"], grouped: Grouped, frame: tuple[int, int]) -> Float[Tensor, " n"]:
-    """Average the probability of each instance's category over its pixels, in strips of rows; 0 without pixels."""
+    """Average the probability of each instance's category over its pixels; 0 without pixels."""
     n = len(grouped.centers)
     total = torch.zeros(n, dtype=torch.float64, device=logits.device)
-    for rows in strips(frame[0]):
-        instance = grouped.instances[rows]
-        there = instance >= 0
-        of = instance[there]
-        if len(of):
-            probability = resized(logits, frame, frame, (rows, slice(None)))[:, there].softmax(0)
-            total += torch.bincount(of, probability.gather(0, grouped.category[of][None])[0].double(), n)
     solid = grouped.instances >= 0
+    for rows, columns, own in logits_at(logits, frame, frame, solid):
+        of = grouped.instances[rows, columns]
+        total += torch.bincount(of, own.softmax(1).gather(1, grouped.category[of][:, None])[:, 0].double(), n)
     return (total / torch.bincount(grouped.instances[solid], minlength=n).clamp(min=1)).float()
 
 

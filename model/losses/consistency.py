@@ -23,7 +23,7 @@ def thing_map(semantic_logits: Float[Tensor, "c h w"], isthing: Bool[Tensor, " c
     """
     probability = semantic_logits.softmax(0)
     things = probability[isthing].sum(0)
-    seen = isthing[semantic_logits.argmax(0)] & (things > THRESHOLD)
+    seen = isthing[semantic_logits.max(0).indices] & (things > THRESHOLD)
     return torch.where(seen, things, 0)
 
 

@@ -21,7 +21,8 @@ def candidates(semantic_logits, mask_logits, boxes, categories, scores):
 
 def decide(semantic_logits, mask_logits, boxes, categories, scores, isthing, **options):
     found = candidates(semantic_logits, mask_logits, boxes, categories, scores)
-    return adaptive_fusion(semantic_logits.argmax(0), best_stuff(semantic_logits, isthing), found, isthing, **options)
+    stuff = semantic_logits[~isthing].max(0).values
+    return adaptive_fusion(semantic_logits.argmax(0), stuff, found, isthing, **options)
 
 
 @pytest.mark.parametrize("file", golden_baselines.cases("efficientps_fusion"))
@@ -178,4 +179,7 @@ def test_laws_of_every_map(seed, size):
     whole = resized(prediction.semantic_logits, FRAME, size, (slice(None), slice(None)))
     assert torch.equal(
         fuse_adaptively(prediction, THING, FRAME, size, config).semantic, whole.argmax(0).to(torch.uint8)
+    )
+    torch.testing.assert_close(
+        best_stuff(prediction.semantic_logits, THING, FRAME, size), whole[~THING].amax(0), rtol=0, atol=1e-6
     )
