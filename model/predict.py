@@ -39,6 +39,7 @@ from panoptic_eval.png.rle import encode_window
 from panoptic_eval.predictions import PredictionWriter
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
+Precision = Literal["float32", "bfloat16"]
 ADVICE = "use a device with more memory, or a checkpoint whose config.json has a smaller sample.shortest"
 MADE_BY = "made_by.json"
 """Which checkpoint a directory of predictions is from, so that a second one does not go on with it."""
@@ -73,6 +74,9 @@ class Options:
     """Predict only so many images, the first ones."""
     scale: float = 1.0
     """Factor on the resolution that the checkpoint was made for: how well it does at other scales of the objects."""
+    precision: Precision | None = None
+    """Precision of most arithmetic. Default: bfloat16 on a GPU, float32 on a CPU, where bfloat16 is three times as fast
+    if the processor has instructions for it (AMX)."""
     semantic: bool = False
     """Write semantic/ as well: the category of each pixel, by the semantic head or as fusion.semantic says."""
     broken: Literal["error", "skip"] = "error"
@@ -145,6 +149,7 @@ def predict_image(
     size: tuple[int, int],
     *,
     semantic: bool,
+    precision: Precision | None = None,
 ) -> Output:
     """Predict everything that is written about an image.
 
@@ -154,11 +159,12 @@ def predict_image(
         image: at the network's resolution.
         size: height, width of the image as it is in its file: the frame of the result.
         semantic: whether to make the semantic map.
+        precision: of most arithmetic; None: bfloat16 on a GPU, float32 on a CPU.
     """
     device = network.mean.device
     batch = torch.from_numpy(image).to(device).permute(2, 0, 1)[None]
-    half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-    with half:
+    precision = precision or ("bfloat16" if device.type == "cuda" else "float32")
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         found: list[Any] = network.predict(batch)  # of the network's own kind
     fused = network.fuse(found[0], image.shape[:2], size)
     results = tuple(coco_result(instance, catalogue, size) for instance in fused.instances)
@@ -194,6 +200,7 @@ def predict(
     made_by: str,
     ranks: Ranks,
     scale: float = 1.0,
+    precision: Precision | None = None,
     semantic: bool = False,
     broken: Literal["error", "skip"] = "error",
     progress: bool = True,
@@ -208,6 +215,7 @@ def predict(
         made_by: what tells the network from others; a directory that another one has begun is refused.
         ranks: this process among all.
         scale: factor on the network's resolution, above 0.
+        precision: as for `predict_image`.
         semantic: write semantic/, too.
         broken: whether an image that cannot be read is an error, or left out.
         progress: show a bar.
@@ -223,7 +231,8 @@ def predict(
         raise InputError(f"--scale {scale:g}: expected a number above 0")
     order = [p.image_id for p in photographs]
     if ranks.first:
-        _claim(out, {"checkpoint": made_by, "semantic": semantic} | ({} if scale == 1 else {"scale": scale}))
+        unusual = ({} if scale == 1 else {"scale": scale}) | ({} if precision is None else {"precision": precision})
+        _claim(out, {"checkpoint": made_by, "semantic": semantic} | unusual)
         _remove_leftovers(out)
         _join(out, catalogue, order)  # of a run that was killed, perhaps with another number of ranks
     wait(ranks)
@@ -246,7 +255,7 @@ def predict(
                 bar.update()
                 continue
             with advised(ADVICE):
-                output = predict_image(network, catalogue, image, size, semantic=semantic)
+                output = predict_image(network, catalogue, image, size, semantic=semantic, precision=precision)
             if written is not None:
                 written.result()
             written = writing.submit(_write, writer, catalogue, photograph.image_id, output)
@@ -287,6 +296,7 @@ def _predict(options: Options, ranks: Ranks) -> list[str]:
         made_by=fingerprint(options.checkpoint),
         ranks=ranks,
         scale=options.scale,
+        precision=options.precision,
         semantic=options.semantic,
         broken=options.broken,
         progress=not options.quiet,

@@ -118,6 +118,20 @@ def test_at_another_scale_the_network_sees_other_sizes_and_maps_have_the_images_
         run(checkpoint, images, tmp_path / "none", "--scale", "0")
 
 
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_network_may_predict_in_half_precision(family, images, tmp_path, monkeypatch):
+    seen = []
+    learned = network(family)
+    monkeypatch.setattr(predicting, "load_network", lambda _: (learned.eval(), CATALOGUE))
+    monkeypatch.setattr(predicting, "fingerprint", lambda _: "this")
+    learned.body.register_forward_hook(lambda *given: seen.append(given[2][0].dtype))
+    run("checkpoint", images, tmp_path / "single")
+    run("checkpoint", images, tmp_path / "half", "--precision", "bfloat16")
+    assert seen == [torch.float32] * 3 + [torch.bfloat16] * 3
+    with pytest.raises(SystemExit, match="other options"):
+        run("checkpoint", images, tmp_path / "half")
+
+
 def test_ranks_share_the_work_and_the_result_is_the_same(checkpoint, images, tmp_path, one_thread):
     run(checkpoint, images, tmp_path / "one", "--semantic", "--device", "cpu")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "model.predict"]
