@@ -1,7 +1,7 @@
 """What a training step and a prediction cost, as ratios of contenders that take turns in one run.
 
     python -m benchmarks.model                  # CPU, and GPU where there is one
-    python -m benchmarks.model --parts steps    # steps, pooling, norm, loading or inference alone
+    python -m benchmarks.model --parts steps    # steps, pooling, norm or loading alone
 
 Prints Markdown; results/benchmarks/model.md is from --out.
 """
@@ -9,10 +9,7 @@ Prints Markdown; results/benchmarks/model.md is from --out.
 from __future__ import annotations
 
 import platform
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 import tyro
 from torch import Tensor, nn
@@ -30,29 +26,28 @@ from torch.nn import functional as F
 from benchmarks.environment import require
 from model.data.index import build_index
 from model.data.loader import Batch, CropDataset
-from model.families import build_network
 from model.ops import nms, roi_align
 from model.ops.abn import ABN, SLOPE
 from model.ops.compiled import compiled_ops
-from model.predict import predict_image
-from model.presets import STREETS, Method, configure
+from model.presets import STREETS, configure
 from model.schedule import build_optimizer
 from model.train import initial_network, sample_generator
-from panoptic_eval.categories import Catalogue, Category
+from panoptic_eval.categories import Catalogue
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
 from reproduce.provenance import provenance, write_provenance
+from reproduce.train import REGISTERED
 from reproduce.variants import BY_NAME
 from streets.dataset import write_dataset
 
-Part = Literal["steps", "pooling", "norm", "loading", "inference", "one-image"]
+Part = Literal["steps", "pooling", "norm", "loading"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """Time the network's parts. (one-image is what inference runs in a process of its own.)"""
+    """Time the network's parts."""
 
-    parts: tuple[Part, ...] = ("steps", "pooling", "norm", "loading", "inference")
+    parts: tuple[Part, ...] = ("steps", "pooling", "norm", "loading")
     """Parts to time."""
     rounds: int = 7
     """Number of turns of each contender; the median of their times is shown."""
@@ -86,15 +81,17 @@ def ratios(seconds: Mapping[str, float], base: str) -> str:
     return table(["", "ms", f"times {base}"], rows)
 
 
-def samples(root: Path, variant: str) -> CropDataset:
+def samples(root: Path, variant: str, preset: str = "streets") -> CropDataset:
     gt = ground_truth(root, split="training")
-    config = configure("streets", BY_NAME[variant].method)
+    config = configure(preset, BY_NAME[variant].method)
     return CropDataset(gt, build_index(gt), config.sample, config.levels, seed=0)
 
 
-def stepper(variant: str, catalogue: Catalogue, device: torch.device) -> Callable[[Batch], None]:
+def stepper(
+    variant: str, catalogue: Catalogue, device: torch.device, preset: str = "streets"
+) -> Callable[[Batch], None]:
     """Training steps of a variant."""
-    config = configure("streets", BY_NAME[variant].method)
+    config = configure(preset, BY_NAME[variant].method)
     network = initial_network(config, catalogue, 0).to(device).train()
     optimizer = build_optimizer(network, config.schedule)
 
@@ -119,7 +116,7 @@ def steps(root: Path, device: torch.device, rounds: int) -> str:
         method = BY_NAME[name].method
         return batches["crop+isus" if method.isus else "crop" if method.crops else "full"]
 
-    contenders = {name: partial(stepper(name, catalogue, device), batch_of(name)) for name in BY_NAME}
+    contenders = {name: partial(stepper(name, catalogue, device), batch_of(name)) for name in REGISTERED}
     seconds = interleaved(contenders, rounds, device)
     # For the two per cent, the two alone and more often, in both orders.
     pair = {name: contenders[name] for name in ("crop", "crop+cabb")}
@@ -233,43 +230,11 @@ def loading(root: Path, device: torch.device, rounds: int) -> str:
     return f"### Waiting for samples, streets, {device.type}\n\n{table(['variant', 'workers', 'of the time'], rows)}"
 
 
-def inference(device: torch.device) -> str:
-    """One image of 12 Mpixel, network of the paper (MVD, W48), in a process of its own, whose peak is its own."""
-    command = [sys.executable, "-m", "benchmarks.model", "--parts", "one-image", "--device", device.type]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return f"### An image of 4000x3000 pixels, HRNet-W48, untrained, {device.type}\n\n{done.stdout}"
-
-
-def one_image(device: torch.device) -> str:
-    catalogue = Catalogue(tuple(Category(i, str(i), i < 37) for i in range(65)))
-    network = build_network(
-        configure("mvd", Method(cabb=True, isus=True)), catalogue.isthing.tolist(), torch.Generator()
-    )
-    network.to(device).eval()
-    shortest = network.config.sample.shortest
-    image = np.random.default_rng(0).integers(0, 256, (shortest, shortest * 4 // 3, 3), np.uint8)
-    before = memory(device)
-    began = time.perf_counter()
-    predict_image(network, catalogue, image, (3000, 4000), semantic=False)
-    rows = [[f"{time.perf_counter() - began:.1f}", f"{memory(device):.1f}", f"{before:.1f}"]]
-    return table(["s (paper: 1.2 on a V100)", "GiB at its peak", "GiB before"], rows)
-
-
-def memory(device: torch.device) -> float:
-    """Peak so far, GiB."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # kilobytes
-
-
 def main() -> None:
     options = tyro.cli(Options)
     if options.out is not None:
         require()
     kinds = [options.device] if options.device else ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-    if options.parts == ("one-image",):
-        print(one_image(torch.device(kinds[0])))
-        return
     title = f"## The network\n\ntorch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}\n"
     said = [title]
     print(title)
@@ -283,7 +248,6 @@ def main() -> None:
                 "pooling": partial(pooling, device, options.rounds),
                 "norm": partial(norm, device, options.rounds),
                 "loading": partial(loading, root, device, options.rounds),
-                "inference": partial(inference, device),
             }
             for part in options.parts:
                 said.append(parts[part]())

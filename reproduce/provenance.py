@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shlex
 import sys
 from collections.abc import Mapping
@@ -36,6 +37,14 @@ def provenance(*, seed: int, data: Mapping[str, Any], config: Mapping[str, Any])
 def write_provenance(path: Path, record: Mapping[str, Any]) -> None:
     """Write the record as indented JSON."""
     write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def processor() -> str:
+    """Name the processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()
 
 
 def _command() -> str:

@@ -7,13 +7,15 @@ Writes results/streets/systems.md. Networks are put together without memory for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import tyro
 
+from model.checkpoint_files import WEIGHTS
 from model.families import assemble
 from model.presets import System, configure, method_named
 from panoptic_eval.files import write_atomically
@@ -26,6 +28,14 @@ from streets.scene import VERSIONS
 PAGE = RESULTS / "systems.md"
 FULL, SMALL = "mvd", "streets-2"
 """Presets of the networks in the size of their authors, and of the small ones."""
+SMALL_CHECKPOINTS, SMALL_SCORES = (Path("results") / SMALL / name for name in ("checkpoints", "table1.csv"))
+"""Shipped small networks, VARIANT/seedN/, and the scores that reproduce.table1 found for them."""
+COSTS = Path("results/benchmarks/systems.csv")
+"""What benchmarks.systems has measured: columns name, quantity, value, and with what."""
+OURS = ("crop", "seamless")
+"""Variants to compare the others with."""
+NOT_TRAINED, NOT_MEASURED = "not trained yet", "not measured yet"
+Costs = Mapping[tuple[str, str], float]
 COLUMNS = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU")
 
 
@@ -90,16 +100,85 @@ ROWS = (
 )
 
 
-def size(preset: str, system: System, isthing: Sequence[bool]) -> str:
-    """Count the parameters of a system on a data set, in millions."""
+@dataclass(frozen=True)
+class Cost:
+    """One number that benchmarks.systems measures."""
+
+    name: str
+    """Variant."""
+    quantity: str
+    """What it is, and its unit. Of the full network: network, s; half, s (the same in bfloat16); map, s; peak, GiB. Of
+    the small one: step, s; image, s."""
+    value: float
+
+
+def costs(path: Path) -> dict[tuple[str, str], float]:
+    """Read what was measured, by name and quantity; nothing where there is no file."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="") as file:
+        return {(row["name"], row["quantity"]): float(row["value"]) for row in csv.DictReader(file)}
+
+
+def scores(path: Path) -> dict[tuple[str, str], float]:
+    """Read scores of a table of reproduce.table1, fractions, by name and column; nothing where there is no file."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="") as file:
+        return {(row["name"], row["column"]): float(row["value"]) for row in csv.DictReader(file)}
+
+
+def small_row(
+    name: str, isthing: Sequence[bool], checkpoints: Path, pq: Mapping[tuple[str, str], float], cost: Costs
+) -> dict[str, str]:
+    """Make the row of a small network; what only a trained one can have is said to be missing until it is shipped.
+
+    Args:
+        name: of the variant.
+        isthing: of each category.
+        checkpoints: folder of the small networks.
+        pq: of `scores`.
+        cost: of `costs`.
+    """
+    trained = (checkpoints / name / "seed0" / WEIGHTS).is_file()
+    step, base, image = (cost.get(key) for key in ((name, "step, s"), ("crop", "step, s"), (name, "image, s")))
+    score = pq.get((name, "PQ"))
+    return {
+        "": title(name),
+        "name": f"`{name}`",
+        "parameters": size(SMALL, name, isthing),
+        "a step": NOT_MEASURED if step is None or base is None else f"{step / base:.2f}",
+        "an image, s": NOT_TRAINED if not trained else NOT_MEASURED if image is None else f"{image:.2f}",
+        "PQ": NOT_TRAINED if not trained else "not scored yet" if score is None else f"{100 * score:.1f}",
+    }
+
+
+def large_row(name: str, cost: Costs) -> dict[str, str]:
+    """Make the row of a full network."""
+    found = {q: cost.get((name, q)) for q in ("network, s", "half, s", "map, s", "peak, GiB")}
+    measured = {q: NOT_MEASURED if value is None else f"{value:.1f}" for q, value in found.items()}
+    return {"": title(name), "name": f"`{name}`", **measured}
+
+
+def size(preset: str, variant: str, isthing: Sequence[bool]) -> str:
+    """Count the parameters of a variant on a data set, in millions."""
     with torch.device("meta"):
-        network = assemble(configure(preset, method_named(system)), isthing)
+        network = assemble(configure(preset, method_named(variant)), isthing)
     return f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f}"
 
 
-def page() -> str:
-    """Write the page."""
+def page(checkpoints: Path = SMALL_CHECKPOINTS, scored: Path = SMALL_SCORES, measured: Path = COSTS) -> str:
+    """Write the page.
+
+    Args:
+        checkpoints: folder of the small networks that are shipped.
+        scored: CSV file of their scores.
+        measured: CSV file of costs.
+    """
     things, stuff = CATEGORIES[FULL]
+    isthing = [True] * things + [False] * stuff
+    names = [*OURS, *(row.system for row in ROWS)]
+    cost, pq = costs(measured), scores(scored)
     streets = [label.instances for label in VERSIONS[2].labels if label.evaluate]
     printed = {row["network"]: row for row in published() if row["dataset"] == FULL}
     cells = [
@@ -108,8 +187,7 @@ def page() -> str:
             "name": f"`{row.system}`",
             **{column: printed[title(row.system)][column] or "–" for column in COLUMNS},
             "parameters, published": row.published_size,
-            "parameters, full": size(FULL, row.system, [True] * things + [False] * stuff),
-            "parameters, small": size(SMALL, row.system, streets),
+            "parameters, ours": size(FULL, row.system, isthing),
         }
         for row in ROWS
     ]
@@ -118,14 +196,34 @@ def page() -> str:
 
 Written by `python -m reproduce.systems_page`. Scores are per cent on Mapillary Vistas, as Table 1 of the paper prints
 them; nothing here was scored by us. Parameters are millions: as published (of the two Deeplabs by Wang et al.,
-"Axial-DeepLab", ECCV 2020; of EfficientPS by its authors, on Cityscapes), of the preset `{FULL}` with its
-{things + stuff} categories, and of `{SMALL}`, for two CPU cores.
+"Axial-DeepLab", ECCV 2020; of EfficientPS by its authors, on Cityscapes), and of the preset `{FULL}` with its
+{things + stuff} categories.
 
 {table(cells)}
 
 `python -m model.train PRESET --arm NAME` trains one; `{FULL}` and `{SMALL}` are two of the presets. All start from
 random weights unless `--initial` names a file for the body, and make one pass over an image, at one scale. So the order
 of the small ones says nothing about the order of the originals, whose bodies were all pre-trained.
+
+## What they cost
+
+One image of 12 megapixels with the full networks, on one thread of a CPU: seconds of the processor for the network,
+for the network in bfloat16 (`model.predict --precision bfloat16`), and for the panoptic map of a drawn scene with 64
+objects; and the most memory that the process ever had.
+
+{table([large_row(name, cost) for name in names])}
+
+The small networks of `{SMALL}`, for two CPU cores: parameters in millions, the cost of a training step as a multiple of
+that of CROP, seconds of the processor for one image of 512x1024 pixels, and PQ on its validation images.
+
+{table([small_row(name, streets, checkpoints, pq, cost) for name in names])}
+
+This trains one and ships it; its row in Table 1 then comes by itself:
+
+    bash reproduce/train.sh --preset {SMALL} --variants NAME --seeds 0 --checkpoints {checkpoints} \\
+        --table {checkpoints.parent}/training.csv --runs runs/{SMALL}/training
+
+Costs are measured by `python -m benchmarks.systems` ([systems.csv](../benchmarks/systems.csv)).
 
 ## What is assumed
 

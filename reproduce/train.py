@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -38,7 +37,7 @@ from panoptic_eval.provenance import commit
 from reproduce.evaluation import IMAGES as EVALUATION_IMAGES
 from reproduce.follow import POLL, follow
 from reproduce.options import embedded, ending_at_faults
-from reproduce.provenance import write_provenance
+from reproduce.provenance import processor, write_provenance
 from reproduce.systems import CHECKPOINTS, PAIRS, TABLE
 from reproduce.variants import BY_NAME, VARIANTS
 
@@ -185,10 +184,7 @@ def hardware(options: Options) -> str:
     """Name the hardware of a run."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return f"{threads(options)} of {os.cpu_count()} cores, {models[0] if models else platform.processor()}"
+    return f"{threads(options)} of {os.cpu_count()} cores, {processor()}"
 
 
 def row(run: Run, options: Options) -> dict[str, Any]:

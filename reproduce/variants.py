@@ -21,8 +21,8 @@ class Variant:
     bases: tuple[str, ...]
     """Names of the variants that it is compared with: each differs from it in what is being tested."""
     color: str
-    """Color of its line: how it is trained, or whose network it is. All of them can be told apart by everybody (Okabe and
-    Ito, 2008)."""
+    """Color of its line: how it is trained, or whose network it is; all can be told apart by everybody (Okabe and Ito,
+    2008)."""
     line: str
     """Style of its line: which network or matching it has."""
     seeds: int
