@@ -264,54 +264,50 @@ static bool is_void(const Array *array, uint64_t number) {
     return false;
 }
 
-enum { SPAN = 64 }; /* bytes of a row that are compared at once */
+enum { SPAN = 64, AHEAD_IN_ARRAY = 4096 }; /* bytes of a row that are compared at once; how far before they are fetched */
 
-/* The runs of a row of numbers of one type. Runs that meet may both be of id 0. */
-#define DEFINE_FIND_RUNS(name, type)                                                                \
-    static Status name(const Array *array, uint32_t y, uint32_t width, Run *out) {                  \
-        const type *row = (const type *)array->start + (size_t)y * width;                           \
-        for (uint32_t x = 0; x < width;) {                                                          \
-            const type first = row[x];                                                              \
-            uint64_t id = (uint64_t)first; /* above all ids where it is negative */                 \
-            if (is_void(array, id))                                                                 \
-                id = 0;                                                                             \
-            if (id > UINT32_MAX)                                                                    \
-                return REFUSED;                                                                     \
-            *out++ = (Run){x++, (uint32_t)id};                                                      \
-            for (; x + SPAN / sizeof(type) <= width; x += SPAN / sizeof(type)) {                    \
-                type differ = 0;                                                                    \
-                for (uint32_t k = 0; k < SPAN / sizeof(type); k++)                                  \
-                    differ |= row[x + k] ^ first;                                                   \
-                if (differ)                                                                         \
-                    break;                                                                          \
-            }                                                                                       \
-            while (x < width && row[x] == first)                                                    \
-                x++;                                                                                \
-        }                                                                                           \
-        *out = (Run){width, 0};                                                                     \
-        return OK;                                                                                  \
+/* The number at a place, as one of 64 bits: above all ids where it is negative. */
+static inline uint64_t number_at(const uint8_t *at, size_t bytes, bool is_signed) {
+    uint64_t number = 0;
+    memcpy(&number, at, bytes);
+    size_t unused = 64 - 8 * bytes; /* bits above it */
+    return is_signed ? (uint64_t)((int64_t)(number << unused) >> unused) : number;
+}
+
+/* Where the first number from `at` on begins that is another one than the number before it, in bytes; `end` if none is. */
+static inline size_t next_change(const uint8_t *row, size_t at, size_t end, size_t bytes) {
+    for (; at + SPAN <= end; at += SPAN) {
+        uint64_t differ = 0;
+        __builtin_prefetch(row + at + AHEAD_IN_ARRAY);
+        for (size_t k = at; k < at + SPAN; k += 8)
+            differ |= load64(row + k) ^ load64(row + k - bytes);
+        if (differ)
+            break;
     }
-DEFINE_FIND_RUNS(find_runs_u8, uint8_t)
-DEFINE_FIND_RUNS(find_runs_u16, uint16_t)
-DEFINE_FIND_RUNS(find_runs_u32, uint32_t)
-DEFINE_FIND_RUNS(find_runs_u64, uint64_t)
-DEFINE_FIND_RUNS(find_runs_i8, int8_t)
-DEFINE_FIND_RUNS(find_runs_i16, int16_t)
-DEFINE_FIND_RUNS(find_runs_i32, int32_t)
-DEFINE_FIND_RUNS(find_runs_i64, int64_t)
+    for (; at + 8 <= end; at += 8) {
+        uint64_t differ = load64(row + at) ^ load64(row + at - bytes);
+        if (differ)
+            return (at + (size_t)__builtin_ctzll(differ) / 8) & ~(bytes - 1);
+    }
+    while (at < end && row[at] == row[at - bytes])
+        at++;
+    return at & ~(bytes - 1);
+}
 
+/* The runs of a row. Runs that meet may both be of id 0. */
 static Status find_runs(const Array *array, uint32_t y, uint32_t width, Run *out) {
-    switch (array->is_signed ? -array->bytes : array->bytes) {
-    case 1: return find_runs_u8(array, y, width, out);
-    case 2: return find_runs_u16(array, y, width, out);
-    case 4: return find_runs_u32(array, y, width, out);
-    case 8: return find_runs_u64(array, y, width, out);
-    case -1: return find_runs_i8(array, y, width, out);
-    case -2: return find_runs_i16(array, y, width, out);
-    case -4: return find_runs_i32(array, y, width, out);
-    case -8: return find_runs_i64(array, y, width, out);
-    default: return REFUSED;
+    const size_t bytes = (size_t)array->bytes, end = width * bytes;
+    const uint8_t *row = (const uint8_t *)array->start + y * end;
+    for (size_t at = 0; at < end; at = next_change(row, at + bytes, end, bytes)) {
+        uint64_t id = number_at(row + at, bytes, array->is_signed);
+        if (is_void(array, id))
+            id = 0;
+        if (id > UINT32_MAX)
+            return REFUSED;
+        *out++ = (Run){(uint32_t)(at / bytes), (uint32_t)id};
     }
+    *out = (Run){width, 0};
+    return OK;
 }
 
 static Status count_arrays(const Array *gt, const Array *pred, uint32_t height, uint32_t width, Work *work) {
