@@ -8,7 +8,7 @@ Variants of a seed share weights and samples; they are compared by their differe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -108,6 +108,19 @@ class Scores:
     others are resamples."""
     bins: dict[str, int]
     """Number of instances in each size bin, by the bin's name, such as "0–25 %"."""
+
+    @property
+    def labels(self) -> list[str]:
+        """Return the names of the systems with their seeds: VARIANT/seedN."""
+        return [f"{name}/seed{seed}" for name, by_seed in self.by_system.items() for seed in by_seed]
+
+    def of_seeds(self, seeds: Collection[int]) -> Scores:
+        """Select seeds; systems that have none of them are left out."""
+        kept = {
+            name: {seed: values for seed, values in by_seed.items() if seed in seeds}
+            for name, by_seed in self.by_system.items()
+        }
+        return Scores({name: by_seed for name, by_seed in kept.items() if by_seed}, self.bins)
 
     def estimate(self, name: str, score: str, part: str) -> Estimate:
         """Return the mean over the seeds that have the score, and its interval."""

@@ -21,9 +21,10 @@ from reproduce.audit import published
 from reproduce.bootstrap import Scores, Term, bootstrap
 from reproduce.learning import LEARNING, last_doublings
 from reproduce.options import Comparison, ending_at_faults
+from reproduce.registration import ENDPOINTS, IMAGES, Endpoint, finished_seeds, progress
 from reproduce.systems import about, images, systems
 from reproduce.variants import title
-from reproduce.verdicts import LAST_DOUBLING, Claim, Part, certain, least_effect, trained
+from reproduce.verdicts import LAST_DOUBLING, Claim, Part, Verdict, certain, least_effect, trained
 
 FULL, CROP, CABB, ISUS, BOTH = "full", "crop", "crop+cabb", "crop+isus", "crop+cabb+isus"
 """Names of the variants that the claims are about."""
@@ -63,6 +64,7 @@ def combined(
     published: float | None = None,
     text: str = "",
     margin: float = 0.0,
+    registered: bool = False,
 ) -> Part:
     """Make a part whose number is a sum of factor * score of a system, in per cent points.
 
@@ -76,14 +78,16 @@ def combined(
         published: the paper's effect, points; None where it gives none.
         text: how it is printed; by default as a number of Mapillary Vistas.
         margin: points that are added to the number: a loss of so many is none.
+        registered: whether the scores are those of finished seeds of registered runs: what is missing will follow.
     """
     names = list(dict.fromkeys(name for _, name, _, _ in terms))
     text = text or ("" if published is None else f"{published:+g} (MVD)")
     missing = sorted({*names} - set(scores.by_system))
     if missing or not scores.common(terms):
         undefined = "no seed in common" if all(map(scores.common, ([t] for t in terms))) else "too few instances"
-        why = f"no checkpoint of {', '.join(missing)}" if missing else undefined
-        return Part(f"{tested}; {why}", text, math.nan, math.nan, math.nan, "not testable here")
+        absent = f"no {'finished seed' if registered else 'checkpoint'} of {', '.join(missing)}"
+        verdict: Verdict = "not testable yet" if missing and registered else "not testable here"
+        return Part(f"{tested}; {absent if missing else undefined}", text, math.nan, math.nan, math.nan, verdict)
     estimate = scores.combined([(100 * f, name, score, of) for f, name, score, of in terms])
     by_seed = tuple(value + margin for value in estimate.seeds)
     intervals = [(low + margin, high + margin) for low, high in ((estimate.low, estimate.high), estimate.over_seeds)]
@@ -102,7 +106,9 @@ def scale_parts(folder: Path) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         InputError: the files are not there.
     """
     if not (folder / "fig2_iou.csv").is_file():
-        raise InputError(f"{folder}: holds no fig2_iou.csv; expected what bash reproduce/fig2.sh writes")
+        raise InputError(
+            f"{folder}: holds no fig2_iou.csv; expected what bash reproduce/fig2.sh writes (with the same --gt)"
+        )
     iou, levels = (pd.read_csv(folder / f"fig2_{name}.csv") for name in ("iou", "levels"))
     crop = iou[(iou["sampling"] == "CROP") & (iou["objects"] >= 20)]
     falls = -float(spearmanr(crop["size_from"], crop["mean_iou"]).statistic)
@@ -121,7 +127,37 @@ def scale_parts(folder: Path) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     )
 
 
-def image_claims(scores: Scores, gains: Mapping[str, float]) -> list[Claim]:
+def evidence(scores: Scores, folder: Path, *, registered: bool) -> tuple[Scores, dict[str, float]]:
+    """Return the scores that claims are judged by, and how much variants gained in the last doubling of their steps.
+
+    Args:
+        scores: of all systems.
+        folder: of the results, which may hold the table of learning curves.
+        registered: whether they are of registered runs: then seeds that are not finished are left out.
+    """
+    if not registered:
+        return scores, last_doublings(folder / LEARNING)
+    seeds = finished_seeds(scores.labels)
+    return scores.of_seeds(seeds), last_doublings(folder / LEARNING, seeds)
+
+
+def endpoint_parts(scores: Scores, gains: Mapping[str, float]) -> list[Part]:
+    """Judge the registered endpoints, in their order; arguments as `evidence` returns them."""
+    return [
+        combined(
+            scores,
+            gains,
+            e.text,
+            [(1, e.b, e.score, e.part), (-1, e.a, e.score, e.part)],
+            published=e.published,
+            text=e.paper,
+            registered=True,
+        )
+        for e in ENDPOINTS
+    ]
+
+
+def image_claims(scores: Scores, gains: Mapping[str, float], *, registered: bool = False) -> list[Claim]:
     """Test claims 5 to 13 with the scores of the variants; arguments as for `combined`."""
     bins = list(scores.bins)
     smallest, top = bins[0], bins[-1]
@@ -130,7 +166,7 @@ def image_claims(scores: Scores, gains: Mapping[str, float]) -> list[Claim]:
     pc, pq = (paper_effect(CROP, BOTH, column) for column in ("PC_th", "PQ_th"))
 
     def part(tested: str, terms: Sequence[Term], **options: Any) -> Part:
-        return combined(scores, gains, tested, terms, **options)
+        return combined(scores, gains, tested, terms, registered=registered, **options)
 
     def gain(a: str, b: str, column: str) -> Part:
         score, of = COLUMNS[column]
@@ -236,7 +272,41 @@ def convergence(gains: Mapping[str, float], names: Sequence[str]) -> str:
     return " ".join(parts)
 
 
-def markdown(claims: Sequence[Claim], source: str, images: int, seeds: Sequence[int], converged: str) -> str:
+def endpoints_block(parts: Sequence[Part], images: int, state: str) -> str:
+    """Write the section about the registered endpoints.
+
+    Args:
+        parts: of `endpoint_parts`.
+        images: number of images that they were computed on.
+        state: how far the registered runs are.
+    """
+    where = f"`results/streets/registration.md` has them on {IMAGES:,} images"
+    counted = f"{where}." if images == IMAGES else f"{where}; on these {images:,} they decide nothing."
+    lines = [
+        "## Registered endpoints",
+        "",
+        f"{state} {counted}",
+        "",
+        "| endpoint | paper | ours | bootstrap | over seeds | seeds | at least | of interest | forecast | verdict |",
+        "| :--- | :--- | ---: | :--- | :--- | ---: | ---: | ---: | :--- | :--- |",
+        *(_endpoint(e, p) for e, p in zip(ENDPOINTS, parts, strict=True)),
+        "",
+        "## Claims",
+        "",
+        "They are judged by the same rule, and what is no endpoint is exploratory.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _endpoint(endpoint: Endpoint, part: Part) -> str:
+    *cells, verdict = _cells(part)
+    return f"| {' | '.join([*cells, endpoint.interest, endpoint.forecast, verdict])} |"
+
+
+def markdown(
+    claims: Sequence[Claim], source: str, images: int, seeds: Sequence[int], converged: str, endpoints: str = ""
+) -> str:
     """Write the page.
 
     Args:
@@ -245,16 +315,19 @@ def markdown(claims: Sequence[Claim], source: str, images: int, seeds: Sequence[
         images: number of its images.
         seeds: number of seeds of each variant.
         converged: what is known of learning curves.
+        endpoints: section about registered endpoints; empty if there are none.
     """
-    fewest, most = min(seeds), max(seeds)
-    count = f"{fewest} seed{'s' if fewest > 1 else ''}" if fewest == most else f"{fewest} to {most} seeds"
+    fewest, most = min(seeds, default=0), max(seeds, default=0)
+    several = f"{fewest} seed{'s' if fewest > 1 else ''}" if fewest == most else f"{fewest} to {most} seeds"
+    count = f"{several} a variant" if seeds else "no finished seed"
     lines = [
         "# The paper's claims",
         "",
-        f"Tested on {source}, {images} images, {count} a variant. {converged}",
+        f"Tested on {source}, {images} images, {count}. {converged}".rstrip(),
         "",
         RULE,
         "",
+        *([endpoints] if endpoints else []),
         "| claim | verdict |",
         "| --- | --- |",
         *(f"| {c.number}. {c.text} | **{c.verdict}** |" for c in claims),
@@ -265,19 +338,21 @@ def markdown(claims: Sequence[Claim], source: str, images: int, seeds: Sequence[
     for claim in claims:
         if not claim.parts:
             lines.append(f"| {claim.number} | {claim.why} | | – | – | – | – | – | {claim.verdict} |")
-        for p in claim.parts:
-            cells = [
-                p.tested,
-                p.published or "–",
-                "–" if math.isnan(p.value) else f"{p.value:+.3g}",
-                _interval(p.low, p.high),
-                _interval(p.seeds_low, p.seeds_high),
-                str(len(p.seeds) or "–"),
-                f"{p.least:.2g}" if p.least else "–",
-                p.verdict,
-            ]
-            lines.append(f"| {claim.number} | {' | '.join(cells)} |")
+        lines += [f"| {claim.number} | {' | '.join(_cells(part))} |" for part in claim.parts]
     return "\n".join([*lines, ""])
+
+
+def _cells(part: Part) -> list[str]:
+    return [
+        part.tested,
+        part.published or "–",
+        "–" if math.isnan(part.value) else f"{part.value:+.3g}",
+        _interval(part.low, part.high),
+        _interval(part.seeds_low, part.seeds_high),
+        str(len(part.seeds) or "–"),
+        f"{part.least:.2g}" if part.least else "–",
+        part.verdict,
+    ]
 
 
 def _interval(low: float, high: float) -> str:
@@ -291,11 +366,14 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     path = options.result("claims")
+    registered = options.registered
     with ending_at_faults("claims"):
         by_size, by_level = scale_parts(path.parent)
         gt = images(options)
         compared = systems(options, gt)
-        scores, gains = bootstrap(compared, wide=None), last_doublings(path.parent / LEARNING)
+        every = bootstrap(compared, wide=None)
+        scores, gains = evidence(every, path.parent, registered=registered)
+        endpoints = endpoint_parts(scores, gains) if registered else []
         claims = [
             Claim(
                 1,
@@ -305,13 +383,16 @@ def main() -> None:
             Claim(2, "The overhead of CABB is about 10 ms a batch (here: at most).", overhead_parts(rng)),
             Claim(3, "Cropped boxes agree less with full ones the larger the object; scales are not uniform.", by_size),
             Claim(4, "ISUS smooths the distribution of scales over pyramid levels.", by_level),
-            *image_claims(scores, gains),
+            *image_claims(scores, gains, registered=registered),
         ]
         rows = [asdict(claim) | {"verdict": claim.verdict} for claim in claims]
         seeds = [len(by_seed) for by_seed in scores.by_system.values()]
         converged = convergence(gains, list(scores.by_system))
-        page = markdown(claims, gt.source, len(gt.maps), seeds, converged)
+        block = endpoints_block(endpoints, len(gt.maps), progress(every.labels)) if registered else ""
+        page = markdown(claims, gt.source, len(gt.maps), seeds, converged, block)
         record = {"provenance": about(options, gt, compared), "last_doubling": gains, "claims": rows}
+        if registered:
+            record["endpoints"] = [asdict(part) for part in endpoints]
         write_atomically(path.with_suffix(".json"), f"{dumps(record)}\n")
         write_atomically(path.with_suffix(".md"), page)
     print(page)

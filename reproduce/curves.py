@@ -18,8 +18,8 @@ import tyro
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from reproduce.learning import LEARNING
-from reproduce.options import EMBEDDED, Comparison, ending_at_faults, ground_truth
-from reproduce.systems import ALL_IMAGES, CHECKPOINTS, RESULTS, about, checkpoints, gt_sha256, shipped_tables
+from reproduce.options import Comparison, ending_at_faults, ground_truth
+from reproduce.systems import about, checkpoints, gt_sha256, same_images, shipped_tables
 from reproduce.systems import systems as all_systems
 from reproduce.variants import BY_NAME
 
@@ -40,8 +40,8 @@ class Options(Comparison):
 
     runs: Path | None = None
     """Folder of training runs, as train.sh makes it. Default: none; both figures are drawn from the tables in --out."""
-    preset: str = EMBEDDED
-    """Preset whose setting of ISUS is marked in the sensitivity figure."""
+    preset: str | None = None
+    """Preset whose setting of ISUS is marked in the sensitivity figure. Default: that of the data set, else mvd."""
     only: tuple[Figures, ...] = ("learning", "sensitivity", "sizes", "scales")
     """Figures to draw."""
 
@@ -56,6 +56,7 @@ def from_runs(options: Options) -> None:
     from reproduce.figures import save
 
     folder = options.result("x").parent
+    preset = options.preset or (options.embedded.preset if options.embedded else "mvd")
     tables: dict[Figures, tuple[Path, pd.DataFrame | None]] = {
         "learning": (folder / LEARNING, None),
         "sensitivity": (folder / SENSITIVITY, None),
@@ -65,7 +66,7 @@ def from_runs(options: Options) -> None:
 
         runs = read_runs(options.runs)
         tables["learning"] = (folder / LEARNING, learning_curves.curve_rows(runs))
-        registered = _registered(options.preset)
+        registered = _registered(preset)
         rows = sensitivity.sensitivity_rows(sensitivity.cells(runs, options.runs), registered)
         tables["sensitivity"] = (folder / SENSITIVITY, rows)
     for name, (path, made) in tables.items():
@@ -73,7 +74,7 @@ def from_runs(options: Options) -> None:
             continue
         if made is not None and not made.empty:
             data = {run.name: run.settings.get("data", "") for run in runs}
-            write(path, made, data={"runs": data}, config={"preset": options.preset})
+            write(path, made, data={"runs": data}, config={"preset": preset})
         if not path.is_file():
             print(f"no {name} figure: {path} is not there, and no scored runs; expected --runs of train.sh")
             continue
@@ -108,19 +109,22 @@ def over_sizes(options: Options) -> None:
     """Draw AP against object size: of the shipped pair tables, or of checkpoints and predictions that are given."""
     from reproduce import size_curves
     from reproduce.figures import save
-    from reproduce.table1 import crop_width
 
-    shipped = options.gt == EMBEDDED and options.checkpoints is None and not options.predictions
-    compared = shipped_tables(RESULTS) if shipped else all_systems(options, ground_truth(options, images=ALL_IMAGES))
-    compared = size_curves.drawn(compared)
+    if options.shipped and not options.predictions:
+        compared = same_images(size_curves.drawn(shipped_tables(options.shipped.results)))
+    else:
+        compared = size_curves.drawn(all_systems(options, ground_truth(options)))
     if not compared:
-        raise InputError("no pair table of FULL, CROP or its variants is there; expected some, for size curves")
+        raise InputError(
+            "no pair table of FULL, CROP or its variants is there; expected some, for size curves, as table1.sh or "
+            "python -m reproduce.pair_tables makes them"
+        )
     rows = size_curves.size_rows(compared)
     table = compared[0].tables.panoptic
     path = options.result("x").parent / size_curves.SIZE_CURVES
     data = {"gt": options.gt, "images": len(table), "gt_sha256": gt_sha256(table)}
     write(path, rows, data=data, config={"checkpoints": {s.label: s.weights_sha256 for s in compared}})
-    save(size_curves.draw(rows, crop_width(options.gt)), path.with_suffix(""))
+    save(size_curves.draw(rows, options.embedded.crop if options.embedded else None), path.with_suffix(""))
     shown = rows.pivot_table(index=["kind", "name"], columns="size_to", values="value", sort=False)
     print((100 * shown).round(1).to_string(float_format=lambda x: f"{x:.1f}"))
 
@@ -138,9 +142,10 @@ def over_scales(options: Options) -> None:
     wanted = [c for c in checkpoints(options) if options.full or c.variant in COMPARED]
     if not wanted:
         raise InputError(
-            f"{options.checkpoints or CHECKPOINTS}: holds no checkpoint of {', '.join(COMPARED)}; expected one"
+            f"{options.shipped.checkpoints if options.shipped else options.checkpoints}: holds no checkpoint of "
+            f"{', '.join(COMPARED)}; expected one"
         )
-    gt = ground_truth(options, images=ALL_IMAGES if options.full else IMAGES)
+    gt = ground_truth(options, images=None if options.full else IMAGES)
     found = scale_curves.systems_at_scales(options, gt, wanted)
     rows = scale_curves.scale_rows(found, COMPARED[0])
     path = options.result("scale_curves")

@@ -37,8 +37,6 @@ from reproduce.options import DataSet, ending_at_faults, ground_truth
 from reproduce.provenance import provenance, write_provenance
 from reproduce.variants import BY_NAME
 
-IMAGES = 1000
-"""Number of training images of the embedded data set."""
 SAMPLINGS = {"CROP": "crop", "ISUS": "crop+isus"}
 """Variants whose crops are compared, by the name of the sampling in the figure."""
 COLORS = {"data set": "#666666", **{series: BY_NAME[variant].color for series, variant in SAMPLINGS.items()}}
@@ -58,7 +56,7 @@ class Options(DataSet):
     split: str | None = "training"
     """Split, named as in the data set."""
     preset: str | None = None
-    """Preset of the crops: streets, mvd, idd or cityscapes. Default: that of the data set, else mvd."""
+    """Preset of the crops: streets, streets-2, mvd, idd or cityscapes. Default: that of the data set, else mvd."""
     crops: int = 4000
     """Number of crops to draw with each kind of sampling."""
     seed: int = 0
@@ -196,8 +194,8 @@ def entropy(count: np.ndarray) -> float:
     return float(-(share * np.log2(share)).sum())
 
 
-def draw(iou: pd.DataFrame, scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, crop: int) -> Figure:
-    """Draw both panels."""
+def draw(iou: pd.DataFrame, scales: pd.DataFrame, by_level: pd.DataFrame, levels: Levels, crop: float) -> Figure:
+    """Draw both panels; `crop` is the side of a crop in pixels of the image."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -206,7 +204,7 @@ def draw(iou: pd.DataFrame, scales: pd.DataFrame, by_level: pd.DataFrame, levels
     return figure
 
 
-def draw_iou(iou: pd.DataFrame, crop: int, *, ax: Axes) -> None:
+def draw_iou(iou: pd.DataFrame, crop: float, *, ax: Axes) -> None:
     """Draw the left panel: mean IoU against size, with quartiles, and where objects are as large as the crop."""
     iou = iou[iou["objects"] >= MIN_COUNT]
     shift = 2**0.04  # so that the bars of two samplings do not hide each other
@@ -224,7 +222,7 @@ def draw_iou(iou: pd.DataFrame, crop: int, *, ax: Axes) -> None:
             label=f"{name}, quartiles",
         )
     ax.axvline(crop, color="black", linewidth=0.8, linestyle=(0, (4, 3)))
-    ax.annotate(f"crop: {crop} pixels", (crop, 0.02), (-3, 0), textcoords="offset points", ha="right", va="bottom")
+    ax.annotate(f"crop: {crop:g} pixels", (crop, 0.02), (-3, 0), textcoords="offset points", ha="right", va="bottom")
     ax.set_xscale("log", base=2)
     ax.set_ylim(0, 1.03)
     ax.set_title("(a) boxes that crops leave")
@@ -282,7 +280,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Draw the figure, or say why not."""
     options = tyro.cli(Options, args=arguments)
     with ending_at_faults("fig2"):
-        run(options, ground_truth(options, images=IMAGES))
+        run(options, ground_truth(options))
 
 
 def run(options: Options, gt: LabelMaps) -> None:
@@ -298,9 +296,10 @@ def run(options: Options, gt: LabelMaps) -> None:
         raise InputError(f"{gt.source}: has no things; expected some to crop")
     configs = {series: configure(preset, BY_NAME[variant].method) for series, variant in SAMPLINGS.items()}
     config = configs["CROP"]
-    crop, levels = config.sample.crop, config.levels
-    assert crop is not None
+    levels = config.levels
+    assert config.sample.crop is not None
     assert levels is not None
+    crop = config.sample.crop * float(np.median(index.size.min(1))) / config.sample.shortest
     objects = {
         series: cropped_objects(
             gt,

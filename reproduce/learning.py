@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,17 +28,19 @@ def last_doubling(steps: Sequence[int], scores: Sequence[float]) -> float:
     return float(y[-1] - np.interp(half, x, y))
 
 
-def last_doublings(path: Path) -> dict[str, float]:
+def last_doublings(path: Path, seeds: Collection[int] | None = None) -> dict[str, float]:
     """Read how many points of PQ each variant gained in the last doubling of its steps: the mean over its seeds.
 
     Runs that are not finished, and curves that begin later than at half of their steps, say nothing.
 
     Args:
         path: of the table; none of a file that is not there.
+        seeds: to read; by default all.
     """
     if not path.is_file():
         return {}
     rows = pd.read_csv(path)
+    rows = rows if seeds is None else rows[rows["seed"].isin([*seeds])]
     gains: dict[str, list[float]] = {}
     for (variant, _), curve in rows[rows["split"] == "validation"].groupby(["variant", "seed"], sort=False):
         if curve["step"].max() == curve["steps"].iloc[0]:

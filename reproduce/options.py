@@ -15,10 +15,7 @@ from model.checkpoint_files import CheckpointError
 from panoptic_eval import datasets
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMaps
-from streets.dataset import write_dataset
-
-EMBEDDED = "streets"
-"""Name of the data set that is drawn."""
+from reproduce.embedded import DEFAULT, EMBEDDED, Embedded, named
 
 
 @dataclass(frozen=True)
@@ -28,9 +25,10 @@ class DataSet:
     gt: Annotated[
         str,
         tyro.conf.arg(
-            help=f"Ground truth: {EMBEDDED} (the embedded data set, which is drawn), {datasets.NAMES}, or a path."
+            help=f"Ground truth: {' or '.join(data.name for data in EMBEDDED)} (the embedded data set in its versions, "
+            f"which are drawn), {datasets.NAMES}, or a path."
         ),
-    ] = EMBEDDED
+    ] = DEFAULT
     root: Path | None = None
     """Folder of the data sets. Default: $PANOPTIC_DATA."""
     split: str | None = None
@@ -42,7 +40,13 @@ class DataSet:
 
     def result(self, name: str) -> Path:
         """Return where a result is written, without its suffix."""
-        return (self.out or Path("results") / Path(self.gt).name) / name
+        usual = self.embedded.results if self.embedded else Path("results") / Path(self.gt).name
+        return (self.out or usual) / name
+
+    @property
+    def embedded(self) -> Embedded | None:
+        """Return the version of the embedded data set; None of any other data set."""
+        return named(self.gt)
 
 
 @dataclass(frozen=True)
@@ -68,28 +72,31 @@ class Comparison(DataSet):
         """Return where a result is written, without its suffix."""
         return super().result(f"{name}_full" if self.full else name)
 
+    @property
+    def shipped(self) -> Embedded | None:
+        """Return the data set whose shipped networks are compared; None where others are."""
+        return None if self.checkpoints else self.embedded
 
-def ground_truth(data: DataSet, *, images: int) -> LabelMaps:
+    @property
+    def registered(self) -> bool:
+        """Return whether the networks that are compared are of registered runs."""
+        return self.shipped is not None and self.shipped.registration is not None
+
+
+def ground_truth(data: DataSet, *, images: int | None = None) -> LabelMaps:
     """Find a data set; the embedded one is drawn first.
 
     Args:
         data: the options.
-        images: number of images to draw of the embedded data set.
+        images: number of images to draw of the embedded data set; by default all of the split.
 
     Raises:
         InputError: there is no such data set.
     """
-    if data.gt != EMBEDDED:
+    if data.embedded is None:
         return datasets.ground_truth(data.gt, root=data.root, split=data.split, version=data.gt_version)
     split = data.split or "validation"
-    return datasets.ground_truth(embedded(split, images), split=split)
-
-
-def embedded(split: str, images: int, *, version: int = 1) -> Path:
-    """Draw the first images of a split of a version of the embedded data set, and return their folder."""
-    root = Path("runs") / (EMBEDDED if version == 1 else f"{EMBEDDED}-{version}") / f"{split}-{images}"
-    write_dataset(root, seed=0, counts={split: images}, version=version, progress=True)
-    return root
+    return datasets.ground_truth(data.embedded.draw(split, images), split=split)
 
 
 @contextmanager

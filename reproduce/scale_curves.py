@@ -21,7 +21,7 @@ from tqdm import tqdm
 from panoptic_eval.labels import LabelMaps
 from reproduce.bootstrap import Scores, Term, bootstrap
 from reproduce.figures import STYLE, WIDTH
-from reproduce.options import EMBEDDED, Comparison
+from reproduce.options import Comparison
 from reproduce.systems import CORES, Checkpoint, System, predicted, processes
 from reproduce.variants import BY_NAME, title
 
@@ -38,7 +38,7 @@ def systems_at_scales(options: Comparison, gt: LabelMaps, trained: Sequence[Chec
         CheckpointError: a checkpoint cannot be read.
     """
     jobs = [(checkpoint, scale) for scale in reversed(SCALES) for checkpoint in trained]  # the longest ones first
-    at_a_time = min(options.side_by_side or (CORES if options.gt == EMBEDDED else 1), len(jobs))
+    at_a_time = min(options.side_by_side or (CORES if options.embedded else 1), len(jobs))
     found: dict[float, list[System]] = {scale: [] for scale in SCALES}
     with processes(at_a_time) as walk, tqdm(total=len(jobs), unit="prediction", desc="predict at scales") as bar:
         made = walk(partial(predicted, options, gt), *zip(*jobs, strict=True))

@@ -32,19 +32,11 @@ from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.table import PairTable, take
 from panoptic_eval.run_folder import RunFolder
 from panoptic_eval.score import Tables
-from reproduce.options import EMBEDDED, Comparison, ground_truth
+from reproduce.embedded import PAIRS, TABLE
+from reproduce.options import Comparison, ground_truth
 from reproduce.provenance import provenance
 from reproduce.variants import VARIANTS
 
-RESULTS = Path("results/streets")
-CHECKPOINTS = RESULTS / "checkpoints"
-"""Folder of the shipped networks."""
-PAIRS = RESULTS / "pairs"
-"""Folder of the shipped pair tables, of all 500 images: also of later seeds, whose networks are not shipped."""
-TABLE = RESULTS / "training.csv"
-"""File with a row for each run that was trained."""
-IMAGES, ALL_IMAGES = 200, 500
-"""Number of validation images of the embedded data set: by default, and with --full."""
 CORES = os.cpu_count() or 1
 
 
@@ -57,6 +49,11 @@ class Checkpoint:
     seed: int | None
     """Seed it was trained from; None where a variant has one folder only."""
     folder: Path
+
+    @property
+    def label(self) -> str:
+        """Name that no other network has: VARIANT, or VARIANT/seedN."""
+        return self.variant if self.seed is None else f"{self.variant}/seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -83,12 +80,13 @@ def images(options: Comparison) -> LabelMaps:
     Raises:
         InputError: there is no such data set.
     """
-    return ground_truth(options, images=ALL_IMAGES if options.full else IMAGES)
+    data = options.embedded
+    return ground_truth(options, images=None if data is None or options.full else data.compared)
 
 
 def checkpoints(options: Comparison) -> list[Checkpoint]:
     """List the checkpoints to predict with, in the order of the variants; only first seeds unless `full`."""
-    root = options.checkpoints or (CHECKPOINTS if options.gt == EMBEDDED else None)
+    root = options.shipped.checkpoints if options.shipped else options.checkpoints
     if root is None:
         return []
     listed: list[Checkpoint] = []
@@ -117,7 +115,7 @@ def systems(options: Comparison, gt: LabelMaps) -> list[System]:
             f"there is nothing to compare on {gt.source}; "
             f"expected --checkpoints with VARIANT/{WEIGHTS}, or --predictions"
         )
-    at_a_time = min(options.side_by_side or (CORES if options.gt == EMBEDDED else 1), len(trained))
+    at_a_time = min(options.side_by_side or (CORES if options.embedded else 1), len(trained))
     counted_systems = []
     with ExitStack() as stack:
         walk = stack.enter_context(processes(at_a_time))
@@ -131,8 +129,8 @@ def systems(options: Comparison, gt: LabelMaps) -> list[System]:
             counted_systems.append(system)
             bar.set_postfix_str(f"{system.label} is done")
             bar.update()
-    if options.gt == EMBEDDED and options.checkpoints is None:
-        counted_systems += later_seeds(counted_systems)
+    if options.shipped:
+        counted_systems += later_seeds(counted_systems, options.shipped.results)
     order = {variant.name: k for k, variant in enumerate(VARIANTS)}
     return sorted(counted_systems, key=lambda s: (order.get(s.name, len(order)), s.seed or 0))
 
@@ -152,16 +150,20 @@ def stored_systems(options: Comparison, gt: LabelMaps) -> list[System]:
     """Load the shipped pair tables of the first images, of all seeds.
 
     Raises:
-        InputError: none are there, they are of other images, or something else is to be compared, too.
+        InputError: none are there, one is of other images, or something else is to be compared, too.
     """
-    if options.gt != EMBEDDED or options.checkpoints is not None or options.predictions:
+    if options.shipped is None or options.predictions:
         raise InputError(
-            "--stored: reads the shipped pair tables alone; expected no --gt, --checkpoints, --predictions"
+            "--stored: reads the shipped pair tables alone; expected the embedded data set, no --checkpoints and no "
+            "--predictions"
         )
-    found = shipped_tables(RESULTS)
+    found = shipped_tables(options.shipped.results)
+    if not found:
+        raise InputError(f"{options.shipped.pairs}: holds no pair table; expected those of the shipped checkpoints")
     ids = [m.image_id for m in gt.maps]
-    if not found or any(list(s.tables.panoptic.image_id[: len(ids)]) != ids for s in found):
-        raise InputError(f"{PAIRS}: holds no pair tables of {gt.source}; expected those of the shipped checkpoints")
+    if others := [s.predictions for s in found if list(s.tables.panoptic.image_id[: len(ids)]) != ids]:
+        wanted = f"does not begin with the {len(ids)} images of {gt.source}"
+        raise InputError([f"{path}: {wanted}; expected what python -m reproduce.pair_tables makes" for path in others])
     return [replace(s, tables=first_images(s.tables, len(ids))) for s in found]
 
 
@@ -170,11 +172,18 @@ def first_images(tables: Tables, images: int) -> Tables:
     return Tables(take(tables.panoptic, np.arange(min(images, len(tables.panoptic)))))
 
 
-def later_seeds(counted_systems: Sequence[System]) -> list[System]:
+def same_images(found: Sequence[System]) -> list[System]:
+    """Cut systems to the first images that all of them have."""
+    images = min((len(system.tables.panoptic) for system in found), default=0)
+    return [replace(system, tables=first_images(system.tables, images)) for system in found]
+
+
+def later_seeds(counted_systems: Sequence[System], results: Path) -> list[System]:
     """Load the shipped pair tables of seeds that were not predicted, as most networks are not shipped.
 
     Args:
         counted_systems: what was counted already, on the same images.
+        results: folder of the results.
 
     Raises:
         InputError: a table does not begin with these images.
@@ -183,12 +192,15 @@ def later_seeds(counted_systems: Sequence[System]) -> list[System]:
     labels = {system.label for system in counted_systems}
     loaded = [
         replace(system, tables=first_images(system.tables, len(gt)))
-        for system in shipped_tables(RESULTS)
+        for system in shipped_tables(results)
         if system.label not in labels
     ]
     for system in loaded:
         if gt_digests(system.tables.panoptic) != gt:
-            raise InputError(f"{system.predictions}: is of other images; expected those that were drawn")
+            raise InputError(
+                f"{system.predictions}: is of other images, or of fewer; expected those that were drawn, as "
+                "python -m reproduce.pair_tables makes it"
+            )
     return loaded
 
 
@@ -205,12 +217,12 @@ def gt_sha256(table: PairTable) -> str:
 def shipped_tables(results: Path) -> list[System]:
     """Load the systems whose pair tables are shipped, in the order of the variants."""
     trained: dict[tuple[str, int], str] = {}
-    if (results / TABLE.name).is_file():
-        with (results / TABLE.name).open(newline="") as file:
+    if (results / TABLE).is_file():
+        with (results / TABLE).open(newline="") as file:
             trained = {(r["variant"], int(r["seed"])): r["weights_sha256"] for r in csv.DictReader(file)}
     loaded = []
     for variant in VARIANTS:
-        for path in sorted((results / PAIRS.name / variant.name).glob("seed*.npz")):
+        for path in sorted((results / PAIRS / variant.name).glob("seed*.npz")):
             seed = int(path.stem.removeprefix("seed"))
             tables = Tables(**stored.load(path))
             loaded.append(System(variant.name, seed, None, trained.get((variant.name, seed)), path, tables))

@@ -21,14 +21,14 @@ from model.presets import System, configure, method_named
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.markdown import table
 from reproduce.audit import CATEGORIES, published
-from reproduce.systems import RESULTS
+from reproduce.embedded import STREETS_2
 from reproduce.variants import title
 from streets.scene import VERSIONS
 
-PAGE = RESULTS / "systems.md"
-FULL, SMALL = "mvd", "streets-2"
+PAGE = Path("results/streets/systems.md")
+FULL, SMALL = "mvd", STREETS_2.preset
 """Presets of the networks in the size of their authors, and of the small ones."""
-SMALL_CHECKPOINTS, SMALL_SCORES = (Path("results") / SMALL / name for name in ("checkpoints", "table1.csv"))
+SMALL_CHECKPOINTS, SMALL_SCORES = STREETS_2.checkpoints, STREETS_2.results / "table1.csv"
 """Shipped small networks, VARIANT/seedN/, and the scores that reproduce.table1 found for them."""
 COSTS = Path("results/benchmarks/systems.csv")
 """What benchmarks.systems has measured: columns name, quantity, value, and with what."""

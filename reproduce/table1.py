@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from model.presets import PRESETS
 from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
-from panoptic_eval.labels import ImageId, LabelMaps
+from panoptic_eval.labels import LabelMaps
 from panoptic_eval.outputs import csv, markdown
 from panoptic_eval.outputs.paper_table import COLUMNS
-from panoptic_eval.pairs import stored
-from panoptic_eval.pairs.table import PairTable
 from reproduce.audit import audit, published
 from reproduce.bootstrap import Scores, bootstrap
-from reproduce.options import EMBEDDED, Comparison, ending_at_faults
+from reproduce.embedded import PAIRS
+from reproduce.options import Comparison, ending_at_faults
+from reproduce.pair_tables import write_pairs
 from reproduce.provenance import write_provenance
-from reproduce.systems import PAIRS, System, about, gt_digests, images, systems
+from reproduce.registration import untrained
+from reproduce.systems import System, about, images, systems
 from reproduce.variants import BY_NAME, VARIANTS, title
 
 HEADER = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU", "PC", "PC_th", "PC_st", "PQ_dagger")
@@ -56,11 +56,6 @@ def published_block() -> str:
         f"[{n}] {rows[k]['dataset']} {rows[k]['network']}: {why}" for n, (k, _, why) in enumerate(contradictions, 1)
     ]
     return "\n".join([markdown.table(cells), "", *notes])
-
-
-def crop_width(gt: str) -> float | None:
-    """Return the side of the training crop of the embedded data set, pixels of its images; None for other data sets."""
-    return float(PRESETS[gt]["ours"].network.sample.crop or 0) if gt == EMBEDDED else None
 
 
 def our_rows(scores: Scores) -> list[dict[str, str | float]]:
@@ -174,8 +169,15 @@ def wide_block(scores: Scores, width: float) -> str:
     return f"{head}\n\n{markdown.table(cells)}" if cells else ""
 
 
-def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
-    """Write the whole page."""
+def text(gt: LabelMaps, scores: Scores, width: float | None, absent: str = "") -> str:
+    """Write the whole page.
+
+    Args:
+        gt: the images.
+        scores: of all systems.
+        width: side of the training crop, pixels of the images; None where it is not known.
+        absent: names the variants that are not trained yet; empty if none is missing.
+    """
     seeds = max(len(by_seed) for by_seed in scores.by_system.values())
     note = (
         "Spread over seeds, lowest to highest:\n\n" + spread_block(scores)
@@ -194,6 +196,7 @@ def text(gt: LabelMaps, scores: Scores, width: float | None) -> str:
             "",
             our_block(scores),
             "",
+            *([absent, ""] if absent else []),
             note,
             "",
             difference_block(scores),
@@ -218,27 +221,12 @@ def write(path: Path, scores: Scores, compared: Sequence[System], record: Mappin
     out, name = path.parent, path.name
     for system in compared:
         if system.predictions.suffix != ".npz":  # else it was read from a pair table
-            write_pairs(system.tables.panoptic, out / PAIRS.name / f"{system.label}.npz")
+            write_pairs(system.tables.panoptic, out / PAIRS / f"{system.label}.npz")
     csv.write_rows(our_rows(scores), out / f"{name}.csv")
     if differences := difference_rows(scores):
         csv.write_rows(differences, out / f"{name}_differences.csv")
     write_provenance(out / f"{name}.json", record)
     write_atomically(out / f"{name}.md", page)
-
-
-def write_pairs(table: PairTable, path: Path) -> None:
-    """Write a pair table, unless the file holds one of more images that begin with these: that of all images stays."""
-    if path.is_file():
-        there = stored.load(path)["panoptic"]
-        if len(there) > len(table) and _truth(there)[: len(table)] == _truth(table):
-            return
-    without_files = replace(table, files=())  # predictions are not shipped
-    write_atomically(path, stored.pack({"panoptic": without_files}, path.parent))
-
-
-def _truth(table: PairTable) -> list[tuple[ImageId, str]]:
-    """Return the id of each image and the digest of its ground truth."""
-    return list(zip(table.image_id, gt_digests(table), strict=True))
 
 
 def main() -> None:
@@ -251,9 +239,9 @@ def main() -> None:
         except InputError:
             print(f"Published (Porzi et al., CVPR 2021, Table 1), per cent\n\n{published_block()}\n")
             raise
-        width = crop_width(options.gt)
+        width = options.embedded.crop if options.embedded else None
         scores = bootstrap(compared, wide=width)
-        page = text(gt, scores, width)
+        page = text(gt, scores, width, untrained(scores.labels) if options.registered else "")
         write(options.result("table1"), scores, compared, about(options, gt, compared), page)
     print(page)
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Table 1: what crops, CABB and ISUS change; beside it the published one, audited.
 # Embedded data set and shipped checkpoints, minutes on a CPU:  bash reproduce/table1.sh
-# All 500 images:                                               bash reproduce/table1.sh --full
+# All 500 images (of the second version 1,500):                 bash reproduce/table1.sh --full
 # The same from the shipped pair tables, without predicting:    bash reproduce/table1.sh --full --stored
+# The second version of the embedded data set:                  bash reproduce/table1.sh --gt streets-2
 # From your own checkpoints on Mapillary Vistas:                bash reproduce/table1.sh --gt mvd --root DIR --checkpoints DIR
 # Predictions of other systems:                                 bash reproduce/table1.sh --gt mvd --root DIR --predictions A B
 #

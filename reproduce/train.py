@@ -2,10 +2,10 @@
 
     python -m reproduce.train
 
-Each run is `python -m model.train streets`, with the same steps and samples for all; where there are GPUs, the runs
+Each run is `python -m model.train PRESET`, with the same steps and samples for all; where there are GPUs, the runs
 take turns on all of them. While one trains, `python -m reproduce.evaluation` scores the networks that it keeps, on the
 same few images each time. If it is killed, run the same command again: it continues. Writes
-results/streets/checkpoints/VARIANT/seedN/, in 8 bits, and training.csv.
+checkpoints/VARIANT/seedN/, in 8 bits, and training.csv to results/PRESET.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.csv import write_rows
 from panoptic_eval.provenance import commit
+from reproduce.embedded import CHECKPOINTS, DEFAULT, EMBEDDED, PAIRS, STREETS_2, TABLE
 from reproduce.evaluation import IMAGES as EVALUATION_IMAGES
 from reproduce.follow import POLL, follow
-from reproduce.options import embedded, ending_at_faults
+from reproduce.options import ending_at_faults
 from reproduce.provenance import processor, write_provenance
-from reproduce.systems import CHECKPOINTS, PAIRS, TABLE
-from reproduce.variants import BY_NAME, VARIANTS
+from reproduce.variants import BY_NAME, PLAN, VARIANTS, Run
 
-DATA = {"streets": (1, 1000), "streets-2": (2, 300), "streets-large": (2, 1000)}
+DATA = {data.preset: (data, data.training) for data in EMBEDDED} | {"streets-large": (STREETS_2, 1000)}
 """Version of the embedded data set and number of training images, by preset."""
 EVALUATIONS = 4
 """Number of times that a run is scored, once after half of its steps, and the last time at its end."""
@@ -53,26 +53,6 @@ LAST = 100
 """Number of steps over which final losses are averaged."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """One variant, trained from one seed."""
-
-    variant: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Name of the run's folder."""
-        return f"{self.variant}/seed{self.seed}"
-
-
-PLAN = tuple(
-    Run(variant.name, seed)
-    for seed in range(max(v.seeds for v in VARIANTS))
-    for variant in VARIANTS
-    if seed < variant.seeds
-)
-"""All runs, the most wanted first: every variant once, then second and third seeds."""
 REGISTERED = tuple(variant.name for variant in VARIANTS if variant.registered)
 """Variants that are trained unless others are named."""
 
@@ -85,7 +65,7 @@ class Options:
     """Names of the variants to train. Default: those that are registered."""
     seeds: tuple[int, ...] = ()
     """Seeds to train from. Default: all that the plan has."""
-    preset: str = "streets"
+    preset: str = DEFAULT
     """Preset of the embedded data set: streets, streets-2 or streets-large."""
     side_by_side: int = os.cpu_count() or 1
     """Number of runs at the same time, on all GPUs in turn, else on cores. Default: one per core."""
@@ -95,24 +75,32 @@ class Options:
     """Folder of the data set whose validation images are scored on the way. Default: that of --data."""
     images: int = EVALUATION_IMAGES
     """Number of validation images that are scored on the way; of training images half as many are."""
-    runs: Path = Path("runs/streets/training")
-    """Folder for the training states and metrics.jsonl of each run."""
-    checkpoints: Path = CHECKPOINTS
-    """Folder for the networks."""
-    table: Path = TABLE
-    """CSV file that gets a row for each finished run."""
+    runs: Path | None = None
+    """Folder for the training states and metrics.jsonl of each run. Default: runs/PRESET/training."""
+    out: Path | None = None
+    """Folder for the networks and training.csv, which gets a row for each finished run. Default: results/PRESET."""
+
+    @property
+    def results(self) -> Path:
+        """Return the folder for the networks and training.csv."""
+        return self.out or Path("results") / self.preset
+
+    def folder(self, run: Run) -> Path:
+        """Return the folder of a run."""
+        return (self.runs or Path("runs") / self.preset / "training") / run.name
 
 
-def shipped(checkpoints: Path) -> tuple[Run, ...]:
-    """List the runs of the plan whose network lies in a folder, or whose pair table lies beside it."""
-    pairs = checkpoints.parent / PAIRS.name
+def shipped(results: Path) -> tuple[Run, ...]:
+    """List the runs of the plan whose network or whose pair table lies in a folder of results."""
     return tuple(
-        run for run in PLAN if (checkpoints / run.name / WEIGHTS).is_file() or (pairs / f"{run.name}.npz").is_file()
+        run
+        for run in PLAN
+        if (results / CHECKPOINTS / run.name / WEIGHTS).is_file() or (results / PAIRS / f"{run.name}.npz").is_file()
     )
 
 
 def train(run: Run, options: Options, parts: Mapping[str, Path], device: str) -> None:
-    """Carry out one run to its end, score the networks that it keeps, and ship its last one.
+    """Carry out one run to its end, and score the networks that it keeps.
 
     Args:
         run: to be carried out.
@@ -122,9 +110,8 @@ def train(run: Run, options: Options, parts: Mapping[str, Path], device: str) ->
 
     Raises:
         subprocess.CalledProcessError: the run failed; it has printed why.
-        ValueError: the network is too large to be shipped.
     """
-    folder = options.runs / run.name
+    folder = options.folder(run)
     if not (folder / ORIGIN).is_file():
         write_provenance(
             folder / ORIGIN,
@@ -141,13 +128,23 @@ def train(run: Run, options: Options, parts: Mapping[str, Path], device: str) ->
          "--device", device],
         {**os.environ, "OMP_NUM_THREADS": str(threads(options))},
     )  # fmt: skip
+
+
+def ship(run: Run, options: Options) -> None:
+    """Copy the network of a finished run to the results, and write its row of training.csv.
+
+    Raises:
+        ValueError: the network is too large to be shipped.
+    """
+    folder = options.folder(run)
     size = (folder / WEIGHTS).stat().st_size
     if size > MAX_BYTES:
         raise ValueError(f"{folder / WEIGHTS}: has {size} bytes; expected {MAX_BYTES} at most, to be shipped")
-    target = options.checkpoints / run.name
+    target = options.results / CHECKPOINTS / run.name
     target.mkdir(parents=True, exist_ok=True)
     for name in (CONFIG, CATEGORIES, WEIGHTS):
         write_atomically(target / name, (folder / name).read_bytes())
+    record(run, options)
 
 
 def planned_steps(run: Run, options: Options) -> int:
@@ -157,7 +154,7 @@ def planned_steps(run: Run, options: Options) -> int:
 
 def steps_done(run: Run, options: Options) -> int:
     """Return the number of steps that a run has logged so far."""
-    path = options.runs / run.name / METRICS
+    path = options.folder(run) / METRICS
     if not path.is_file():
         return 0
     with path.open("rb") as file:
@@ -193,7 +190,7 @@ def row(run: Run, options: Options) -> dict[str, Any]:
     `seconds` are spent in steps; `instances` in a batch and positive `coarsest_anchors` (on the coarsest pyramid level;
     empty of a network without anchors) are means over all steps, losses over the last 100.
     """
-    folder = options.runs / run.name
+    folder = options.folder(run)
     steps = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
     anchors = [step["positive_anchors"][-1] for step in steps if "positive_anchors" in step]
     return {
@@ -206,20 +203,21 @@ def row(run: Run, options: Options) -> dict[str, Any]:
         "coarsest_anchors": round(fmean(anchors), 3) if anchors else "",
         **{name: round(fmean(step[name] for step in steps[-LAST:]), 4) for name in loss_names(steps[-1])},
         **json.loads((folder / ORIGIN).read_text()),
-        "weights_sha256": fingerprint(options.checkpoints / run.name),
+        "weights_sha256": fingerprint(options.results / CHECKPOINTS / run.name),
     }
 
 
 def record(run: Run, options: Options) -> None:
     """Write the row of a finished run to training.csv, and keep those of the other runs that are shipped."""
     rows: dict[Run, dict[str, Any]] = {}
-    if options.table.is_file():
-        with options.table.open(newline="") as file:
+    table = options.results / TABLE
+    if table.is_file():
+        with table.open(newline="") as file:
             rows = {Run(r["variant"], int(r["seed"])): r for r in csv.DictReader(file)}
     rows[run] = row(run, options)
-    kept = [rows[other] for other in shipped(options.checkpoints) if other in rows]
+    kept = [rows[other] for other in shipped(options.results) if other in rows]
     columns = dict.fromkeys(name for one in kept for name in one)  # networks of different kinds have different losses
-    write_rows([{name: one.get(name, "") for name in columns} for one in kept], options.table)
+    write_rows([{name: one.get(name, "") for name in columns} for one in kept], table)
 
 
 def main() -> None:
@@ -242,9 +240,9 @@ def parts_of(options: Options) -> dict[str, Path]:
     """Return the folders of the training and the validation images; those of the embedded data set are drawn."""
     if options.data is not None:
         return {"training": options.data, "validation": options.validation or options.data}
-    version, images = DATA[options.preset]
-    validation = options.validation or embedded("validation", options.images, version=version)
-    return {"training": embedded("training", images, version=version), "validation": validation}
+    data, images = DATA[options.preset]
+    validation = options.validation or data.draw("validation", options.images)
+    return {"training": data.draw("training", images), "validation": validation}
 
 
 def carry_out(plan: Sequence[Run], options: Options, parts: Mapping[str, Path]) -> None:
@@ -278,7 +276,7 @@ def carry_out(plan: Sequence[Run], options: Options, parts: Mapping[str, Path]) 
                 for future in finished:
                     run = left.pop(future)
                     future.result()
-                    record(run, options)
+                    ship(run, options)
                     bar.set_postfix_str(f"{run.name} is done")
                 bar.update(sum(steps_done(run, options) for run in plan) - bar.n)
         except BaseException:

@@ -36,6 +36,19 @@ class Variant:
         return method_named(self.name)
 
 
+@dataclass(frozen=True)
+class Run:
+    """One variant, trained from one seed."""
+
+    variant: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder."""
+        return f"{self.variant}/seed{self.seed}"
+
+
 VARIANTS = (
     Variant("full", "FULL", (), "#000000", "-", 3),
     Variant("crop", "CROP", ("full",), "#0072b2", "-", 3),
@@ -87,6 +100,13 @@ VARIANTS = (
     ),
 )
 BY_NAME = {variant.name: variant for variant in VARIANTS}
+PLAN = tuple(
+    Run(variant.name, seed)
+    for seed in range(max(v.seeds for v in VARIANTS))
+    for variant in VARIANTS
+    if seed < variant.seeds
+)
+"""All runs, the most wanted first: every variant once, then second and third seeds."""
 
 
 def title(name: str) -> str:

@@ -4,6 +4,7 @@ A part of a claim is a number that the paper says to be above zero. Where networ
 that of each seed, of variants that share the seed's weights and samples. The first of these that holds is its verdict:
 
 - not testable here: a variant has not been trained, or a size bin holds too few instances.
+- not testable yet: a registered variant has no network of a finished seed.
 - reproduced: the number is above zero in every seed, of two at least; Student's 95 % interval over seeds lies above
   zero; and the mean is at least a third of the paper's effect, where the paper gives one. With fewer than five seeds it
   is also at least a point, if it is one of PQ: less cannot be told from noise.
@@ -13,8 +14,8 @@ that of each seed, of variants that share the seed's weights and samples. The fi
 - inconclusive: everything else.
 
 A number that depends on no training is judged by its interval, or its sign, alone. Of a claim's parts, the first in
-the order not testable here, opposite, not converged, inconclusive: one seed, inconclusive decides; it is reproduced if
-all are.
+the order not testable here, not testable yet, opposite, not converged, inconclusive: one seed, inconclusive decides; it
+is reproduced if all are.
 """
 
 from __future__ import annotations
@@ -25,10 +26,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal[
-    "reproduced", "opposite", "not converged", "inconclusive", "inconclusive: one seed", "not testable here"
+    "reproduced",
+    "opposite",
+    "not converged",
+    "inconclusive",
+    "inconclusive: one seed",
+    "not testable here",
+    "not testable yet",
 ]
 DECIDING: tuple[Verdict, ...] = (
     "not testable here",
+    "not testable yet",
     "opposite",
     "not converged",
     "inconclusive: one seed",

@@ -14,10 +14,16 @@ from reproduce.claims import (
     ISUS,
     combined,
     convergence,
+    endpoint_parts,
+    endpoints_block,
+    evidence,
     image_claims,
     markdown,
     paper_effect,
 )
+from reproduce.learning import LEARNING
+from reproduce.registration import ENDPOINTS, RUNS
+from reproduce.variants import VARIANTS
 
 BINS = {"0–25 %": 100, "25–50 %": 100, "50–75 %": 100, "75–95 %": 80, "95–100 %": 20}
 
@@ -25,7 +31,7 @@ BINS = {"0–25 %": 100, "25–50 %": 100, "50–75 %": 100, "75–95 %": 80, "9
 def scores(means, *, noise=0.001, seeds=3):
     """Systems whose every score is a mean, and seeds and resamples around it; `means` may give one by (score, part)."""
     rng = np.random.default_rng(0)
-    keys = [(kind, part) for kind in ("AP_box", "AP_mask") for part in (*BINS, "AP")]
+    keys = [(kind, part) for kind in ("AP_box", "AP_mask") for part in (*BINS, "99–100 %", "AP")]
     keys += [(name, part) for name in ("PQ", "PC") for part in ("all", "things", "stuff")]
 
     def values(mean):
@@ -175,3 +181,75 @@ def test_what_is_known_of_learning_curves_is_said():
     some = convergence({CROP: 0.51}, [FULL, CROP])
     assert "crop +0.5." in some
     assert "No learning curve is there of full:" in some
+
+
+def here(runs, bins=None):
+    """The paper's own story of the runs that are there, all registered variants with it; the rest is like CROP."""
+    means = story()
+    means = {variant.name: means.get(variant.name, means[CROP]) for variant in VARIANTS}
+    for name, top in ((FULL, 0.6), (CROP, 0.4), (CABB, 0.5), (ISUS, 0.4), (BOTH, 0.4)):
+        means[name] = {**means[name], ("AP_box", "99–100 %"): top}
+    made = scores(means)
+    kept = {name: {run.seed: made.by_system[name][run.seed] for run in runs if run.variant == name} for name in means}
+    return Scores({name: by_seed for name, by_seed in kept.items() if by_seed}, {**BINS, **(bins or {})})
+
+
+def judged(runs, tmp_path):
+    return evidence(here(runs, {"99–100 %": 60}), tmp_path, registered=True)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 9])
+def test_networks_of_an_unfinished_seed_judge_nothing(count, tmp_path):
+    found, gains = judged(RUNS[:count], tmp_path)
+    assert found.by_system == {}
+    tested = image_claims(found, gains, registered=True)
+    assert {c.verdict for c in tested if c.number < 13} == {"not testable yet"}
+    parts = endpoint_parts(found, gains)
+    assert {p.verdict for p in parts} == {"not testable yet"}
+    assert all("no finished seed of" in p.tested for p in (*parts, *(p for c in tested for p in c.parts)))
+    page = markdown(tested, "somewhere", 200, [], "", endpoints_block(parts, 200, "None is finished."))
+    assert "200 images, no finished seed." in page
+    assert "on these 200 they decide nothing" in page
+    assert "nan" not in page
+    assert [page.count(f"| {e.text}; no finished seed of") for e in ENDPOINTS] == [1] * len(ENDPOINTS)
+
+
+@pytest.mark.parametrize("count", [10, 11, 17])
+def test_a_finished_seed_judges_alone(count, tmp_path):
+    found, gains = judged(RUNS[:count], tmp_path)
+    assert {tuple(by_seed) for by_seed in found.by_system.values()} == {(0,)}
+    verdicts = {p.verdict for p in endpoint_parts(found, gains)}
+    assert verdicts == {"inconclusive: one seed"}
+    assert image_claims(found, gains, registered=True)[0].parts[0].seeds == pytest.approx((10,), abs=0.2)
+
+
+def test_all_registered_seeds_judge_by_the_rule(tmp_path):
+    found, gains = judged(RUNS, tmp_path)
+    assert [p.verdict for p in endpoint_parts(found, gains)] == ["reproduced"] * len(ENDPOINTS)
+    worse = {name: {**by_seed, 2: found.by_system[FULL][2]} for name, by_seed in found.by_system.items()}
+    parts = endpoint_parts(Scores(worse, found.bins), gains)  # of seed 2 all are equal
+    assert [p.verdict for p in parts] == ["inconclusive"] * len(ENDPOINTS)
+    page = endpoints_block(parts, 1500, "All are.")
+    assert "decide nothing" not in page
+    assert [f"| {e.interest} | {e.forecast} | inconclusive |" in page for e in ENDPOINTS] == [True] * len(ENDPOINTS)
+
+
+def test_a_small_top_bin_is_not_a_network_that_is_missing(tmp_path):
+    found, gains = evidence(here(RUNS), tmp_path, registered=True)
+    for kept in found.by_system.values():
+        for values in kept.values():
+            values.pop(("AP_box", "99–100 %"))
+    verdicts = [p.verdict for p in endpoint_parts(found, gains)]
+    assert [v for v, e in zip(verdicts, ENDPOINTS, strict=True) if e.score == "AP_box"] == ["not testable here"] * 2
+
+
+def test_learning_curves_of_unfinished_seeds_judge_nothing(tmp_path):
+    rows = [
+        f"crop,{seed},validation,{step},10,{pq}"
+        for seed, last in ((0, 0.12), (1, 0.4))
+        for step, pq in ((5, 0.1), (10, last))
+    ]
+    (tmp_path / LEARNING).write_text("\n".join(["variant,seed,split,step,steps,PQ", *rows, ""]))
+    assert judged(RUNS[:11], tmp_path)[1] == {CROP: pytest.approx(2)}
+    assert evidence(here(RUNS[:11]), tmp_path, registered=False)[1] == {CROP: pytest.approx((2 + 30) / 2)}
+    assert judged(RUNS[:2], tmp_path)[1] == {}

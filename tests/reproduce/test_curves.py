@@ -8,7 +8,7 @@ from variant_folders import write_checkpoints, write_validation
 from panoptic_eval.score import scores as all_scores
 from reproduce import curves, scale_curves, size_curves
 from reproduce.options import Comparison
-from reproduce.systems import Checkpoint, images, systems
+from reproduce.systems import Checkpoint, first_images, images, same_images, systems
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,12 @@ def test_seeds_are_averaged_in_size_curves(found):
     alone = [size_curves.size_rows([s], resamples=5)["value"].fillna(0) for s in (crop, other)]
     assert rows["value"].fillna(0).tolist() == pytest.approx(((alone[0] + alone[1]) / 2).tolist())
     assert set(rows["seeds"]) == {2}
+
+
+def test_systems_of_different_images_are_cut_to_those_that_all_have(found):
+    few = [replace(found[0], tables=first_images(found[0].tables, 2)), *found[1:]]
+    assert [s.tables.panoptic.digest for s in same_images(few)] == [s.tables.panoptic.digest[:2] for s in found]
+    assert same_images([]) == []
 
 
 def test_scores_at_scale_1_are_those_of_the_table_and_differences_are_paired(folder, found, monkeypatch):

@@ -8,13 +8,16 @@ import pandas as pd
 import pytest
 from variant_folders import write_checkpoints, write_validation
 
+from model.checkpoint_files import fingerprint
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import evaluate
 from panoptic_eval.outputs.csv import write_rows
-from reproduce import fig5, table1, train
+from reproduce import embedded, fig5, table1, train, verify
+from reproduce.embedded import CHECKPOINTS, DEFAULT, STREETS, STREETS_2, TABLE
 from reproduce.options import Comparison
 from reproduce.systems import checkpoints, images, systems
 from reproduce.variants import BY_NAME
+from reproduce.verify import faults
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,33 @@ def test_the_table_has_a_row_a_system_and_says_where_it_comes_from(folder, monke
     assert len(about["data"]["gt_sha256"]) == 64
 
 
+@pytest.mark.parametrize("registered", [True, False])
+def test_variants_that_are_not_trained_yet_are_named_below_the_table(folder, monkeypatch, tmp_path, registered):
+    """Of a version with two networks and no pair table; without a registration nothing is missing."""
+    page = STREETS_2.registration if registered else None
+    data = replace(STREETS if not registered else STREETS_2, results=tmp_path / "results", registration=page)
+    write_checkpoints(data.checkpoints, folder / "gt", {"crop+cabb+isus/seed0": 3, "crop/seed0": 2})
+    monkeypatch.setattr(embedded, "EMBEDDED", (data,))
+    monkeypatch.setattr(embedded.Embedded, "draw", lambda self, split, images=None: folder / "gt")
+    monkeypatch.setattr(
+        sys, "argv", ["program", "--gt", data.name, "--folder", str(folder / "runs"), "--device", "cpu"]
+    )
+    table1.main()
+    text = (data.results / "table1.md").read_text()
+    assert "| CROP + CABB + ISUS " in text
+    absent = "Not trained yet: FULL; CROP + CABB; CROP + ISUS; Seamless; "
+    assert (absent in text.partition("## Published")[0]) == registered
+    assert f"wider than the training crop ({data.crop:g} pixels)" in text
+    assert {path.parent.name for path in data.pairs.rglob("seed0.npz")} == {"crop", "crop+cabb+isus"}
+    write_rows(
+        [{"variant": name, "seed": 0, "weights_sha256": fingerprint(data.checkpoints / name / "seed0")}
+         for name in ("crop", "crop+cabb+isus")],
+        data.table,
+    )  # fmt: skip
+    monkeypatch.setattr(verify, "differing_settings", lambda data, folder: "")
+    assert faults(data) == []
+
+
 def test_nothing_to_compare_still_prints_what_was_published(folder, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["program", "--gt", str(folder / "gt"), "--out", str(tmp_path)])
     with pytest.raises(SystemExit, match="nothing to compare"):
@@ -152,6 +182,14 @@ def test_registered_runs_are_carried_out_unless_others_are_named(arguments, name
     assert len([run for run in train.PLAN if BY_NAME[run.variant].registered]) == 23  # as registration.md says
 
 
+@pytest.mark.parametrize("preset", train.DATA)
+def test_runs_of_a_preset_have_folders_of_their_own(preset):
+    options, run = train.Options(preset=preset), train.PLAN[0]
+    assert options.folder(run).as_posix() == f"runs/{preset}/training/{run.name}"
+    assert options.results.as_posix() == f"results/{preset}"
+    assert [data.results for data in embedded.EMBEDDED if data.preset == preset] in ([], [options.results])
+
+
 def test_runs_take_turns_on_all_gpus_else_on_cores():
     assert train.devices(train.Options(side_by_side=5), 2) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
     assert train.devices(train.Options(side_by_side=2), 0) == ["cpu", "cpu"]
@@ -159,8 +197,8 @@ def test_runs_take_turns_on_all_gpus_else_on_cores():
 
 def test_runs_are_carried_out_on_free_devices_and_the_steps_of_all_are_counted(folder, tmp_path, monkeypatch):
     """Each run here logs its steps at once; a second call finds them done."""
-    options = train.Options(runs=tmp_path, side_by_side=2, table=tmp_path / "table.csv")
-    plan, used, recorded, bars = train.PLAN[:4], [], [], []
+    options = train.Options(runs=tmp_path, side_by_side=2, out=tmp_path / "results")
+    plan, used, shipped, bars = train.PLAN[:4], [], [], []
 
     def trained(run, options, parts, device):
         used.append((run, device))
@@ -174,13 +212,13 @@ def test_runs_are_carried_out_on_free_devices_and_the_steps_of_all_are_counted(f
             super().__init__(**given, disable=False)
 
     monkeypatch.setattr(train, "train", trained)
-    monkeypatch.setattr(train, "record", lambda run, options: recorded.append(run))
+    monkeypatch.setattr(train, "ship", lambda run, options: shipped.append(run))
     monkeypatch.setattr(train, "tqdm", Bar)
     monkeypatch.setattr(train.torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(train, "cached_index", lambda gt, progress: None)
     monkeypatch.setattr(train, "ground_truth", lambda data, split: None)
     train.carry_out(plan, options, {"training": folder / "gt"})
-    assert {run for run, _ in used} == set(recorded) == set(plan)
+    assert {run for run, _ in used} == set(shipped) == set(plan)
     assert {device for _, device in used} == {"cuda:0", "cuda:1"}
     total = sum(train.planned_steps(run, options) for run in plan)
     train.carry_out(plan, options, {"training": folder / "gt"})
@@ -205,11 +243,8 @@ def test_a_run_that_fails_leaves_the_rest_of_the_plan(folder, tmp_path, monkeypa
 
 def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, monkeypatch):
     """`model.train` itself is tested elsewhere: here it has finished already."""
-    options = train.Options(
-        runs=tmp_path / "runs",
-        checkpoints=tmp_path / "shipped",
-        table=tmp_path / "results" / "training.csv",
-    )
+    options = train.Options(runs=tmp_path / "runs", out=tmp_path / "results")
+    networks, rows = options.results / CHECKPOINTS, options.results / TABLE
     done = train.Run("crop", 0)
     write_checkpoints(options.runs, folder / "gt", {done.name: 0})
     losses = dict.fromkeys(("objectness", "anchor_box", "category", "proposal_box", "mask", "semantic"), 0.5)
@@ -228,24 +263,29 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
     )
     parts = {"training": folder / "gt", "validation": folder / "gt"}
     train.train(done, options, parts, "cuda:1")
-    assert train.shipped(options.checkpoints) == (done,)
+    train.ship(done, options)
+    assert train.shipped(options.results) == (done,)
     ((training, evaluation),) = commands
-    assert training[1:4] == ["-m", "model.train", "streets"]
+    assert training[1:4] == ["-m", "model.train", DEFAULT]
     named = dict(itertools.pairwise(training))
     assert (named["--arm"], named["--seed"], named["--device"]) == ("crop", "0", "cuda:1")
     assert int(named["--keep-every"]) * train.EVALUATIONS == train.planned_steps(done, options)
     assert evaluation[1:4] == ["-m", "reproduce.evaluation", str(options.runs / done.name)]
     assert dict(itertools.pairwise(evaluation))["--validation"] == str(folder / "gt")
+    assert pd.read_csv(rows)[["variant", "seed", "steps"]].to_dict("list") == {
+        "variant": ["crop"],
+        "seed": [0],
+        "steps": [3],
+    }
     row = train.row(done, options)
     assert (row["variant"], row["seed"], row["steps"], row["samples"], row["seconds"]) == ("crop", 0, 3, 24, 6)
     assert row["mask"] == 0.5
     assert (row["instances"], row["coarsest_anchors"]) == (40, 1)
     assert row["commit"] == "abc"
-    options.table.parent.mkdir()
-    write_rows([{**row, "variant": name, "steps": 7} for name in ("crop", "full", "crop+cabb")], options.table)
-    write_checkpoints(options.checkpoints, folder / "gt", {"full/seed0": 0})
+    write_rows([{**row, "variant": name, "steps": 7} for name in ("crop", "full", "crop+cabb")], rows)
+    write_checkpoints(networks, folder / "gt", {"full/seed0": 0})
     train.record(done, options)  # replaces its own row, keeps that of FULL, drops that of a network that is gone
-    kept = pd.read_csv(options.table)
+    kept = pd.read_csv(rows)
     assert list(zip(kept["variant"], kept["steps"], strict=True)) == [("full", 7), ("crop", 3)]
     (options.runs / done.name / train.METRICS).write_text(
         json.dumps(
@@ -253,10 +293,10 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
         )
     )
     train.record(done, options)  # of a network without anchors and with other losses
-    kept = pd.read_csv(options.table).set_index("variant")
+    kept = pd.read_csv(rows).set_index("variant")
     assert (kept["mask"]["full"], kept["center"]["crop"]) == (0.5, 3)
     assert kept[["mask", "coarsest_anchors"]].loc["crop"].isna().all()
     assert kept["center"].isna()["full"]
     monkeypatch.setattr(train, "MAX_BYTES", 10)
     with pytest.raises(ValueError, match="expected 10 at most"):
-        train.train(done, options, parts, "cpu")
+        train.ship(done, options)

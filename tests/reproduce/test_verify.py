@@ -1,24 +1,28 @@
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from variant_folders import write_checkpoints, write_validation
 
-from model.checkpoint_files import fingerprint
+from model.checkpoint_files import CONFIG, fingerprint
 from panoptic_eval.errors import InputError
+from panoptic_eval.outputs.json import dumps
+from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.table import take
 from panoptic_eval.score import Tables
 from reproduce import fig5, table1
-from reproduce import systems as systems_module
 from reproduce.bootstrap import bootstrap
-from reproduce.claims import image_claims
+from reproduce.claims import endpoint_parts, evidence, image_claims
+from reproduce.curves import write
+from reproduce.embedded import STREETS
 from reproduce.learning import LEARNING
 from reproduce.options import Comparison
+from reproduce.pair_tables import write_pairs
 from reproduce.size_curves import SIZE_CURVES, size_rows
-from reproduce.systems import about, images, shipped_tables, systems
+from reproduce.systems import about, first_images, images, later_seeds, shipped_tables, systems
 from reproduce.verify import faults
 
 
@@ -27,7 +31,7 @@ def written(tmp_path_factory):
     """What the scripts write of two variants, and the checkpoints."""
     tmp_path = tmp_path_factory.mktemp("verify")
     gt = write_validation(tmp_path / "gt")
-    checkpoints = write_checkpoints(tmp_path / "checkpoints", gt, {"full/seed0": 1, "crop/seed0": 2})
+    checkpoints = write_checkpoints(tmp_path / "results/checkpoints", gt, {"full/seed0": 1, "crop/seed0": 2})
     comparison = Comparison(gt=str(gt), checkpoints=checkpoints, folder=tmp_path / "runs", device="cpu")
     out = tmp_path / "results"
     maps = images(comparison)
@@ -48,17 +52,16 @@ def written(tmp_path_factory):
 def results(written, tmp_path):
     """A copy, to be spoilt."""
     shutil.copytree(written, tmp_path, dirs_exist_ok=True)
-    return tmp_path / "results", tmp_path / "checkpoints"
+    return replace(STREETS, results=tmp_path / "results")
 
 
 def test_what_the_scripts_wrote_follows(results):
-    assert faults(*results) == []
+    assert faults(results) == []
 
 
 def test_another_checkpoint_is_found_out(results):
-    out, checkpoints = results
-    write_checkpoints(checkpoints, out.parent / "gt", {"crop/seed0": 5})
-    found = faults(out, checkpoints)
+    write_checkpoints(results.checkpoints, results.results.parent / "gt", {"crop/seed0": 5})
+    found = faults(results)
     assert len(found) == 4
     assert all("crop/seed0" in fault for fault in found)
 
@@ -73,77 +76,119 @@ def test_another_checkpoint_is_found_out(results):
     ],
 )
 def test_a_number_that_was_changed_by_hand_is_found_out(results, name, column):
-    out, checkpoints = results
-    rows = pd.read_csv(out / name)
+    rows = pd.read_csv(results.results / name)
     rows[column] = rows[column] + 0.001
-    rows.to_csv(out / name, index=False)
-    (fault,) = faults(out, checkpoints)
+    rows.to_csv(results.results / name, index=False)
+    (fault,) = faults(results)
     assert name in fault
     assert column in fault
 
 
 def test_a_learning_curve_that_still_rises_changes_a_verdict(results):
-    out, checkpoints = results
     rows = ["variant,seed,split,step,steps,PQ", "crop,0,validation,5,10,0.1", "crop,0,validation,10,10,0.4"]
-    (out / LEARNING).write_text("\n".join([*rows, ""]))
-    found = faults(out, checkpoints)
+    (results.results / LEARNING).write_text("\n".join([*rows, ""]))
+    found = faults(results)
     assert found
     assert all("expected not converged" in fault for fault in found)
 
 
 def test_size_curves_are_computed_again(results):
-    out, checkpoints = results
-    rows = size_rows(shipped_tables(out))
-    rows.to_csv(out / SIZE_CURVES, index=False, float_format="%.6g")
-    assert faults(out, checkpoints) == []
+    path, found = results.results / SIZE_CURVES, shipped_tables(results.results)
+    about = {s.label: s.weights_sha256 for s in found}
+    few = [replace(s, tables=first_images(s.tables, 3)) for s in found]
+    for count, compared in ((4, found), (3, few)):
+        write(path, size_rows(compared), data={"images": count}, config={"checkpoints": about})
+        assert faults(results) == []
+    rows = size_rows(few)
     rows["value"] = rows["value"] + 0.001
-    rows.to_csv(out / SIZE_CURVES, index=False, float_format="%.6g")
-    (fault,) = faults(out, checkpoints)
+    write(path, rows, data={"images": 3}, config={"checkpoints": about})
+    (fault,) = faults(results)
     assert SIZE_CURVES in fault
 
 
 def test_a_verdict_that_was_changed_by_hand_is_found_out(results):
-    out, checkpoints = results
+    out = results.results
     record = json.loads((out / "claims.json").read_text())
     record["claims"][0]["verdict"] = "reproduced" if record["claims"][0]["verdict"] != "reproduced" else "opposite"
     (out / "claims.json").write_text(json.dumps(record))
-    (fault,) = faults(out, checkpoints)
+    (fault,) = faults(results)
     assert "claim 5" in fault
 
 
 def test_pair_tables_that_are_gone_are_said(results):
-    out, checkpoints = results
-    (out / "pairs").rename(out / "elsewhere")
-    (fault,) = faults(out, checkpoints)
-    assert "no pair table" in fault
+    results.pairs.rename(results.results / "elsewhere")
+    crop, full = faults(results)
+    assert "no pair table of crop/seed0 on 4 images" in crop
+    assert "no pair table of full/seed0 on 4 images" in full
+
+
+def test_a_pair_table_of_fewer_images_is_said(results):
+    path = results.pairs / "crop" / "seed0.npz"
+    short = take(stored.load(path)["panoptic"], np.arange(3))
+    path.write_bytes(stored.pack({"panoptic": short}, path.parent))
+    (fault,) = faults(results)
+    assert "no pair table of crop/seed0 on 4 images" in fault
+
+
+def test_what_has_not_been_made_yet_is_not_missed(results):
+    for path in results.results.glob("*.*"):
+        if path.suffix in (".json", ".csv", ".md") and path != results.table:
+            path.unlink()
+    shutil.rmtree(results.pairs)
+    assert faults(results) == []
+    write_checkpoints(results.checkpoints, results.results.parent / "gt", {"crop+isus/seed0": 5})
+    (fault,) = faults(results)
+    assert "no row of crop+isus/seed0" in fault
+
+
+def test_a_registered_network_has_the_registered_settings(results):
+    """With the same settings registered, only the verdicts differ: neither seed is finished."""
+    registered = replace(results, registration=results.results / "registration.md")
+    folder = results.results / "registered"
+    folder.mkdir()
+    for name in ("full", "crop"):
+        shutil.copy(results.checkpoints / name / "seed0" / CONFIG, folder / f"{name}.json")
+    record = json.loads((results.results / "claims.json").read_text())
+    scores = bootstrap(shipped_tables(results.results), wide=None)
+    judged = evidence(scores, results.results, registered=True)
+    record["claims"] = [asdict(c) | {"verdict": c.verdict} for c in image_claims(*judged, registered=True)]
+    record["endpoints"] = [asdict(part) for part in endpoint_parts(*judged)]
+    (results.results / "claims.json").write_text(dumps(record))
+    assert faults(registered) == []
+    record["endpoints"][0]["verdict"] = "reproduced"
+    (results.results / "claims.json").write_text(dumps(record))
+    (fault,) = faults(registered)
+    assert "PQ_th, CROP − FULL; no finished seed of crop, full is reproduced; expected not testable yet" in fault
+    config = json.loads((folder / "crop.json").read_text())
+    config["schedule"]["steps"] += 1
+    (folder / "crop.json").write_text(json.dumps(config))
+    assert any("differs from" in fault and "crop/seed0" in fault for fault in faults(registered))
 
 
 def test_a_network_that_is_not_shipped_may_go_if_its_pair_table_stays(results):
-    out, checkpoints = results
-    shutil.rmtree(checkpoints / "crop" / "seed0")
-    assert faults(out, checkpoints) == []
-    (out / "pairs" / "crop" / "seed0.npz").unlink()
-    assert any("crop/seed0" in fault for fault in faults(out, checkpoints))
+    shutil.rmtree(results.checkpoints / "crop" / "seed0")
+    assert faults(results) == []
+    (results.pairs / "crop" / "seed0.npz").unlink()
+    assert any("crop/seed0" in fault for fault in faults(results))
 
 
 def test_a_result_on_fewer_images_keeps_the_table_of_all(results):
-    out, _ = results
+    out = results.results
     path = out / "pairs" / "full" / "seed0.npz"
     before = path.read_bytes()
     full = shipped_tables(out)[0].tables.panoptic
     few = take(full, np.arange(2))
-    table1.write_pairs(few, path)
+    write_pairs(few, path)
     assert path.read_bytes() == before
-    table1.write_pairs(replace(few, digest=("other", *few.digest[1:])), path)
+    write_pairs(replace(few, digest=("other", *few.digest[1:])), path)
     assert len(shipped_tables(out)[0].tables.panoptic) == 2
 
 
-def test_later_seeds_come_from_their_tables(results, monkeypatch):
-    out, _ = results
-    monkeypatch.setattr(systems_module, "RESULTS", out)
+def test_later_seeds_come_from_their_tables(results):
+    out = results.results
     full, crop = shipped_tables(out)
-    (loaded,) = systems_module.later_seeds([full])
+    (loaded,) = later_seeds([full], out)
     assert (loaded.label, loaded.weights_sha256) == ("crop/seed0", crop.weights_sha256)
     other = replace(full, tables=Tables(take(full.tables.panoptic, np.array([1, 0]))))
     with pytest.raises(InputError, match="other images"):
-        systems_module.later_seeds([other])
+        later_seeds([other], out)

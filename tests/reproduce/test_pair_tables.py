@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from variant_folders import write_checkpoints, write_validation
+
+from panoptic_eval.errors import InputError
+from panoptic_eval.pairs import stored
+from panoptic_eval.pairs.table import take
+from reproduce import embedded
+from reproduce.embedded import STREETS_2
+from reproduce.options import Comparison
+from reproduce.pair_tables import Options, main, make
+from reproduce.systems import images, systems
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    return write_validation(tmp_path_factory.mktemp("pairs") / "gt")
+
+
+@pytest.fixture
+def data(drawn, tmp_path, monkeypatch):
+    """A version of four images with three networks."""
+    data = replace(STREETS_2, results=tmp_path / "results", validation=4, compared=2)
+    write_checkpoints(data.checkpoints, drawn, {"full/seed0": 1, "crop/seed0": 2, "crop/seed1": 3})
+    monkeypatch.setattr(embedded, "EMBEDDED", (data,))
+    monkeypatch.setattr(embedded.Embedded, "draw", lambda self, split, images=None: drawn)
+    return data
+
+
+def test_tables_that_are_missing_or_of_fewer_images_are_made_and_no_others(data, tmp_path, capsys):
+    folder = tmp_path / "runs"
+    arguments = ["--gt", data.name, "--folder", str(folder), "--device", "cpu", "--side-by-side", "1"]
+    main([*arguments, "--only", "crop/seed1"])
+    first = data.pairs / "crop/seed1.npz"
+    assert list(data.pairs.rglob("*.npz")) == [first]
+    assert f"{first}: {first.stat().st_size} bytes" in capsys.readouterr().out
+    whole = stored.load(first)["panoptic"]
+    first.write_bytes(stored.pack({"panoptic": take(whole, np.arange(2))}, first.parent))
+    main(arguments)
+    assert {p.relative_to(data.pairs).as_posix() for p in data.pairs.rglob("*.npz")} == {
+        "full/seed0.npz", "crop/seed0.npz", "crop/seed1.npz"
+    }  # fmt: skip
+    assert stored.load(first)["panoptic"].digest == whole.digest
+    options = Comparison(gt=data.name, full=True, folder=folder, device="cpu")
+    gt = images(options)
+    read = systems(replace(options, stored=True), gt)
+    made = systems(options, gt)
+    assert [s.label for s in read] == [s.label for s in made]
+    assert [s.tables.panoptic.digest for s in read] == [s.tables.panoptic.digest for s in made]
+    before = {path: path.stat().st_mtime_ns for path in data.pairs.rglob("*.npz")}
+    main(arguments)
+    assert "no pair table is missing" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in data.pairs.rglob("*.npz")} == before
+
+
+def test_a_network_or_data_set_that_is_not_there_is_named(data, tmp_path):
+    with pytest.raises(InputError, match=r"holds no crop\+cabb/seed0; .* full/seed0, crop/seed0, crop/seed1"):
+        make(data, Options(gt=data.name, only=("crop+cabb/seed0",), folder=tmp_path))
+    with pytest.raises(SystemExit, match="mvd is not drawn; expected streets or streets-2"):
+        main(["--gt", "mvd"])
+
+
+def test_a_table_that_is_too_short_is_named(data, drawn, tmp_path):
+    options = Comparison(gt=data.name, full=True, folder=tmp_path / "runs", device="cpu", stored=True)
+    gt = images(options)
+    with pytest.raises(InputError, match="holds no pair table"):
+        systems(options, gt)
+    make(data, Options(gt=data.name, only=("full/seed0",), folder=tmp_path / "runs", device="cpu", side_by_side=1))
+    path = data.pairs / "full/seed0.npz"
+    path.write_bytes(stored.pack({"panoptic": take(stored.load(path)["panoptic"], np.arange(2))}, path.parent))
+    with pytest.raises(InputError, match=r"full/seed0\.npz: does not begin with the 4 images"):
+        systems(options, gt)
