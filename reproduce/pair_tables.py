@@ -8,11 +8,13 @@ results/NAME/pairs/VARIANT/seedN.npz. A table of a network that was trained agai
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import tyro
 from tqdm import tqdm
 
@@ -20,7 +22,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId
 from panoptic_eval.pairs import stored
-from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.pairs.table import PairTable, Segments
 from reproduce.embedded import DEFAULT, EMBEDDED, Embedded, named
 from reproduce.options import Comparison, ending_at_faults
 from reproduce.systems import (
@@ -57,8 +59,14 @@ def write_pairs(table: PairTable, path: Path) -> None:
         there = stored.load(path)["panoptic"]
         if len(there) > len(table) and _truth(there)[: len(table)] == _truth(table):
             return
-    without_files = replace(table, files=())  # predictions are not shipped
-    write_atomically(path, stored.pack({"panoptic": without_files}, path.parent))
+    small = replace(table, files=(), gt=_unstated(table.gt), pred=_unstated(table.pred))  # predictions are not shipped
+    write_atomically(path, stored.pack({"panoptic": small}, path.parent, compression=zipfile.ZIP_LZMA))
+
+
+def _unstated(segments: Segments) -> Segments:
+    """Leave out areas that a JSON states if they are those that were counted: no score here depends on them."""
+    same = segments.stated_area == segments.area
+    return replace(segments, stated_area=np.where(same, np.nan, segments.stated_area))
 
 
 def _truth(table: PairTable) -> list[tuple[ImageId, str]]:

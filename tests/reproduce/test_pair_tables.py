@@ -2,15 +2,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import random_maps
 from variant_folders import write_checkpoints, write_validation
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.table import take
+from panoptic_eval.rules import Rules
+from panoptic_eval.score import Tables, score
 from reproduce import embedded
 from reproduce.embedded import STREETS_2
 from reproduce.options import Comparison
-from reproduce.pair_tables import Options, main, make
+from reproduce.pair_tables import Options, main, make, write_pairs
 from reproduce.systems import images, systems
 
 
@@ -49,10 +52,28 @@ def test_tables_that_are_missing_or_of_fewer_images_are_made_and_no_others(data,
     made = systems(options, gt)
     assert [s.label for s in read] == [s.label for s in made]
     assert [s.tables.panoptic.digest for s in read] == [s.tables.panoptic.digest for s in made]
+    scores = [[score(Tables(s.tables.panoptic)).scores["PQ"]["all"] for s in found] for found in (read, made)]
+    assert scores[0] == scores[1]
     before = {path: path.stat().st_mtime_ns for path in data.pairs.rglob("*.npz")}
     main(arguments)
     assert "no pair table is missing" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in data.pairs.rglob("*.npz")} == before
+
+
+def test_a_table_is_kept_small_and_says_all_that_scores_need(tmp_path):
+    rng = np.random.default_rng(3)
+    categories = random_maps.catalogue(rng)
+    whole = random_maps.table(categories, random_maps.pairs(rng, categories, images=300))
+    stated = whole.gt.area.astype(float)
+    stated[0] += 1
+    whole = replace(whole, gt=replace(whole.gt, stated_area=stated))
+    write_pairs(whole, tmp_path / "seed0.npz")
+    small = stored.load(tmp_path / "seed0.npz")["panoptic"]
+    assert (tmp_path / "seed0.npz").stat().st_size < 0.9 * len(stored.pack({"panoptic": whole}, tmp_path))
+    assert small.gt.stated_area[0] == stated[0]  # what the JSON states wrongly
+    assert np.isnan(small.gt.stated_area[1:]).all()
+    for rules in (Rules(), Rules(protocol="panopticapi")):
+        assert score(Tables(small), rules).scores["PQ"]["all"] == score(Tables(whole), rules).scores["PQ"]["all"]
 
 
 def test_a_network_or_data_set_that_is_not_there_is_named(data, tmp_path):
