@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from panoptic_eval.groups import Groups
 
 
-def curves(precision_by_name: Mapping[str, Float[np.ndarray, "c 10 101"]]) -> dict[str, Any]:
-    """Average precision over the categories that have instances, at each recall: their mean is AP."""
-    at = {f"AP{100 * t:.0f}": int(np.isclose(ap.IOU_THRESHOLDS, t).argmax()) for t in (0.5, 0.75)}
+def curves(precision_by_name: Mapping[str, Float[np.ndarray, "10 101"]]) -> dict[str, Any]:
+    """List the precision of each AP at each recall: over all thresholds of IoU (its mean is AP), at 0.5, at 0.75."""
     found: dict[str, Any] = {"recall": ap.RECALLS.tolist()}
     for name, precision in precision_by_name.items():
-        by_recall = mean(precision.transpose(1, 2, 0))
-        found[name] = {"AP": by_recall.mean(0).tolist(), **{part: by_recall[k].tolist() for part, k in at.items()}}
+        lines = {"AP": precision.mean(0), "AP50": precision[ap.HALF], "AP75": precision[ap.THREE_QUARTERS]}
+        found[name] = {part: line.tolist() for part, line in lines.items()}
     return found
 
 
@@ -50,15 +49,17 @@ def calibration(table: PairTable, weights: Int[np.ndarray, "w i"] | None) -> dic
     counts = summed(reliability.reliability_counts(table), None if weights is None else weights.astype(float))
     error = reliability.expected_error(counts)
     low, high = interval(error)
+    segments, score, matched = (of_all[0] for of_all in vars(counts).values())
+    columns = (segments.astype(np.int64), divide(score, segments), divide(matched, segments))
     bins = [
         {
             "from": k / reliability.BINS,
             "to": (k + 1) / reliability.BINS,
-            "segments": int(counts.segments[0, k]),
-            "mean_score": float(divide(counts.score[0, k], counts.segments[0, k])),
-            "matched": float(divide(counts.matched[0, k], counts.segments[0, k])),
+            "segments": in_bin,
+            "mean_score": mean_score,
+            "matched": share,
         }
-        for k in range(reliability.BINS)
+        for k, (in_bin, mean_score, share) in enumerate(zip(*(c.tolist() for c in columns), strict=True))
     ]
     return {"ECE": float(error[0]), "low": low, "high": high, "bins": bins}
 

@@ -58,8 +58,8 @@ class Scores:
     """Matches of each image and category."""
     instances: Int[np.ndarray, "b c"]
     """Gt instances of each size bin and category."""
-    precision: Mapping[str, Float[np.ndarray, "c 10 101"]]
-    """Precision at 10 thresholds of IoU and 101 of recall, of each AP and category; NaN where gt has no instance."""
+    precision: Mapping[str, Float[np.ndarray, "10 101"]]
+    """Precision at 10 thresholds of IoU and 101 of recall, of each AP: mean over the categories with instances."""
     ap_by_size: Mapping[str, Float[np.ndarray, "b1 c"]]
     """Each AP of each category, of the images as they are: of all sizes, then of each bin."""
 
@@ -109,11 +109,11 @@ def scores(
     }
     precision, ap_by_size = {}, {}
     for name, matches in _matches(tables, bins).items():
-        precision[name] = ap.average_precision(ap.first_range(matches)).precision[0]
-        by_part = ap.ap_by_category(matches, weights)
+        by_part, precision[name] = ap.ap_by_category(matches, weights)
         categories[name] = by_part["AP"]
         ap_by_size[name] = np.stack([by_part[part][0] for part in ("AP", *range(len(bins)))])
-        parts |= {(name, part): mean(values) for part, values in by_part.items()}
+        means = mean(np.stack(list(by_part.values())))
+        parts |= {(name, part): values for part, values in zip(by_part, means, strict=True)}
     return Scores(
         parts,
         categories,
@@ -173,10 +173,12 @@ def score(
     Raises:
         InputError: as for `scores`.
     """
+    rules.check()
     table = tables.panoptic
     weights = draw(np.random.default_rng(seed), len(table), resamples) if resamples and len(table) > 1 else None
-    run_scores = scores(tables, rules, weights=weights)
-    edges, losses = size_edges(table, rules), accounting.segment_losses(table)
+    edges = size_edges(table, rules)
+    run_scores = scores(tables, rules, weights=weights, bins=sizes.bins(edges))
+    losses = accounting.segment_losses(table)
     by_name: dict[str, dict[str, float]] = {}
     intervals: dict[str, dict[str, tuple[float, float]]] = {}
     for (name, part), values in run_scores.parts.items():
@@ -226,12 +228,18 @@ def _categories(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
     lost = {name: columns.pop(name) for name in accounting.TITLES if name in columns}
     columns |= {"TP": total.tp[0], "FP": total.fp[0], "FN": total.fn[0], "iou_sum": total.iou[0]}
     rows: list[dict[str, Any]] = [
-        {"id": c.id, "name": c.name, "isthing": c.isthing, **{k: v[i].item() for k, v in columns.items()}}
-        for i, c in enumerate(table.catalogue.categories)
+        {"id": c.id, "name": c.name, "isthing": c.isthing, **scored}
+        for c, scored in zip(table.catalogue.categories, _rows(columns), strict=True)
     ]
     if lost:
-        rows = [{**row, "account": {name: v[i].item() for name, v in lost.items()}} for i, row in enumerate(rows)]
+        rows = [{**row, "account": account} for row, account in zip(rows, _rows(lost), strict=True)]
     return rows
+
+
+def _rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Make a dictionary for each row of columns, which are arrays or tuples."""
+    values = zip(*(v if isinstance(v, tuple) else v.tolist() for v in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in values]
 
 
 def _if_fixed(table: PairTable, losses: accounting.SegmentLosses) -> dict[str, dict[str, float]]:
@@ -261,7 +269,7 @@ def _ap_account(tables: Tables, bins: Bins, run_scores: Scores) -> dict[str, lis
         if table is not None and name in run_scores.ap_by_size
     }
     return {
-        name: [dict(zip(ap_accounting.TITLES, mean(parts.T).tolist(), strict=True)) for parts in account]
+        name: [dict(zip(ap_accounting.TITLES, parts, strict=True)) for parts in mean(account.swapaxes(1, 2)).tolist()]
         for name, account in accounts.items()
     }
 
@@ -278,8 +286,7 @@ def _images(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
         "FP": run_scores.counts.fp.sum(1),
         "FN": run_scores.counts.fn.sum(1),
     }
-    rows = zip(*(v if isinstance(v, tuple) else v.tolist() for v in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    return _rows(columns)
 
 
 def _size_rows(

@@ -16,7 +16,7 @@ import numpy as np
 
 PATH = Path(__file__).with_name("core.so")
 """The library, made by `hatch_build.py`; of this name on every system."""
-INTERFACE = 3
+INTERFACE = 4
 """Number of the functions below, as in core.h: a library of another number is one of another version."""
 NO_MEMORY = 2
 """Value that a function returns where it found no memory; `Status` in core.h has the others."""
@@ -124,7 +124,9 @@ def address(array: np.ndarray, dtype: type[np.generic]) -> c_void_p:
     """
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise TypeError(f"expected a contiguous array of {np.dtype(dtype)}, not of {array.dtype}")
-    return array.ctypes.data_as(c_void_p)
+    place = c_void_p(array.ctypes.data)
+    place.array = array  # type: ignore[attr-defined]
+    return place
 
 
 def addresses(*arrays: tuple[np.ndarray, type[np.generic]]) -> list[c_void_p]:

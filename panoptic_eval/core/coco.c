@@ -52,7 +52,7 @@ EXPORT int core_match(int64_t ranges, int64_t thresholds, int64_t detections, in
 static const double EPSILON = 2.220446049250313e-16;
 
 /* Find the highest precision at each recall or beyond. first: categories + 1; matched, skipped: ranges x thresholds x
-   detections; instances: ranges x categories; result: ranges x categories x thresholds x recalls. */
+   detections; instances: ranges x categories; result: thresholds x recalls, for each range and category with instances. */
 EXPORT int core_accumulate(int64_t ranges, int64_t categories, int64_t thresholds, int64_t detections, int64_t recalls,
                            const int64_t *first, const uint8_t *matched, const uint8_t *skipped, const int64_t *instances,
                            const double *recall, double *result) {
@@ -61,15 +61,9 @@ EXPORT int core_accumulate(int64_t ranges, int64_t categories, int64_t threshold
         return NO_MEMORY;
     double *precision = reached + detections + 1;
     for (int64_t a = 0; a < ranges; a++)
-        for (int64_t c = 0; c < categories; c++)
-            for (int64_t t = 0; t < thresholds; t++) {
-                double total = (double)instances[a * categories + c];
-                double *out = result + ((a * categories + c) * thresholds + t) * recalls;
-                if (total == 0) {
-                    for (int64_t r = 0; r < recalls; r++)
-                        out[r] = (double)NAN;
-                    continue;
-                }
+        for (int64_t c = 0; c < categories; c++) {
+            double total = (double)instances[a * categories + c];
+            for (int64_t t = 0; total > 0 && t < thresholds; t++) {
                 const uint8_t *hit = matched + (a * thresholds + t) * detections;
                 const uint8_t *skip = skipped + (a * thresholds + t) * detections;
                 int64_t n = first[c + 1] - first[c], tp = 0, fp = 0, at = 0;
@@ -86,9 +80,10 @@ EXPORT int core_accumulate(int64_t ranges, int64_t categories, int64_t threshold
                 for (int64_t r = 0; r < recalls; r++) {
                     while (at < n && reached[at] < recall[r])
                         at++;
-                    out[r] = at < n ? precision[at] : 0;
+                    *result++ = at < n ? precision[at] : 0;
                 }
             }
+        }
     free(reached);
     return OK;
 }

@@ -20,7 +20,7 @@
 #endif
 
 /* Number of the functions that Python calls: one more whenever one of them, or what it gives back, changes. */
-enum { INTERFACE = 3 };
+enum { INTERFACE = 4 };
 
 typedef enum { OK, REFUSED, NO_MEMORY } Status;
 

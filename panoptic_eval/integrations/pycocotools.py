@@ -126,9 +126,9 @@ class COCOeval:
             first = np.searchsorted(category[kept], np.arange(len(found.first)))
             hit, skipped = found.matched[:, :, kept], found.skipped[:, :, kept]
             true = hit & ~skipped
-            precision = coco_matching.accumulate(
-                first, hit, skipped, found.instances.sum(1), np.asarray(p.recThrs, float)
-            )[:, self._index]
+            every = found.instances.sum(1)
+            curves = coco_matching.accumulate(first, hit, skipped, every, np.asarray(p.recThrs, float))
+            precision = ap.where_defined(curves, every > 0)[:, self._index]
             score = self._scores[found.pred[kept]]
             shape = precision.shape
             recall, scores = np.full(shape[:3], -1.0), np.full(shape, -1.0)

@@ -19,7 +19,7 @@ import numpy as np
 
 from panoptic_eval.metrics.metric import Metric, divide
 from panoptic_eval.metrics.panoptic_quality import Matching, match
-from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
+from panoptic_eval.metrics.sums import histogram, overlaps, remembered, void_overlap
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.shapes import Float, Int
@@ -89,6 +89,7 @@ class SegmentLosses:
         return max(int((self.weight > 0).sum()), 1) * np.maximum(self.weight, 0.5)
 
 
+@remembered
 def segment_losses(table: PairTable) -> SegmentLosses:
     """Find what each segment costs. Areas are those of the PNGs."""
     matching, c = match(table), len(table.catalogue)

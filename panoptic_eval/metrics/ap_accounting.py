@@ -46,9 +46,10 @@ def ap_account(
     left_out = np.stack([skipped, skipped | (~matched & confused), skipped | ~matched], axis=1)
     every = np.broadcast_to(matched[:, None], left_out.shape)
     instances = near.instances.sum(1)
-    better = coco_matching.accumulate(near.first, every, left_out, instances, ap.RECALLS).mean(3)
-    curves = np.concatenate([exact[..., None], better, np.ones((*exact.shape, 1))], axis=2)
-    return np.where(instances[..., None] > 0, np.diff(curves, axis=2), np.nan)
+    better = coco_matching.accumulate(near.first, every, left_out, instances, ap.RECALLS).mean(2)
+    defined = instances > 0
+    areas = np.concatenate([exact[defined][:, None], better, np.ones((len(better), 1))], axis=1)
+    return ap.where_defined(np.diff(areas), defined)
 
 
 def _on_another_category(table: PairTable) -> np.ndarray:

@@ -8,9 +8,10 @@ Whatever the masks come from, matching needs only the pairs of one image and cat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from os import cpu_count
 from typing import Literal
@@ -18,6 +19,8 @@ from typing import Literal
 import numpy as np
 
 from panoptic_eval.metrics import coco_matching
+from panoptic_eval.metrics.metric import divide
+from panoptic_eval.metrics.sums import remembered
 from panoptic_eval.pairs.counts import Pairs
 from panoptic_eval.pairs.ranking import best_detections
 from panoptic_eval.pairs.table import PairTable
@@ -41,6 +44,8 @@ TITLES = {
     "AP_boundary_instances": "boundary AP of instances.json",
 }
 """Names of AP in tables for people."""
+HALF, THREE_QUARTERS = (int(np.isclose(IOU_THRESHOLDS, threshold).argmax()) for threshold in (0.5, 0.75))
+"""Indices of these thresholds."""
 CHUNK = 4
 """Blocks of resamples in one job of a thread."""
 
@@ -203,20 +208,26 @@ def match_ranges(table: PairTable, kind: Kind, bins: Sequence[tuple[float, float
 
 def average_precision(matches: Matches) -> AveragePrecision:
     """Accumulate precision over recall, all images together."""
+    curves, instances = _curves(matches)
+    return AveragePrecision(where_defined(curves, instances > 0), instances)
+
+
+def _curves(matches: Matches) -> tuple[Float[np.ndarray, "n 10 101"], Int[np.ndarray, "a c"]]:
+    """Return precision over recall of each range and category that has instances, and how many it has."""
     instances = matches.instances.sum(1)
-    precision = coco_matching.accumulate(matches.first, matches.matched, matches.skipped, instances, RECALLS)
-    return AveragePrecision(precision, instances)
+    return coco_matching.accumulate(matches.first, matches.matched, matches.skipped, instances, RECALLS), instances
 
 
-def first_range(matches: Matches) -> Matches:
-    """Leave out all ranges but the first, which holds all sizes."""
-    one = {name: getattr(matches, name)[:1] for name in ("matched", "skipped", "instances")}
-    return replace(matches, **one)
+def where_defined(values: Float[np.ndarray, "n ..."], defined: Bool[np.ndarray, "a c"]) -> Float[np.ndarray, "a c ..."]:
+    """Put values where they are defined, in their order, and NaN elsewhere."""
+    filled = np.full((*defined.shape, *values.shape[1:]), np.nan)
+    filled[defined] = values
+    return filled
 
 
 def ap_by_category(
     matches: Matches, weights: Int[np.ndarray, "w i"] | None = None
-) -> Mapping[str | int, Float[np.ndarray, "w1 c"]]:
+) -> tuple[dict[str | int, Float[np.ndarray, "w1 c"]], Float[np.ndarray, "10 101"]]:
     """Compute AP of each category, 0 to 1, by part: COCO's six, then the bins of size by their index.
 
     Args:
@@ -224,17 +235,19 @@ def ap_by_category(
         weights: how often each image counts, one row for each resample.
 
     Returns:
-        One row for the images as they are, then one for each row of weights; NaN where gt has no instance.
+        One row for the images as they are, then one for each row of weights; NaN where gt has no instance. And the
+        mean curve of the images as they are: precision at each threshold of IoU and each recall, of objects of all
+        sizes, averaged over the categories that have instances.
     """
-    exact = average_precision(matches).precision.mean(3)[:, None]
-    ranges = list(exact)
+    curves, instances = _curves(matches)
+    values = where_defined(curves.mean(2), instances > 0)[:, None]
     if weights is not None and len(weights):
-        resampled = _resampled(matches, weights)
-        ranges = [np.concatenate(rows) for rows in zip(exact, resampled, strict=True)]
-    at = {threshold: int(np.isclose(IOU_THRESHOLDS, threshold).argmax()) for threshold in (0.5, 0.75)}
-    whole, *others = ranges
-    values = [whole.mean(2), whole[..., at[0.5]], whole[..., at[0.75]], *(values.mean(2) for values in others)]
-    return dict(zip((*PARTS, *range(len(values) - len(PARTS))), values, strict=True))
+        values = np.concatenate([values, _resampled(matches, weights)], axis=1)
+    mean = values.mean(3)
+    parts = [mean[0], values[0, ..., HALF], values[0, ..., THREE_QUARTERS], *mean[1:]]
+    whole = curves[: np.count_nonzero(instances[0])]
+    by_part = dict(zip((*PARTS, *range(len(parts) - len(PARTS))), parts, strict=True))
+    return by_part, divide(whole.sum(0), np.array(len(whole)))
 
 
 def _resampled(matches: Matches, weights: Int[np.ndarray, "w i"]) -> list[Float[np.ndarray, "w c t"]]:
@@ -301,18 +314,20 @@ def match(
     category = pred.category[detection]
     by_score = np.lexsort((-score[detection], category))
     thing = table.catalogue.isthing[gt.category]
-    key = gt.image * np.int64(c) + gt.category
-    counted = [np.bincount(key[~i & thing], minlength=len(table) * c).reshape(len(table), c) for i in ignored]
+    shape = len(ignored), len(table), c
+    range_, row = np.nonzero(~ignored & thing)
+    cell = (range_ * len(table) + gt.image[row]) * c + gt.category[row]
     return Matches(
         pred=detection[by_score],
         image=pred.image[detection[by_score]],
         first=np.searchsorted(category[by_score], np.arange(c + 1)),
         matched=matched[:, :, by_score],
         skipped=skipped[:, :, by_score],
-        instances=np.stack(counted),
+        instances=np.bincount(cell, minlength=math.prod(shape)).reshape(shape),
     )
 
 
+@remembered
 def _counted(table: PairTable) -> Int[np.ndarray, " d"]:
     """List the rows of the detections that count, by category, image and falling score."""
     pred = table.pred

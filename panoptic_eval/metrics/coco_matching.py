@@ -75,8 +75,8 @@ def accumulate(
     skipped: Bool[np.ndarray, "a t d"],
     instances: Int[np.ndarray, "a c"],
     recalls: Float[np.ndarray, " r"],
-) -> Float[np.ndarray, "a c t r"]:
-    """Find the highest precision at each recall or beyond; NaN for a category without instances.
+) -> Float[np.ndarray, "n t r"]:
+    """Find the highest precision at each recall or beyond, of each range and category with instances, in this order.
 
     Args:
         first: category c has the detections from first[c] to first[c + 1], best first.
@@ -86,7 +86,7 @@ def accumulate(
     """
     ranges, thresholds, detections = matched.shape
     categories = instances.shape[1]
-    result = np.full((ranges, categories, thresholds, len(recalls)), np.nan)
+    result = np.empty((np.count_nonzero(instances), thresholds, len(recalls)))
     library = core.library()
     if library is not None:
         given = core.addresses(
@@ -99,11 +99,11 @@ def accumulate(
         sizes = ranges, categories, thresholds, detections, len(recalls)
         core.check(library.core_accumulate(*sizes, *given, core.address(result, np.float64)))
         return result
-    for a, c, t in np.ndindex(ranges, categories, thresholds):
-        if instances[a, c]:
-            detections = slice(first[c], first[c + 1])
-            result[a, c, t] = _precision(
-                matched[a, t, detections], skipped[a, t, detections], int(instances[a, c]), recalls
+    for curves, a, c in zip(result, *np.nonzero(instances), strict=True):
+        of_category = slice(first[c], first[c + 1])
+        for t in range(thresholds):
+            curves[t] = _precision(
+                matched[a, t, of_category], skipped[a, t, of_category], int(instances[a, c]), recalls
             )
     return result
 

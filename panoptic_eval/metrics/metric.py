@@ -57,5 +57,4 @@ def mean(values: Float[np.ndarray, "*b c"]) -> Float[np.ndarray, " *b"]:
 
 def divide(a: Float[np.ndarray, ...], b: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
     """Divide a by b; NaN where b is 0: the category, or the group, is absent."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(b == 0, np.nan, np.asarray(a) / b)
+    return a / np.where(b == 0, np.nan, b)

@@ -13,7 +13,7 @@ import numpy as np
 
 from panoptic_eval.errors import Fault
 from panoptic_eval.metrics.metric import Metric, divide
-from panoptic_eval.metrics.sums import histogram, overlaps, void_overlap
+from panoptic_eval.metrics.sums import histogram, overlaps, remembered, void_overlap
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.shapes import Bool, Float, Int
@@ -71,6 +71,7 @@ class Matching:
     """True for false positives."""
 
 
+@remembered
 def match(table: PairTable, rules: Rules = DEFAULT, *, boundary: bool = False) -> Matching:
     """Match segments of one image and category.
 
@@ -124,6 +125,7 @@ def boundary_counts(table: PairTable, rules: Rules = DEFAULT) -> PQCounts:
     return pq_counts(table, rules, boundary=True)
 
 
+@remembered
 def pq_counts(table: PairTable, rules: Rules = DEFAULT, *, boundary: bool = False) -> PQCounts:
     """Count matches, unmatched segments and summed IoU of each image and category, shape (images, categories).
 
