@@ -1,6 +1,6 @@
 """Sets the version of the next release in every file that says it:  python release/version.py 0.2.0
 
-What stands under Unreleased in CHANGELOG.md gets the version and the date of today.
+In CHANGELOG.md the version gets the date of today; if it has no heading yet, what stands under Unreleased is its.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LINES = {
     "panoptic_eval/__init__.py": (r'^__version__ = ".*"$', '__version__ = "{version}"'),
     "CITATION.cff": (r"^version: .*$", "version: {version}\ndate-released: {date}"),
     "release/recipe.yaml": (r'^  version: ".*"$', '  version: "{version}"'),
-    "CHANGELOG.md": (r"^## Unreleased$", "## Unreleased\n\n## {version} ({date})"),
+    "CHANGELOG.md": (r"^## Unreleased$(\n\n## {version}$)?", "## Unreleased\n\n## {version} ({date})"),
 }
 """By file: a line, and what takes its place."""
 
@@ -36,7 +36,12 @@ def set_version(version: str, date: str, root: Path = ROOT) -> None:
     texts = {}
     for name, (line, new) in LINES.items():
         text = re.sub(r"^date-released: .*\n", "", (root / name).read_text(), flags=re.MULTILINE)
-        texts[name], count = re.subn(line, new.format(version=version, date=date), text, flags=re.MULTILINE)
+        texts[name], count = re.subn(
+            line.replace("{version}", re.escape(version)),
+            new.format(version=version, date=date),
+            text,
+            flags=re.MULTILINE,
+        )
         if count != 1:
             raise ValueError(f"{name}: has {count} lines like {line}; expected one")
     for name, text in texts.items():

@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def of_changelog(text):
-    """Versions and dates of the headings, the newest first."""
-    return re.findall(r"^## (\d+\.\d+\.\d+\S*) \((\d{4}-\d\d-\d\d)\)$", text, re.MULTILINE)
+    """Versions and dates of the headings, the newest first; no date of one that is not released."""
+    return re.findall(r"^## (\d+\.\d+\.\d+\S*)(?: \((\d{4}-\d\d-\d\d)\))?$", text, re.MULTILINE)
 
 
 def numbers(text):
@@ -38,28 +38,34 @@ def test_every_file_says_the_version_of_the_package():
     assert shown.stdout == f"panoptic-eval {panoptic_eval.__version__}\n"
 
 
-def test_the_changelog_goes_from_unreleased_down_to_no_version_beyond_the_package():
+def test_the_changelog_goes_from_unreleased_to_the_version_of_the_package_and_down():
     text = (ROOT / "CHANGELOG.md").read_text()
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings[0] == "Unreleased"
     versions = [numbers(v) for v, _ in of_changelog(text)]
     assert len(versions) == len(headings) - 1
     assert versions == sorted(versions, reverse=True)
-    assert all(v <= numbers(panoptic_eval.__version__) for v in versions)
+    assert versions[0] == numbers(panoptic_eval.__version__)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    newest, *released = [date for _, date in of_changelog(text)]
+    assert newest == str(citation.get("date-released", ""))
+    assert all(released)
 
 
 def test_a_new_version_is_written_everywhere_and_dated(tmp_path):
     for name in version.LINES:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
-    for new, date in (("7.8.9", "2031-02-03"), ("7.9.0", "2031-03-04")):
+    first = panoptic_eval.__version__
+    for new, date in ((first, "2031-01-02"), ("7.8.9", "2031-02-03"), ("7.9.0", "2031-03-04")):
         version.set_version(new, date, tmp_path)
         assert check.version(tmp_path) == new
         citation = yaml.safe_load((tmp_path / "CITATION.cff").read_text())
         assert (citation["version"], str(citation["date-released"])) == (new, date)
         assert yaml.safe_load((tmp_path / "release/recipe.yaml").read_text())["context"]["version"] == new
     changelog = (tmp_path / "CHANGELOG.md").read_text()
-    assert of_changelog(changelog)[:2] == [("7.9.0", "2031-03-04"), ("7.8.9", "2031-02-03")]
+    dates = [("7.9.0", "2031-03-04"), ("7.8.9", "2031-02-03"), (first, "2031-01-02")]
+    assert of_changelog(changelog)[:3] == dates
     assert changelog.index("## Unreleased") < changelog.index("## 7.9.0")
 
 
