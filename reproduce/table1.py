@@ -26,6 +26,11 @@ from reproduce.systems import System, about, images, systems
 from reproduce.variants import BY_NAME, VARIANTS, title
 
 HEADER = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU", "PC", "PC_th", "PC_st", "PQ_dagger")
+PUBLISHED = ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU")
+"""Columns in which other authors' networks have numbers."""
+OTHERS = """\
+Networks of other authors, beside their published row. Ours are small, begin with random weights and make one pass over
+an image: their order says nothing of the order in the paper. Some published rows average several passes."""
 DIFFERENCES = ("PQ", "PQ_th", "PC_th", "mAP", "box AP")
 """Columns whose differences are on the page, beside those of the largest objects; the CSV file has all."""
 
@@ -77,6 +82,23 @@ def our_block(scores: Scores) -> str:
             row[column] = f"{100 * e.value:.1f} ±{50 * (e.high - e.low):.1f}"
         cells.append(row | {"seeds": str(len(scores.by_system[name]))})
     return markdown.table(cells)
+
+
+def others_block(scores: Scores) -> str:
+    """Write each network of other authors beside what was published of it, per cent; empty where none was scored."""
+    printed = {row["network"]: row for row in published() if row["dataset"] == "mvd"}
+    cells = []
+    for name in scores.by_system:
+        variant = BY_NAME.get(name)
+        if variant is None or variant.registered or variant.title not in printed:
+            continue
+        row = printed[variant.title]
+        ours = {c: f"{100 * scores.estimate(name, *COLUMNS[c]).value:.1f}" for c in PUBLISHED}
+        cells += [
+            {"": variant.title, "images": "ours", **ours},
+            {"": f"{variant.title}, published", "images": "Mapillary Vistas", **{c: row[c] or "–" for c in PUBLISHED}},
+        ]
+    return f"{OTHERS}\n\n{markdown.table(cells)}\n" if cells else ""
 
 
 def difference_rows(scores: Scores) -> list[dict[str, str | float]]:
@@ -197,6 +219,7 @@ def text(gt: LabelMaps, scores: Scores, width: float | None, absent: str = "") -
             our_block(scores),
             "",
             *([absent, ""] if absent else []),
+            *([block] if (block := others_block(scores)) else []),
             note,
             "",
             difference_block(scores),

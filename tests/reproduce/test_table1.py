@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from tiny_training import config
 from variant_folders import write_checkpoints, write_validation
 
+from model.checkpoint import save_network
 from model.checkpoint_files import fingerprint
+from model.train import initial_network
 from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import evaluate
 from panoptic_eval.outputs.csv import write_rows
@@ -78,6 +81,7 @@ def test_the_table_has_a_row_a_system_and_says_where_it_comes_from(folder, monke
     (other, _) = systems(options, images(options))
     run(table1.main, folder, monkeypatch, "--full", "--predictions", other.predictions, "--out", tmp_path)
     page = (tmp_path / "table1_full.md").read_text()
+    assert "other authors" not in page
     assert page.strip() in capsys.readouterr().out
     assert [title in page for title in ("| CROP ", "| CROP + CABB + ISUS ", "| predictions ")] == [True] * 3
     assert "Spread over seeds" in page
@@ -127,6 +131,45 @@ def test_variants_that_are_not_trained_yet_are_named_below_the_table(folder, mon
     )  # fmt: skip
     monkeypatch.setattr(verify, "differing_settings", lambda data, folder: "")
     assert faults(data) == []
+
+
+def test_a_network_of_other_authors_comes_with_its_folder_beside_its_published_row(folder, monkeypatch, tmp_path):
+    catalogue = images(comparison(folder)).catalogue
+    for name, family in (("deeplab-hr48", "centres"), ("tascnet+crop+cabb+isus", "tascnet")):
+        save_network(tmp_path / name / "seed0", initial_network(config(family), catalogue, 0), catalogue)
+    arguments = [
+        "--gt",
+        folder / "gt",
+        "--checkpoints",
+        tmp_path,
+        "--out",
+        tmp_path / "out",
+        "--folder",
+        tmp_path / "runs",
+    ]
+    monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
+    table1.main()
+    page = (tmp_path / "out/table1.md").read_text()
+    lines = [line.split("|") for line in page.splitlines()]
+    ours, printed = (
+        [cell.strip() for cell in line[1:8]]
+        for line in lines
+        if line[1:2] and "Deeplab, HR48" in line[1] and len(line) == 9
+    )
+    assert printed == ["Deeplab, HR48, published", "Mapillary Vistas", "40.6", "–", "–", "17.8", "57.6"]
+    values = {
+        r["column"]: float(r["value"])
+        for r in csv.DictReader((tmp_path / "out/table1.csv").open())
+        if r["name"] == "deeplab-hr48"
+    }
+    assert ours == [
+        "Deeplab, HR48",
+        "ours",
+        *(f"{100 * values[c]:.1f}" for c in ("PQ", "PQ_th", "PQ_st", "mAP", "mIoU")),
+    ]
+    assert "their order says nothing" in page
+    assert "| TASCNet + CROP + CABB + ISUS " in page
+    assert "TASCNet + CROP + CABB + ISUS, published" not in page
 
 
 def test_nothing_to_compare_still_prints_what_was_published(folder, monkeypatch, capsys, tmp_path):
