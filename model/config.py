@@ -469,6 +469,9 @@ class CentreLossConfig:
     """Weight of the squared error of the heat map."""
     offset: float = 0.01
     """Weight of the distance of offsets, a pixel."""
+    open_offsets: Literal["counted", "left_out"] = "counted"
+    """Offsets in instances that the crop cuts, whose center is that of the visible part: another one in each crop. The
+    first author's code counts them; left_out is ours: what Sec. 2.2 of the paper says of cut boxes, for centers."""
 
 
 @dataclass(frozen=True)

@@ -410,11 +410,13 @@ class Method:
     """Draw crops by instance scale-uniform sampling (ISUS, Sec. 2.1) instead of class-uniform sampling (CUS)."""
     clipped: bool = False
     """Clip an anchor to the crop on an instance's open sides before it is matched (ours, not the paper's)."""
+    closed: bool = False
+    """Learn no offsets to centers from instances that the crop cuts (Panoptic-DeepLab alone; ours, not the paper's)."""
     system: System = "ours"
     """Network to train: the paper's, that of the Seamless baseline, or another row of Table 1."""
 
 
-SWITCHES = ("crop", "cabb", "isus", "clipped")
+SWITCHES = ("crop", "cabb", "isus", "clipped", "closed")
 """Parts of a variant's name that mean crops."""
 OTHERS: tuple[System, ...] = get_args(System)[1:]
 """Systems that are named in variants; the paper's own is meant where none is."""
@@ -425,8 +427,8 @@ WHOLE = ("full", "seamless", "tascnet")
 def method_named(name: str) -> Method:
     """Return the method that a variant is named after: its parts, joined by + in any order.
 
-    A name with crop, cabb, isus or clipped means crops. Alone, "full", "seamless" and "tascnet" mean whole images, and
-    the other systems crops.
+    A name with crop, cabb, isus, clipped or closed means crops. Alone, "full", "seamless" and "tascnet" mean whole
+    images, and the other systems crops.
 
     Raises:
         ValueError: a part is unknown or named twice, there are two systems, or "full" is not alone.
@@ -453,7 +455,7 @@ def configure(preset: str, method: Method = Method()) -> Config:
 
     Raises:
         ValueError: there is no such preset, or it does not know the system; CABB or clipped matching for a network
-            without boxes, or ISUS for one without pyramid levels.
+            without boxes, ISUS for one without pyramid levels, or closed for one without centers.
 
     >>> configure("mvd", Method(crops=False)).sample.crop is None
     True
@@ -468,6 +470,8 @@ def configure(preset: str, method: Method = Method()) -> Config:
     if not method.crops:
         sample = replace(sample, crop=None, shortest=recipe.whole_shortest)
         schedule = replace(schedule, batch=recipe.whole_batch or schedule.batch)
+    if method.closed and not isinstance(config, CentreConfig):
+        raise ValueError(f"{method.system} has no offsets to centers: expected no closed with it")
     if isinstance(config, BoxConfig):
         loss: Literal["standard", "crop_aware"] = "crop_aware" if method.cabb else "standard"
         matching: Matching = "clipped" if method.clipped else "visible"
@@ -476,4 +480,6 @@ def configure(preset: str, method: Method = Method()) -> Config:
         raise ValueError(f"{method.system} finds no boxes: expected no cabb and no clipped with it")
     if method.isus and config.levels is None:
         raise ValueError(f"{method.system} has no pyramid levels: expected no isus with it")
+    if method.closed and isinstance(config, CentreConfig):
+        config = replace(config, loss=replace(config.loss, open_offsets="left_out"))
     return replace(config, sample=sample, schedule=schedule)

@@ -45,8 +45,8 @@ class DeepLab(nn.Module):
         context = self.average(local_average(coarsest, self.pooling))
         x = self.project(torch.cat([self.point(coarsest), *[d(coarsest) for d in self.dilated], context], 1))
         for skip, narrow, merge in zip(reversed(finer), self.narrow, self.merge, strict=True):
-            x = F.interpolate(x, skip.shape[-2:], mode="bilinear", align_corners=False)
-            x = merge(torch.cat([x, narrow(skip)], 1))
+            # In one expression: of a large image, what joins is not to be kept while it is merged.
+            x = merge(torch.cat([_resized(x, skip), narrow(skip)], 1))
         logits: Tensor = self.logits(self.head(x))
         return logits
 

@@ -93,7 +93,7 @@ class Options(Settings):
     method: tyro.conf.OmitArgPrefixes[Method] = Method()  # noqa: RUF009 (frozen)
     """Parts of the paper to switch on; only with the name of a preset."""
     arm: str | None = None
-    """Name of a variant, in place of the switches: full, or a system, crop, cabb, isus, clipped joined by +."""
+    """Name of a variant, in place of the switches: full, or a system, crop, cabb, isus, clipped, closed joined by +."""
     data: Annotated[
         str, tyro.conf.arg(help=f"Data set: {NAMES} (below --root or $PANOPTIC_DATA), or the path of one.")
     ] = tyro.MISSING

@@ -228,6 +228,16 @@ Costs are measured by `python -m benchmarks.systems` ([systems.csv](../benchmark
 ## What is assumed
 
 {assumed}
+
+## What is not decided
+
+- Whether offsets should be learned from objects that the crop cuts. Their center is that of the visible part, so the
+  same pixel learns another offset in each crop: what the paper says of cut boxes (Sec. 2.2) may hold for centers. The
+  original learns them, and so does `deeplab-hr48`; `deeplab-hr48+closed` does not. Nothing is known until both were
+  trained, from one seed and in the registered budget:
+
+      bash reproduce/train.sh --preset {SMALL} --variants deeplab-hr48 deeplab-hr48+closed --seeds 0 \\
+          --checkpoints {checkpoints} --table {checkpoints.parent}/training.csv --runs runs/{SMALL}/training
 """
 
 

@@ -74,12 +74,21 @@ VARIANTS = (
         ":",
         1,
     ),
-    # The other systems of Table 1, under the names that they have there; and what CABB and ISUS change in them.
+    # The other systems of Table 1, under the names that they have there; and what changes in some of them.
     Variant("tascnet", "TASCNet", (), "#009e73", "-.", 1, registered=False),
     Variant("adaptis", "AdaptIS", (), "#e69f00", "-.", 1, registered=False),
     Variant("deeplab-x71", "Deeplab, X71", (), "#56b4e9", "-.", 1, registered=False),
     Variant("efficientps", "EfficientPS", (), "#0072b2", "-.", 1, registered=False),
     Variant("deeplab-hr48", "Deeplab, HR48", (), "#000000", "-.", 1, registered=False),
+    Variant(
+        "deeplab-hr48+closed",
+        "Deeplab, HR48, no offsets in cut objects (ours)",
+        ("deeplab-hr48",),
+        "#f0e442",
+        "-.",
+        1,
+        registered=False,
+    ),
     Variant(
         "efficientps+cabb+isus",
         "EfficientPS + CABB + ISUS",

@@ -21,6 +21,7 @@ from model.boxes.anchor_matching import SampledBoxes
 from model.config import BoxConfig
 from model.losses.consistency import consistency_loss
 from model.losses.semantic import STRIDE
+from model.ops.precision import at_least_single
 from model.targets import Targets
 
 
@@ -76,7 +77,7 @@ def region_losses(
     thing = true_things(positives, targets, isthing)
     weights = image_weights(proposals.image, batch)
     category = torch.zeros_like(proposals.image).masked_scatter(positive, thing)
-    moved = deltas[positive, thing - 1].float()
+    moved = at_least_single(deltas[positive, thing - 1])
     box = positive_box_loss(moved, positives, targets, size, config, beta=config.roi.beta, weights=config.roi.weights)
     mask_logits = mask_logits[torch.arange(len(thing), device=thing.device), thing - 1]
     masks, known = mask_targets(boxes, image, instance, targets, mask_logits.shape[-1])
@@ -106,16 +107,16 @@ def batch_consistency_loss(
         isthing: whether each category of the catalogue is a thing.
     """
     thing = true_things(positives, targets, isthing)
-    own = mask_logits[torch.arange(len(thing), device=thing.device), thing - 1].float()
+    own = at_least_single(mask_logits[torch.arange(len(thing), device=thing.device), thing - 1])
     ignore = torch.stack([t.ignore for t in targets]).float()
     beyond = [
         STRIDE * cells - pixels for cells, pixels in zip(semantic_logits.shape[2:], ignore.shape[1:], strict=True)
     ]
     known = F.max_pool2d(F.pad(ignore, (0, beyond[1], 0, beyond[0]), value=1.0), STRIDE) == 0
     losses = [
-        consistency_loss(logits.float(), isthing, own[here], positives.boxes[here] / STRIDE, known=cells)
+        consistency_loss(logits, isthing, own[here], positives.boxes[here] / STRIDE, known=cells)
         for logits, here, cells in zip(
-            semantic_logits, [positives.image == i for i in range(len(targets))], known, strict=True
+            at_least_single(semantic_logits), [positives.image == i for i in range(len(targets))], known, strict=True
         )
     ]
     return torch.stack(losses).mean()
@@ -159,7 +160,8 @@ def objectness_loss(
     logits: Float[Tensor, " r"], positive: Bool[Tensor, " r"], weights: Float[Tensor, " r"]
 ) -> Float[Tensor, ""]:
     """Compute the binary cross-entropy of whether each anchor stands for an instance."""
-    loss = F.binary_cross_entropy_with_logits(logits.float(), positive.float(), reduction="none")
+    logits = at_least_single(logits)
+    loss = F.binary_cross_entropy_with_logits(logits, positive.to(logits), reduction="none")
     return (loss * weights).sum()
 
 
@@ -167,7 +169,7 @@ def category_loss(
     logits: Float[Tensor, "r k"], category: Int[Tensor, " r"], weights: Float[Tensor, " r"]
 ) -> Float[Tensor, ""]:
     """Compute the cross-entropy over background and things."""
-    return (F.cross_entropy(logits.float(), category, reduction="none") * weights).sum()
+    return (F.cross_entropy(at_least_single(logits), category, reduction="none") * weights).sum()
 
 
 def mask_loss(
@@ -185,9 +187,10 @@ def mask_loss(
         image: row of the batch that each proposal belongs to.
         batch: images.
     """
-    loss = F.binary_cross_entropy_with_logits(logits.float(), masks.float(), reduction="none")
-    sums = torch.zeros(batch, device=logits.device).index_add(0, image, (loss * known).sum((1, 2)))
-    counts = torch.zeros(batch, device=logits.device).index_add(0, image, known.sum((1, 2)).float())
+    logits = at_least_single(logits)
+    loss = F.binary_cross_entropy_with_logits(logits, masks.to(logits), reduction="none")
+    sums = loss.new_zeros(batch).index_add(0, image, (loss * known).sum((1, 2)))
+    counts = loss.new_zeros(batch).index_add(0, image, known.sum((1, 2)).to(loss))
     return (sums / counts.clamp(min=1)).mean()
 
 

@@ -27,6 +27,7 @@ from model.config import BoxConfig
 from model.images import normalized, register_data
 from model.levels import box_levels
 from model.losses.semantic import batch_semantic_loss
+from model.ops.precision import at_least_single
 from model.ops.roi_align import roi_align
 from model.panoptic_map import Fused
 from model.pyramid import FeaturePyramid
@@ -95,7 +96,7 @@ class BoxNetwork(nn.Module):
         semantics = self.semantics(features, levels)
         losses = {"semantic": batch_semantic_loss(semantics, targets, config.semantic)}
 
-        objectness, deltas = (out.float() for out in self.rpn_head(levels))
+        objectness, deltas = map(at_least_single, self.rpn_head(levels))
         boxes, level = self.anchors(levels)
         anchors = sample_anchors(boxes, targets, generators, config.rpn, config.matching)
         losses |= rpn_losses(objectness, deltas, anchors, targets, size, config)
@@ -120,9 +121,14 @@ class BoxNetwork(nn.Module):
     def predict(self, images: UInt8[Tensor, "b 3 h w"]) -> list[Prediction]:
         """Find what is in each image; call `eval()` first."""
         size = (images.shape[2], images.shape[3])
-        features, levels = self.features(images)
-        semantics = self.semantics(features, levels).float()
-        del features  # of a large image, the largest thing there is
+        features = self.body_features(images)
+        # Of a large image features are the largest thing there is: those of the pyramid come after what needs them not.
+        if self.semantic_head.reads == "body":
+            semantics = self.semantic_head(features).float()
+        levels = self.pyramid(features)
+        del features
+        if self.semantic_head.reads == "pyramid":
+            semantics = self.semantic_head(levels).float()
 
         objectness, deltas = self.rpn_head(levels)
         proposals = self.propose(objectness, deltas, self.anchors(levels)[0], size)
@@ -153,8 +159,13 @@ class BoxNetwork(nn.Module):
 
     def features(self, images: UInt8[Tensor, "b 3 h w"]) -> tuple[list[Tensor], list[Tensor]]:
         """Compute the features of the body and those of the pyramid, each from fine to coarse."""
-        features = self.body(normalized(images, self.mean, self.std, stride=COARSEST_STRIDE))
+        features = self.body_features(images)
         return features, self.pyramid(features)
+
+    def body_features(self, images: UInt8[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
+        """Compute the features of the body, from fine to coarse."""
+        features: list[Tensor] = self.body(normalized(images, self.mean, self.std, stride=COARSEST_STRIDE))
+        return features
 
     def semantics(self, features: list[Tensor], levels: list[Tensor]) -> Float[Tensor, "b categories _ _"]:
         """Compute the semantic logits, a cell for 4x4 pixels."""

@@ -37,6 +37,6 @@ class Decoder(nn.Module):
         *finer, coarsest = features
         x: Tensor = self.context(coarsest)
         for skip, narrow, merge in zip(reversed(finer), self.narrow, self.merge, strict=True):
-            x = F.interpolate(x, skip.shape[-2:], mode="bilinear", align_corners=False)
-            x = merge(torch.cat([x, narrow(skip)], 1))
+            # In one expression: of a large image, what joins is not to be kept while it is merged.
+            x = merge(torch.cat([F.interpolate(x, skip.shape[-2:], mode="bilinear"), narrow(skip)], 1))
         return x

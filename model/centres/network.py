@@ -24,6 +24,7 @@ from model.centres.prediction import Prediction
 from model.centres.targets import center_targets
 from model.config import BranchConfig, CentreConfig
 from model.images import normalized, register_data
+from model.ops.precision import at_least_single
 from model.panoptic_map import Fused
 from model.targets import Targets
 
@@ -83,7 +84,11 @@ class CentreNetwork(nn.Module):
         outputs = (self.at_pixels(x, (images.shape[2], images.shape[3])) for x in self.outputs(images))
         for logits, heat, offset, target in zip(*outputs, targets, strict=True):
             wanted = center_targets(
-                target, sigma=loss.sigma, small_area=loss.small_area, small_weight=loss.small_weight
+                target,
+                sigma=loss.sigma,
+                small_area=loss.small_area,
+                small_weight=loss.small_weight,
+                open_offsets=loss.open_offsets,
             )
             semantic = hardest_pixels_loss(logits, target.semantic, wanted.semantic_weight, hardest=loss.hardest)
             found["semantic"].append(semantic)
@@ -115,8 +120,7 @@ class CentreNetwork(nn.Module):
     @staticmethod
     def at_pixels(cells: Float[Tensor, "b c _ _"], size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
         """Interpolate between the centers of cells, in single precision at least, at the pixels of the images."""
-        cells = cells.to(torch.promote_types(cells.dtype, torch.float32))
-        pixels = F.interpolate(cells, scale_factor=STRIDE, mode="bilinear", align_corners=False)
+        pixels = F.interpolate(at_least_single(cells), scale_factor=STRIDE, mode="bilinear", align_corners=False)
         return pixels[..., : size[0], : size[1]]
 
 

@@ -7,12 +7,15 @@ Positions are row and column in whole pixels: the center of the first pixel is 0
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from model.targets import Targets
+
+OpenOffsets = Literal["counted", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,12 @@ class CenterTargets:
     heat_weight: Float[Tensor, "h w"]
     """1, but 0 where nothing is known."""
     offset_weight: Float[Tensor, "h w"]
-    """1 on pixels of instances, else 0."""
+    """1 on pixels of instances that count, else 0."""
 
 
-def center_targets(targets: Targets, *, sigma: float, small_area: int, small_weight: float) -> CenterTargets:
+def center_targets(
+    targets: Targets, *, sigma: float, small_area: int, small_weight: float, open_offsets: OpenOffsets = "counted"
+) -> CenterTargets:
     """Draw the targets of an image. An object that the crop cuts has the center of its visible part.
 
     Args:
@@ -41,6 +46,7 @@ def center_targets(targets: Targets, *, sigma: float, small_area: int, small_wei
         sigma: width of a Gaussian, pixels.
         small_area: pixels below which an instance is small.
         small_weight: weight of its pixels in the semantic loss.
+        open_offsets: whether offsets count where an instance has an open side.
     """
     height, width = targets.instances.shape
     device, n = targets.instances.device, len(targets.categories)
@@ -65,6 +71,9 @@ def center_targets(targets: Targets, *, sigma: float, small_area: int, small_wei
     offset = torch.zeros(2, height, width, device=device)
     for k in (0, 1):
         offset[k][solid] = (centers[at, k] - positions[k]).float()
+    learned = solid
+    if open_offsets == "left_out":
+        learned = torch.zeros_like(solid).masked_scatter(solid, ~targets.open_sides.any(1)[at])
     weight = torch.ones(height, width, device=device)
     weight[solid] = torch.where(area < small_area, small_weight, 1.0)[at].float()
-    return CenterTargets(centers, heat, offset, weight, (~targets.ignore).float(), solid.float())
+    return CenterTargets(centers, heat, offset, weight, (~targets.ignore).float(), learned.float())

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from model.config import SemanticConfig
+from model.ops.precision import at_least_single
 from model.targets import IGNORE, Targets
 
 STRIDE = 4
@@ -47,7 +48,7 @@ def semantic_loss(
         hardest: share of the pixels of each image that count.
         pixels: how many pixels of each image there are without padding; by default padding counts, with loss 0.
     """
-    logits = F.interpolate(logits.float(), semantic.shape[-2:], mode="bilinear", align_corners=False)
+    logits = F.interpolate(at_least_single(logits), semantic.shape[-2:], mode="bilinear", align_corners=False)
     # A row for each pixel: with logits in channels-last format, nothing is copied, and it takes half the time.
     rows = logits.permute(0, 2, 3, 1).flatten(0, 2)
     loss = F.cross_entropy(rows, semantic.flatten().long(), ignore_index=IGNORE, reduction="none").view(len(logits), -1)

@@ -15,6 +15,7 @@ from model.body.blocks import plain_separable
 from model.body.resnet import ResNet
 from model.config import PointConfig
 from model.images import normalized, register_data
+from model.ops.precision import at_least_single
 from model.panoptic_map import Fused
 from model.points.fusion import Prediction, fuse
 from model.points.losses import mask_focal_loss, semantic_focal_loss
@@ -177,9 +178,8 @@ def in_cells(pixels: Int[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
 
 def at_all_pixels(planes: Float[Tensor, "n k _ _"], size: tuple[int, int]) -> Float[Tensor, "n k h w"]:
     """Interpolate planes between the centers of cells, in single precision at least, and cut them to the image."""
-    planes = planes.float() if planes.dtype != torch.float64 else planes
     height, width = (side * STRIDE for side in planes.shape[-2:])
-    fine = F.interpolate(planes, (height, width), mode="bilinear", align_corners=False)
+    fine = F.interpolate(at_least_single(planes), (height, width), mode="bilinear", align_corners=False)
     return fine[..., : size[0], : size[1]]
 
 

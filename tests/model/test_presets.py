@@ -59,6 +59,7 @@ def test_each_part_of_a_method_changes_its_own_setting_alone():
         ("seamless+cabb+isus", Method(system="seamless", cabb=True, isus=True)),
         ("deeplab-hr48", Method(system="deeplab-hr48")),
         ("deeplab-x71", Method(system="deeplab-x71")),
+        ("deeplab-hr48+closed", Method(system="deeplab-hr48", closed=True)),
         ("adaptis", Method(system="adaptis")),
         ("efficientps", Method(system="efficientps")),
         ("efficientps+cabb+isus", Method(system="efficientps", cabb=True, isus=True)),
@@ -196,6 +197,17 @@ def test_parts_of_the_paper_that_a_network_cannot_have_are_refused(monkeypatch):
     for switch, says in (("cabb", "no boxes"), ("clipped", "no boxes"), ("isus", "no pyramid levels")):
         with pytest.raises(ValueError, match=f"deeplab-hr48 .*{says}"):
             configure("drawn", Method(system="deeplab-hr48", **{switch: True}))
+    for system in ("ours", "efficientps", "adaptis"):
+        with pytest.raises(ValueError, match=f"{system} has no offsets to centers"):
+            configure("streets", Method(system=system, closed=True))
+
+
+@pytest.mark.parametrize("system", ["deeplab-hr48", "deeplab-x71"])
+def test_closed_changes_nothing_but_which_offsets_are_learned(system):
+    usual, closed = (configure("streets-2", Method(system=system, closed=closed)) for closed in (False, True))
+    assert (usual.loss.open_offsets, closed.loss.open_offsets) == ("counted", "left_out")
+    assert replace(closed, loss=usual.loss) == usual
+    assert replace(closed.loss, open_offsets="counted") == usual.loss
 
 
 def test_a_system_that_a_data_set_has_no_recipe_for_is_said(monkeypatch):

@@ -175,13 +175,12 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(family, avera
     assert kept[0] == kept[1]
 
 
-# Parts of EfficientPS share no more between ranks than ours. Its tiny network has so few channels that proposals are
-# nearly equal, and single precision of the losses suffices to exchange two of them.
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "efficientps"])
 def test_two_ranks_learn_what_one_does(family, tmp_path):
-    # In double precision: in single, rounding decides which of two proposals comes first, and the runs drift apart.
-    run(tmp_path / "one", 20, 1, torch.float64, family)
-    in_processes(tmp_path / "two", "--family", family, "--steps", 20, "--double", "--ranks", 2)
+    # In double precision: in single, rounding decides which of two proposals comes first, and the runs drift apart. In
+    # the narrow layers of the tiny EfficientPS the difference grows tenfold a step: from 1e-16 to that after a dozen.
+    steps = 8 if family == "efficientps" else 20
+    run(tmp_path / "one", steps, 1, torch.float64, family)
+    in_processes(tmp_path / "two", "--family", family, "--steps", steps, "--double", "--ranks", 2)
     one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
     for a, b in zip(one, two, strict=True):
         assert {k: v for k, v in a.items() if k in COUNTS} == {k: v for k, v in b.items() if k in COUNTS}

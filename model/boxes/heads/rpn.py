@@ -40,13 +40,19 @@ class RPNHead(nn.Module):
     ) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m 4"]]:
         """Return logits and deltas of all anchors, in the order of `anchors`, one level after the other.
 
-        All levels are normalized together: the running statistics then fit what training saw, which they would not if
-        they were the average of levels that training normalized one by one.
+        Training normalizes all levels together: the running statistics then fit what it saw, which they would not if
+        they were the average of levels that are normalized one by one. At inference they are fixed, and levels come one
+        by one, as those of a large image need much memory together.
         """
-        batch = len(levels[0])
-        cells = torch.cat([self.conv(x).permute(0, 2, 3, 1).flatten(1, 2) for x in levels], 1)
+        cells = (self.conv(x).permute(0, 2, 3, 1).flatten(1, 2) for x in levels)
+        if self.training:
+            return self._outputs(torch.cat(list(cells), 1))
+        objectness, deltas = zip(*map(self._outputs, cells), strict=True)
+        return torch.cat(objectness, 1), torch.cat(deltas, 1)
+
+    def _outputs(self, cells: Float[Tensor, "b n c"]) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m 4"]]:
         hidden = self.point(self.norm(cells.flatten(0, 1)))
-        return self.objectness(hidden).view(batch, -1), self.deltas(hidden).view(batch, -1, 4)
+        return self.objectness(hidden).view(len(cells), -1), self.deltas(hidden).view(len(cells), -1, 4)
 
 
 @torch.no_grad()

@@ -79,6 +79,18 @@ def test_losses_are_finite_and_reach_every_parameter():
     assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
 
 
+def test_offsets_of_cut_objects_are_learned_unless_they_are_left_out():
+    images, targets, generators = batch(range(2))
+    cut = [replace(t, open_sides=torch.ones_like(t.open_sides)) for t in targets]
+    counted, left_out = (
+        built(replace(TINY_CENTRES, loss=replace(TINY_CENTRES.loss, open_offsets=which)))(images, cut, generators)[0]
+        for which in ("counted", "left_out")
+    )
+    assert counted["offset"] > 0
+    assert left_out["offset"] == 0
+    assert {**counted, "offset": 0} == {**left_out, "offset": 0}
+
+
 def test_each_loss_weighs_what_the_configuration_says():
     def losses(**change):
         return built(replace(TINY_CENTRES, loss=replace(TINY_CENTRES.loss, **change)))(*batch(range(2)))[0]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import golden_baselines
 import numpy as np
 import pytest
@@ -67,3 +69,15 @@ def test_an_image_without_instances_has_no_center():
     assert (found.heat == 0).all()
     assert (found.offset_weight == 0).all()
     assert found.centers.shape == (0, 2)
+
+
+def test_offsets_of_cut_objects_may_be_left_out_and_nothing_else_changes():
+    targets = drawn("000? 00.1 2..1", 3)
+    targets = replace(
+        targets, open_sides=torch.tensor([[False, True, False, False], [False] * 4, [True, False, False, True]])
+    )
+    usual, closed = (center_targets(targets, **USUAL, open_offsets=which) for which in ("counted", "left_out"))
+    assert torch.equal(usual.offset_weight, (targets.instances >= 0).float())
+    assert torch.equal(closed.offset_weight, (targets.instances == 1).float())
+    for name in ("centers", "heat", "offset", "semantic_weight", "heat_weight"):
+        assert torch.equal(getattr(usual, name), getattr(closed, name))

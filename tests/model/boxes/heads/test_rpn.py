@@ -37,6 +37,20 @@ def test_levels_are_normalised_together():
 
 
 @pytest.mark.parametrize("separable", [False, True])
+def test_at_inference_levels_one_by_one_give_what_they_give_together(separable, monkeypatch):
+    head = RPNHead(2, RPNConfig(channels=3, separable=separable)).eval()
+    generator = torch.Generator().manual_seed(0)
+    levels = [torch.randn(2, 2, side, side, generator=generator) for side in (8, 4, 3)]
+    outputs, asked = head._outputs, []
+    together = outputs(torch.cat([head.conv(x).permute(0, 2, 3, 1).flatten(1, 2) for x in levels], 1))
+    monkeypatch.setattr(head, "_outputs", lambda cells: (asked.append(cells.shape[1]), outputs(cells))[1])
+    for alone, both in zip(head(levels), together, strict=True):
+        torch.testing.assert_close(alone, both)
+    head.train()(levels)
+    assert asked == [64, 16, 9, 89]
+
+
+@pytest.mark.parametrize("separable", [False, True])
 def test_outputs_are_those_of_a_convolution_at_each_cell(separable):
     """A separable one is a 3x3 convolution, too: the product of its two."""
     head = RPNHead(3, RPNConfig(channels=5, anchor_ratios=(1.0,), separable=separable)).eval()
