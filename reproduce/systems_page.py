@@ -220,8 +220,7 @@ that of CROP, seconds of the processor for one image of 512x1024 pixels, and PQ 
 
 This trains one and ships it; its row in Table 1 then comes by itself:
 
-    bash reproduce/train.sh --preset {SMALL} --variants NAME --seeds 0 --checkpoints {checkpoints} \\
-        --table {checkpoints.parent}/training.csv --runs runs/{SMALL}/training
+    bash reproduce/train.sh --preset {SMALL} --variants NAME --seeds 0
 
 Costs are measured by `python -m benchmarks.systems` ([systems.csv](../benchmarks/systems.csv)).
 
@@ -236,8 +235,7 @@ Costs are measured by `python -m benchmarks.systems` ([systems.csv](../benchmark
   original learns them, and so does `deeplab-hr48`; `deeplab-hr48+closed` does not. Nothing is known until both were
   trained, from one seed and in the registered budget:
 
-      bash reproduce/train.sh --preset {SMALL} --variants deeplab-hr48 deeplab-hr48+closed --seeds 0 \\
-          --checkpoints {checkpoints} --table {checkpoints.parent}/training.csv --runs runs/{SMALL}/training
+      bash reproduce/train.sh --preset {SMALL} --variants deeplab-hr48 deeplab-hr48+closed --seeds 0
 """
 
 
