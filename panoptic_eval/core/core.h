@@ -24,6 +24,8 @@ enum { INTERFACE = 4 };
 
 typedef enum { OK, REFUSED, NO_MEMORY } Status;
 
+#define INLINE inline __attribute__((always_inline)) /* for the sake of arguments that are constants */
+
 #define TRY(call)                      \
     do {                               \
         Status status_ = (call);       \
@@ -67,7 +69,8 @@ static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
 /* inflate.c: a stream of compressed rows, of which a part is in memory. */
 
-enum { BLOCK = 512, HISTORY = 32768, AHEAD = 65536, SLACK = 8192 };
+enum { PART = 128, HISTORY = 32768, AHEAD = 65536, SLACK = 8192 };
+enum { AT_ONCE = 8 }; /* numbers of a list that are looked at together */
 enum { LITERAL_BITS = 11, DISTANCE_BITS = 8 };
 
 typedef struct {
@@ -77,13 +80,17 @@ typedef struct {
     unsigned count;   /* of them */
 } Bits;
 
+/* A byte that is not zero: its place above bit 8, its value below. They are kept in the order of their places. */
+typedef uint32_t Nonzero;
+static const Nonzero END = INT32_MAX; /* beyond all places */
+
 typedef struct {
     Bits input;
-    uint8_t *data;  /* what matches may reach back to, then what is not taken yet, then zeros */
-    uint64_t *map;  /* a bit for each eight bytes of data: 0 if all of them are zero; so one number for each BLOCK */
+    Nonzero *nonzero; /* of what matches may reach back to, and of what is not taken yet; then END, AT_ONCE times */
+    uint32_t *index;  /* of each PART bytes: a number in `nonzero` that is not behind the first one that lies there */
+    size_t count;     /* of `nonzero` */
     size_t capacity;
     size_t taken, made; /* ends of what was handed out, and of what is there */
-    size_t nonzero;     /* past the last byte that is not zero */
     size_t summed;
     uint32_t adler_a, adler_b;
 
@@ -91,24 +98,12 @@ typedef struct {
     bool final;
     size_t stored;
     uint32_t literals[(1 << LITERAL_BITS) + 144 * 16], distances[(1 << DISTANCE_BITS) + 16 * 128];
-    Memory memory, map_memory;
+    Memory nonzero_memory, index_memory;
 } Stream;
-
-/* The first eight bytes from number `at` on that are not all zero; `end` or more if they are not before `end`. */
-static inline size_t next_word(const uint64_t *map, size_t at, size_t end) {
-    size_t i = at / 64;
-    uint64_t bits = map[i] & ~UINT64_C(0) << at % 64;
-    while (!bits) {
-        if (++i * 64 >= end)
-            return end;
-        bits = map[i];
-    }
-    return i * 64 + (size_t)__builtin_ctzll(bits);
-}
 
 /* `input` stays the caller's. `most` is the largest number of bytes that will be taken at once. */
 Status stream_open(Stream *stream, const uint8_t *input, size_t size, size_t most);
-Status stream_take(Stream *stream, size_t size, const uint8_t **data); /* SLACK bytes after them can be read */
+Status stream_take(Stream *stream, size_t size, const Nonzero **first); /* the first of them that is not zero, or later */
 Status stream_finish(Stream *stream); /* REFUSED if more follows, or the checksum is wrong */
 
 /* label_png.c: a label PNG, row by row. */

@@ -1,8 +1,8 @@
 /* Inflate (RFC 1950, RFC 1951), made for the filtered rows of label images, which are zeros but for a few bytes.
 
-   Nearly all matches copy zeros. The stream knows where its last byte that is not zero lies, and so which matches those
-   are; it keeps a map of the words of its output that hold anything else. Other matches, whoever reads the rows, and the
-   checksum go from one of these words to the next. What is accepted is what zlib accepts. */
+   No rows are written: what is kept of them is a list of the bytes that are not zero, each with its place. A match appends
+   those that it copies, often none, as most matches copy zeros; the checksum and whoever reads the rows go through the
+   list. What is accepted is what zlib accepts. */
 #include "core.h"
 
 /* An entry of a table: the bits of the code (or of the part that found the entry) in bits 0 to 4, a kind, then the number
@@ -183,130 +183,105 @@ static Status fixed_codes(Stream *s) {
     return make_table(s->distances, DISTANCE_BITS, DISTANCES, lengths, 32);
 }
 
-/* Adler-32 (RFC 1950, section 8.2) of what was made since the last call, whole words of it unless the stream ended.
-   A byte adds itself to the first sum, and itself times the number of bytes from it to the end to the second, so that
-   zeros add nothing. What is in memory is too little for the sums to exceed 64 bits. */
-static void sum(Stream *s, bool ended) {
-    size_t first = s->summed / 8, end = s->made / 8;
-    uint64_t a = s->adler_a, b = s->adler_b + a * (8 * end - s->summed);
-    for (size_t i = first / 64; 64 * i < end; i++) {
-        uint64_t bits = s->map[i];
-        if (64 * i < first)
-            bits &= ~UINT64_C(0) << first % 64;
-        if (64 * i + 64 > end)
-            bits &= ~(~UINT64_C(0) << end % 64);
-        for (; bits; bits &= bits - 1) {
-            size_t at = 64 * i + (size_t)__builtin_ctzll(bits);
-            uint64_t word = load64(s->data + 8 * at);
-            uint64_t even = word & UINT64_C(0x00FF00FF00FF00FF), odd = word >> 8 & UINT64_C(0x00FF00FF00FF00FF);
-            uint64_t bytes = (even + odd) * UINT64_C(0x0001000100010001) >> 48;
-            /* The bytes times 8, 7, ... 1: pairs of them, whose sums arrive in the highest 16 bits. */
-            b += (even * UINT64_C(0x0008000600040002) >> 48) + (odd * UINT64_C(0x0007000500030001) >> 48);
-            b += bytes * 8 * (end - at - 1);
-            a += bytes;
-        }
+/* The first byte that is not zero at `place` or later; END if there is none yet. */
+static inline Nonzero *seek(const Stream *s, size_t place) {
+    Nonzero *at = s->nonzero + s->index[place / PART];
+    while (*at < place << 8)
+        at++;
+    return at;
+}
+
+/* Adler-32 (RFC 1950, section 8.2) of what was made since the last call: a byte adds itself to the first sum, and itself
+   times the number of bytes from it to the end to the second. What is kept is too little for the sums to exceed 64 bits. */
+static void sum(Stream *s) {
+    uint32_t made = (uint32_t)s->made;
+    uint64_t a = s->adler_a, b = s->adler_b + a * (s->made - s->summed);
+    for (const Nonzero *at = seek(s, s->summed), *end = s->nonzero + s->count; at < end; at++) {
+        uint32_t byte = *at & 255;
+        a += byte;
+        b += (uint64_t)byte * (made - (*at >> 8));
     }
-    s->summed = 8 * end;
-    for (; ended && s->summed < s->made; s->summed++) {
-        a += s->data[s->summed];
-        b += a;
-    }
+    s->summed = s->made;
     s->adler_a = (uint32_t)(a % 65521);
     s->adler_b = (uint32_t)(b % 65521);
 }
 
-/* Copy what lies `distance` back; up to 15 bytes more than `length` are written. */
-static inline void copy(uint8_t *to, size_t distance, size_t length) {
-    uint8_t *end = to + length;
-    if (distance >= 16) {
-        do {
-            memcpy(to, to - distance, 16);
-            to += 16;
-        } while (to < end);
-        return;
-    }
-    size_t period = distance; /* a multiple of the distance that eight bytes fit into */
-    while (period < 8)
-        period += distance;
-    for (uint8_t *start = to; to < start + (period - distance); to++)
-        *to = *(to - distance);
-    while (to < end) {
-        memcpy(to, to - period, 8);
-        to += 8;
-    }
+/* Note where the parts begin that the next 258 bytes reach into. */
+static inline void note(uint32_t *index, size_t made, size_t count) {
+    uint32_t *part = index + made / PART;
+    part[1] = part[2] = part[3] = (uint32_t)count;
 }
 
-static inline void set_map(uint64_t *map, size_t word, uint64_t bits) {
-    map[word / 64] |= bits << word % 64;
-    if (word % 64 > 61) /* at most three bits */
-        map[word / 64 + 1] |= bits >> 1 >> (63 - word % 64);
+/* End a list, so that AT_ONCE can be read from its end. */
+static inline void set_end(Nonzero *end) {
+    for (int k = 0; k < AT_ONCE; k++)
+        end[k] = END;
 }
 
-/* Map what was written to [begin, end), behind which all is zero. Returns the end of what is not zero, so far `nonzero`. */
-static size_t map_bytes(Stream *s, size_t nonzero, size_t begin, size_t end) {
-    for (size_t i = begin / 8; 8 * i < end; i++) {
-        uint64_t word = load64(s->data + 8 * i);
-        set_map(s->map, i, word != 0);
-        if (word)
-            nonzero = 8 * i + 8 - ((size_t)__builtin_clzll(word) >> 3);
+static void set_count(Stream *s, Nonzero *end) {
+    s->count = (size_t)(end - s->nonzero);
+    set_end(end);
+}
+
+typedef uint32_t Four __attribute__((vector_size(16)));
+typedef uint64_t Two __attribute__((vector_size(16)));
+
+/* How many of the AT_ONCE numbers from `at` on are below `limit`: all before those that are not. */
+static inline size_t count_below(const Nonzero *at, Nonzero limit) {
+    Four a, b;
+    memcpy(&a, at, sizeof a);
+    memcpy(&b, at + 4, sizeof b);
+    Two below = (Two)(((a - limit) >> 31) + ((b - limit) >> 31)); /* all numbers are below 2 to the 31 */
+    uint64_t sums = below[0] + below[1];
+    return (uint32_t)sums + (sums >> 32);
+}
+
+static inline void copy_at_once(Nonzero *to, const Nonzero *from, Nonzero distance) {
+    Four copied[AT_ONCE / 4];
+    memcpy(copied, from, sizeof copied);
+    for (int k = 0; k < AT_ONCE / 4; k++)
+        copied[k] += distance;
+    memcpy(to, copied, sizeof copied);
+}
+
+/* Append, `distance` farther on, those from `source` on that are not before `from` and before `behind`, to the list that
+   ends at `end`. Most often they are few: AT_ONCE are written, whatever they are, and those counted that are meant. */
+static inline Nonzero *copy(const Nonzero *source, Nonzero from, Nonzero behind, Nonzero distance, Nonzero *end) {
+    set_end(end);
+    while (source[AT_ONCE - 1] < from)
+        source += AT_ONCE;
+    source += count_below(source, from);
+    if (behind - from > distance) { /* the match overlaps itself: what is appended here is copied, too */
+        for (; *source < behind; source++) {
+            Nonzero copied = *source + distance;
+            *end++ = copied;
+            *end = END;
+        }
+        return end;
     }
-    return nonzero;
-}
-
-/* Copy what lies `distance` back, at least eight bytes, to where all is zero, word by word, and map it. Returns the end of
-   what is not zero, so far `nonzero`. */
-static inline size_t copy_words(Stream *s, size_t nonzero, size_t to, size_t distance, size_t length) {
-    size_t from = to - distance, end = from + length, last = (end - 1) / 8;
-    for (size_t i = next_word(s->map, from / 8, last + 1); i <= last; i = next_word(s->map, i + 1, last + 1)) {
-        uint64_t word = load64(s->data + 8 * i);
-        if (8 * i < from)
-            word = word >> 8 * (from - 8 * i) << 8 * (from - 8 * i);
-        if (8 * i + 8 > end)
-            word = word << 8 * (8 * i + 8 - end) >> 8 * (8 * i + 8 - end);
-        if (word == 0)
-            continue;
-        size_t at = 8 * i + distance, shift = at % 8 * 8;
-        uint64_t there = load64(s->data + at) | word; /* the bytes of the word that are not copied stay */
-        memcpy(s->data + at, &there, 8);
-        set_map(s->map, at / 8, (word << shift != 0) | (uint64_t)(word >> 1 >> (63 - shift) != 0) << 1);
-        nonzero = at + 8 - ((size_t)__builtin_clzll(word) >> 3);
-    }
-    return nonzero;
-}
-
-/* The same for at most 16 bytes that lie at least 16 back: two words, whatever they hold. */
-static inline size_t copy_few(Stream *s, size_t nonzero, size_t to, size_t distance, size_t length) {
-    const uint8_t *from = s->data + to - distance;
-    uint64_t low = load64(from), high = load64(from + 8);
-    low &= length < 8 ? ~(~UINT64_C(0) << 8 * length) : ~UINT64_C(0);
-    high &= length <= 8 ? 0 : ~UINT64_C(0) >> (128 - 8 * length);
-    memcpy(s->data + to, (uint64_t[]){low, high}, 16);
-    size_t shift = to % 8 * 8;
-    uint64_t middle = low >> 1 >> (63 - shift) | high << shift, last = high >> 1 >> (63 - shift);
-    set_map(s->map, to / 8, (low << shift != 0) | (uint64_t)(middle != 0) << 1 | (uint64_t)(last != 0) << 2);
-    if (high)
-        return to + 16 - ((size_t)__builtin_clzll(high) >> 3);
-    return low ? to + 8 - ((size_t)__builtin_clzll(low) >> 3) : nonzero;
+    for (; source[AT_ONCE - 1] < behind; source += AT_ONCE, end += AT_ONCE)
+        copy_at_once(end, source, distance);
+    size_t n = count_below(source, behind); /* before it is written to: `source` may reach beyond `end` */
+    copy_at_once(end, source, distance);
+    return end + n;
 }
 
 /* Decode symbols until `limit` bytes are there, which the last match may exceed, or the block ends. */
 static Status inflate_codes(Stream *s, size_t limit) {
-    Bits in = s->input; /* local, as a byte that is stored might else change it */
-    uint8_t *data = s->data;
-    size_t made = s->made, nonzero = s->nonzero;
+    Bits in = s->input; /* local, as a number that is stored might else change it */
+    Nonzero *end = s->nonzero + s->count;
+    size_t made = s->made;
     uint32_t next; /* the next symbol's entry: it arrives while something is copied */
     refill(&in);
     next = look_up(&in, s->literals, LITERAL_BITS);
     while (made < limit) {
         Bits before = in;
         uint32_t e = take_code(&in, s->literals, LITERAL_BITS, next);
+        note(s->index, made, (size_t)(end - s->nonzero));
         if (e & LITERAL) {
-            uint8_t literal = (uint8_t)(e >> 16);
-            data[made] = literal;
-            if (literal) {
-                set_map(s->map, made / 8, 1);
-                nonzero = made + 1;
-            }
+            uint32_t literal = e >> 16;
+            *end = (Nonzero)(made << 8) | literal;
+            end += literal != 0;
             made++;
             refill(&in);
             next = look_up(&in, s->literals, LITERAL_BITS);
@@ -325,50 +300,43 @@ static Status inflate_codes(Stream *s, size_t limit) {
         size_t distance = (e >> 16) + take_bits(&in, e >> 8 & 15);
         if (distance > made)
             return REFUSED; /* before the stream's start: later on, at least 32768 bytes are kept */
-        if (made - distance >= nonzero) { /* zeros, which are there already */
-            made += length;
-            /* Often the same match follows again and again: while bits equal those `spent` before, it does. */
-            unsigned spent = before.count - in.count;
+        Nonzero from = (Nonzero)((made - distance) << 8), behind = from + (Nonzero)(length << 8);
+        if (length == 258 && end[-1] < from) { /* zeros; often the same match follows again and again */
+            unsigned spent = before.count - in.count; /* while bits equal those so many before, it does */
             unsigned equal = (unsigned)__builtin_ctzll((before.waiting ^ in.waiting) | UINT64_C(1) << in.count);
-            if (equal >= spent) {
-                unsigned again = equal / spent;
-                in.waiting >>= again * spent;
-                in.count -= again * spent;
-                made += again * length; /* at most 28 times 258, as a match takes two bits: less than SLACK */
+            for (; equal >= spent; equal -= spent) { /* at most 28 times, as a match takes two bits: less than SLACK */
+                in.waiting >>= spent;
+                in.count -= spent;
+                made += length;
+                note(s->index, made, (size_t)(end - s->nonzero));
             }
-            refill(&in);
-            next = look_up(&in, s->literals, LITERAL_BITS);
-            continue;
         }
         refill(&in);
         next = look_up(&in, s->literals, LITERAL_BITS);
-        if (length <= 16 && distance >= 16) {
-            nonzero = copy_few(s, nonzero, made, distance, length);
-        } else if (distance < 8 || ((const uint8_t *)s->map)[(made - distance) / 64] == 255) { /* short, or dense */
-            copy(data + made, distance, length);
-            memset(data + made + length, 0, 16);
-            nonzero = map_bytes(s, nonzero, made, made + length);
-        } else {
-            nonzero = copy_words(s, nonzero, made, distance, length);
-        }
+        const Nonzero *source = s->nonzero + s->index[(made - distance) / PART];
+        end = copy(source, from, behind, (Nonzero)(distance << 8), end);
         made += length;
     }
     s->input = in;
     s->made = made;
-    s->nonzero = nonzero;
+    set_count(s, end);
     return OK;
 }
 
 static Status inflate_stored(Stream *s, size_t limit) {
     Bits *in = &s->input;
+    Nonzero *end = s->nonzero + s->count;
     size_t n = min_size(s->stored, limit - s->made);
     if (n > in->size - in->at)
         return REFUSED;
-    memcpy(s->data + s->made, in->bytes + in->at, n);
-    s->nonzero = map_bytes(s, s->nonzero, s->made, s->made + n);
-    in->at += n;
-    s->made += n;
     s->stored -= n;
+    for (; n; n--) {
+        uint8_t byte = in->bytes[in->at++];
+        note(s->index, s->made, (size_t)(end - s->nonzero));
+        *end = (Nonzero)(s->made++ << 8) | byte;
+        end += byte != 0;
+    }
+    set_count(s, end);
     if (s->stored == 0)
         s->state = BETWEEN;
     return OK;
@@ -378,7 +346,7 @@ static Status start_block(Stream *s) {
     Bits *in = &s->input;
     if (s->final) {
         TRY(to_bytes(in));
-        sum(s, true);
+        sum(s);
         if (in->size - in->at != 4 || big_endian(in->bytes + in->at) != (s->adler_b << 16 | s->adler_a))
             return REFUSED;
         s->state = ENDED;
@@ -416,45 +384,21 @@ static Status inflate_to(Stream *s, size_t limit) {
             return REFUSED;
     }
     if (s->state != ENDED)
-        sum(s, false);
+        sum(s);
     return OK;
 }
 
-/* Make a block zero; what it held goes to `to`, which is zero, if that is not NULL. */
-static void empty_block(Stream *s, size_t block, uint8_t *to) {
-    uint8_t *from = s->data + block * BLOCK;
-    uint64_t bits = s->map[block];
-    s->map[block] = 0;
-    if (~bits == 0) { /* dense */
-        if (to)
-            memcpy(to, from, BLOCK);
-        memset(from, 0, BLOCK);
-    }
-    for (; ~bits && bits; bits &= bits - 1) {
-        size_t at = 8 * (size_t)__builtin_ctzll(bits);
-        if (to)
-            memcpy(to + at, from + at, 8);
-        memset(from + at, 0, 8);
-    }
-}
-
 Status stream_open(Stream *s, const uint8_t *input, size_t size, size_t most) {
-    size_t capacity = (HISTORY + AHEAD + most + SLACK) / BLOCK * BLOCK + BLOCK;
-    size_t there = s->map_memory.size;
-    TRY(reserve(&s->memory, capacity + SLACK));
-    TRY(reserve(&s->map_memory, (capacity + SLACK) / 64));
-    s->data = s->memory.start;
-    s->map = s->map_memory.start;
-    if (s->map_memory.size > there) {
-        memset(s->data, 0, s->memory.size);
-        memset(s->map, 0, s->map_memory.size);
-    } else { /* what an earlier stream left */
-        for (size_t i = 0; i < there / 8; i++)
-            empty_block(s, i, NULL);
-    }
-    s->capacity = capacity;
+    s->capacity = HISTORY + AHEAD + most + SLACK;
+    TRY(reserve(&s->nonzero_memory, (1 + s->capacity + 2 * AT_ONCE) * sizeof(Nonzero)));
+    TRY(reserve(&s->index_memory, (s->capacity / PART + 4) * sizeof(uint32_t)));
+    s->nonzero = (Nonzero *)s->nonzero_memory.start + 1;
+    s->nonzero[-1] = 0;
+    set_count(s, s->nonzero);
+    s->index = s->index_memory.start;
+    s->index[0] = 0;
     s->input = (Bits){.bytes = input, .size = size, .at = 2};
-    s->taken = s->made = s->nonzero = s->summed = 0;
+    s->taken = s->made = s->summed = 0;
     s->adler_a = 1;
     s->adler_b = 0;
     s->state = BETWEEN;
@@ -466,27 +410,28 @@ Status stream_open(Stream *s, const uint8_t *input, size_t size, size_t most) {
 
 /* Make room: forget what neither a match nor a row will reach. */
 static void slide(Stream *s) {
-    size_t gone = s->made > HISTORY ? min_size(s->taken, s->made - HISTORY) / BLOCK : 0;
-    for (size_t i = 0; gone && i <= s->made / BLOCK; i++) {
-        if (i >= gone)
-            s->map[i - gone] = s->map[i];
-        empty_block(s, i, i >= gone ? s->data + (i - gone) * BLOCK : NULL);
-    }
-    gone *= BLOCK;
+    size_t parts = s->made > HISTORY ? min_size(s->taken, s->made - HISTORY) / PART : 0, gone = parts * PART;
+    const Nonzero *kept = seek(s, gone);
+    uint32_t dropped = (uint32_t)(kept - s->nonzero);
+    size_t count = s->count - dropped;
+    for (size_t i = 0; i < count; i++)
+        s->nonzero[i] = kept[i] - (Nonzero)(gone << 8);
+    set_count(s, s->nonzero + count);
+    for (size_t i = parts; i <= s->made / PART; i++)
+        s->index[i - parts] = s->index[i] > dropped ? s->index[i] - dropped : 0;
     s->taken -= gone;
     s->made -= gone;
     s->summed -= gone;
-    s->nonzero = s->nonzero > gone ? s->nonzero - gone : 0;
 }
 
-Status stream_take(Stream *s, size_t size, const uint8_t **data) {
+Status stream_take(Stream *s, size_t size, const Nonzero **first) {
     if (s->made - s->taken < size) {
         slide(s);
         TRY(inflate_to(s, s->capacity - SLACK));
         if (s->made - s->taken < size)
             return REFUSED;
     }
-    *data = s->data + s->taken;
+    *first = seek(s, s->taken);
     s->taken += size;
     return OK;
 }

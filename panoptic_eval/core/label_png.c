@@ -128,8 +128,8 @@ void png_release(LabelPng *png) {
     release(&png->compressed);
     release(&png->runs);
     release(&png->filtered_runs);
-    release(&png->stream.memory);
-    release(&png->stream.map_memory);
+    release(&png->stream.nonzero_memory);
+    release(&png->stream.index_memory);
 }
 
 uint32_t id_of(const LabelPng *png, uint32_t color) {
@@ -158,51 +158,54 @@ static uint32_t paeth(uint32_t left, uint32_t up, uint32_t corner) {
     return value;
 }
 
-/* A filtered row: where its first pixel starts and its last one ends in the stream's data. */
-typedef struct {
-    const uint8_t *data;
-    const uint64_t *map;
-    size_t begin, end;
-} Filtered;
-
-/* The first byte at `at` or later that is not zero, or the end. */
-static inline size_t next_nonzero(const Filtered *row, size_t at) {
-    if (at >= row->end)
-        return row->end;
-    uint64_t word = load64(row->data + at);
-    if (word == 0) {
-        at = 8 * next_word(row->map, at / 8 + 1, row->end / 8 + 1);
-        if (at >= row->end)
-            return row->end;
-        word = load64(row->data + at);
+/* The bytes of a pixel, which begins at `place`. `*next`: the first byte there or later that is not zero; then, that behind
+   the pixel. */
+static INLINE uint32_t take_pixel(const Nonzero **next, uint32_t place, const uint32_t pixel_bytes) {
+    const Nonzero *at = *next;
+    uint32_t value = 0, n = 0;
+    for (uint32_t k = 0; k < pixel_bytes; k++) {
+        uint32_t offset = (at[k] >> 8) - place, inside = offset < pixel_bytes;
+        value |= inside ? (at[k] & 255) << 8 * offset : 0;
+        n += inside;
     }
-    return min_size(at + ((size_t)__builtin_ctzll(word) >> 3), row->end);
+    *next = at + n;
+    return value;
 }
 
-/* The first byte at `at` or later that differs from that of the pixel before, or the end. */
-static inline size_t next_change(const Filtered *row, size_t at, size_t pixel_bytes) {
-    for (; at < row->end; at += 8) {
-        uint64_t word = load64(row->data + at) ^ load64(row->data + at - pixel_bytes);
-        if (word)
-            return at + ((size_t)__builtin_ctzll(word) >> 3);
-    }
-    return row->end;
+/* The pixel in which the byte at `place` lies, or a later one than there are. */
+static INLINE uint32_t pixel_of(uint32_t place, uint32_t begin, const uint32_t pixel_bytes) {
+    return (place - begin) / pixel_bytes;
 }
 
-/* Write the runs of one row; `pixel_bytes` is a constant wherever this is inlined. */
-static inline void decode_row(unsigned kind, const Filtered *row, uint32_t width, const Run *above, Run *out,
-                              const size_t pixel_bytes) {
-    const uint32_t mask = pixel_bytes == 4 ? 0xFFFFFFFFu : (1u << 8 * pixel_bytes) - 1;
+/* Go past the pixels that hold the same bytes as that at `place`, which begin with `first`. Returns the place of the first
+   byte that differs, or one behind the row. */
+static INLINE uint32_t past_equal(const Nonzero *first, const Nonzero **next, uint32_t place, const uint32_t pixel_bytes) {
+    const Nonzero *at = *next;
+    size_t n = (size_t)(at - first);
+    if (n == 0)
+        return *at >> 8;
+    while (at[0] - at[-(ptrdiff_t)n] == pixel_bytes << 8)
+        at++;
+    uint32_t expected = (at[-(ptrdiff_t)n] >> 8) + pixel_bytes, found = at[0] >> 8;
+    uint32_t differs = expected < found ? expected : found;
+    uint32_t pixel = differs - (differs - place) % pixel_bytes;
+    while (at[-1] >= pixel << 8)
+        at--;
+    *next = at;
+    return differs;
+}
+
+/* Write the runs of a row whose first pixel is at `begin`; `kind` and `pixel_bytes` are constants wherever this is inlined. */
+static INLINE void decode_row(const unsigned kind, const Nonzero *next, uint32_t begin, uint32_t width, const Run *above,
+                              Run *out, const uint32_t pixel_bytes) {
     uint32_t x = 0, left = 0;
     if (kind <= SUB) { /* the row above does not matter */
         while (x < width) {
-            size_t at = row->begin + x * pixel_bytes;
-            uint32_t value = load32(row->data + at) & mask;
+            const Nonzero *first = next;
+            uint32_t place = begin + x * pixel_bytes, value = take_pixel(&next, place, pixel_bytes);
             left = kind == NONE ? value : add_bytes(left, value);
             *out++ = (Run){x, left};
-            at += pixel_bytes;
-            at = kind == NONE ? next_change(row, at, pixel_bytes) : next_nonzero(row, at);
-            x = at < row->end ? (uint32_t)((at - row->begin) / pixel_bytes) : width;
+            x = pixel_of(kind == NONE ? past_equal(first, &next, place, pixel_bytes) : *next >> 8, begin, pixel_bytes);
         }
         *out = (Run){width, 0};
         return;
@@ -211,10 +214,8 @@ static inline void decode_row(unsigned kind, const Filtered *row, uint32_t width
     for (;;) {
         uint32_t value = kind == UP ? up : kind == AVERAGE ? average_bytes(left, up) : up == corner ? left : paeth(left, up, corner);
         if (x == event) {
-            size_t at = row->begin + x * pixel_bytes;
-            value = add_bytes(value, load32(row->data + at) & mask);
-            at = next_nonzero(row, at + pixel_bytes);
-            event = at < row->end ? (uint32_t)((at - row->begin) / pixel_bytes) : width;
+            value = add_bytes(value, take_pixel(&next, begin + x * pixel_bytes, pixel_bytes));
+            event = pixel_of(*next >> 8, begin, pixel_bytes);
         }
         if (value != left || x == 0)
             *out++ = (Run){x, value};
@@ -233,6 +234,18 @@ static inline void decode_row(unsigned kind, const Filtered *row, uint32_t width
             up = above->color;
             up_end = above[1].x;
         }
+    }
+}
+
+/* The same, where `kind` is not known before. */
+static INLINE void decode_any(unsigned kind, const Nonzero *next, uint32_t begin, uint32_t width, const Run *above, Run *out,
+                              const uint32_t pixel_bytes) {
+    switch (kind) {
+    case NONE: decode_row(NONE, next, begin, width, above, out, pixel_bytes); break;
+    case SUB: decode_row(SUB, next, begin, width, above, out, pixel_bytes); break;
+    case UP: decode_row(UP, next, begin, width, above, out, pixel_bytes); break;
+    case AVERAGE: decode_row(AVERAGE, next, begin, width, above, out, pixel_bytes); break;
+    default: decode_row(PAETH, next, begin, width, above, out, pixel_bytes);
     }
 }
 
@@ -260,26 +273,25 @@ static void swap(Run **a, Run **b) {
 }
 
 Status png_next_row(LabelPng *png) {
-    const uint8_t *data;
-    TRY(stream_take(&png->stream, png->row_bytes, &data));
-    unsigned kind = data[0];
+    const Nonzero *next;
+    TRY(stream_take(&png->stream, png->row_bytes, &next));
+    uint32_t begin = (uint32_t)(png->stream.taken - png->row_bytes);
+    unsigned kind = take_pixel(&next, begin++, 1);
     if (kind > PAETH)
         return REFUSED;
-    size_t end = png->stream.taken;
-    Filtered row = {png->stream.data, png->stream.map, end - png->row_bytes + 1, end};
     swap(&png->row, &png->above);
     if (png->depth < 8) {
         swap(&png->filtered, &png->filtered_above);
-        decode_row(kind, &row, (uint32_t)(png->row_bytes - 1), png->filtered_above, png->filtered, 1);
+        decode_any(kind, next, begin, (uint32_t)(png->row_bytes - 1), png->filtered_above, png->filtered, 1);
         split_bytes(png->filtered, png->depth, png->width, png->row);
     } else if (png->pixel_bytes == 1) {
-        decode_row(kind, &row, png->width, png->above, png->row, 1);
+        decode_any(kind, next, begin, png->width, png->above, png->row, 1);
     } else if (png->pixel_bytes == 2) {
-        decode_row(kind, &row, png->width, png->above, png->row, 2);
+        decode_any(kind, next, begin, png->width, png->above, png->row, 2);
     } else if (png->pixel_bytes == 3) {
-        decode_row(kind, &row, png->width, png->above, png->row, 3);
+        decode_any(kind, next, begin, png->width, png->above, png->row, 3);
     } else {
-        decode_row(kind, &row, png->width, png->above, png->row, 4);
+        decode_any(kind, next, begin, png->width, png->above, png->row, 4);
     }
     return OK;
 }
