@@ -42,9 +42,9 @@ from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.outputs.csv import write_rows
 from panoptic_eval.provenance import commit
+from reproduce.embedded import STREETS_2
 from reproduce.provenance import processor
-from reproduce.systems_page import COSTS, SMALL, SMALL_CHECKPOINTS, Cost
-from reproduce.train import DATA
+from reproduce.systems_page import COSTS, SMALL, Cost
 from streets.dataset import write_dataset
 
 SYSTEMS = ("crop", "seamless", "tascnet", "adaptis", "deeplab-x71", "efficientps", "deeplab-hr48")
@@ -109,7 +109,7 @@ def steps(systems: Sequence[str], rounds: int) -> Iterator[Cost]:
     """Measure a training step of each small network, in turns."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        write_dataset(root, seed=0, counts={"training": 24}, version=DATA[SMALL][0], workers=1)
+        write_dataset(root, seed=0, counts={"training": 24}, version=STREETS_2.version, workers=1)
         catalogue = ground_truth(root, split="training").catalogue
         contenders = {}
         for name in systems:
@@ -122,10 +122,11 @@ def steps(systems: Sequence[str], rounds: int) -> Iterator[Cost]:
 
 def images(systems: Sequence[str], rounds: int) -> Iterator[Cost]:
     """Measure the prediction of an image with each small network that is shipped, in turns: the mean of four images."""
-    shipped = {name: folder for name in systems if ((folder := SMALL_CHECKPOINTS / name / "seed0") / WEIGHTS).is_file()}
+    folders = {name: STREETS_2.checkpoints / name / "seed0" for name in systems}
+    shipped = {name: folder for name, folder in folders.items() if (folder / WEIGHTS).is_file()}
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        write_dataset(root, seed=0, counts={"validation": 4}, version=DATA[SMALL][0], workers=1)
+        write_dataset(root, seed=0, counts={"validation": 4}, version=STREETS_2.version, workers=1)
         photographs = photographs_of(ground_truth(root, split="validation"))
         contenders = {}
         for name, folder in shipped.items():

@@ -214,7 +214,7 @@ objects; and the most memory that the process ever had.
 {table([large_row(name, cost) for name in names])}
 
 The small networks of `{SMALL}`, for two CPU cores: parameters in millions, the cost of a training step as a multiple of
-that of CROP, seconds of the processor for one image of 512x1024 pixels, and PQ on its validation images.
+that of CROP, seconds of the processor for one image of 512x1024 pixels, and PQ on 200 of its validation images.
 
 {table([small_row(name, streets, checkpoints, pq, cost) for name in names])}
 
