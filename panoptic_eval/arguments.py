@@ -121,6 +121,8 @@ def integer(entry: Mapping[str, Any], key: str) -> int:
     if key not in entry:
         raise ValueError(f'has no "{key}" (its keys: {", ".join(map(str, entry)) or "none"}); expected an integer')
     value = entry[key]
+    if type(value) is int and value in INT64:  # as nearly all are
+        return value
     try:
         taken = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
