@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,8 @@ class PanopticEvaluator:
         from panoptic_eval.integrations.mmdetection import PanopticEvaluator
         val_evaluator = dict(type=PanopticEvaluator, gt="annotations/panoptic_val2017.json", out="work_dirs/panoptic")
 
-    Writes `out`/predictions, in the COCO panoptic format, and `out`/scores, as `panoptic-eval --out` does. Of one
-    process: with several, write predictions with mmdetection and score them with `panoptic-eval`.
+    Writes `out`/predictions, in the COCO panoptic format, and `out`/scores, as `panoptic-eval --out` does. With several
+    ranks of torch.distributed the first one writes: the others keep their maps, compressed, and send them at the end.
 
     Args:
         gt: the ground truth, or its name or path as for `ground_truth`.
@@ -45,7 +47,9 @@ class PanopticEvaluator:
         self.dataset_meta: Mapping[str, Any] | None = None
         """Of the data set, with the names of its `classes`; the evaluator sets it."""
         self._writer: PredictionWriter | None = None
-        self._written = 0
+        self._written: set[Any] = set()
+        self._kept: list[tuple[Any, bytes, tuple[int, ...], list[dict[str, int]]]] = []
+        """What a rank of several has processed: image, compressed uint32, (h, w), segments."""
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
         """Write predictions.
@@ -59,9 +63,7 @@ class PanopticEvaluator:
             InputError: `dataset_meta` has a class that the ground truth has not; the folder holds other predictions.
             ValueError: a prediction that could not be scored; the message names image and key.
         """
-        ids = self._category_ids()
-        if self._writer is None:
-            self._writer, self._written = epoch.begin(self.out, self.gt.catalogue), 0
+        ids, alone = self._category_ids(), _ranks() is None
         for sample in data_samples:
             try:
                 found, coded = sample["pred_panoptic_seg"], to_array(sample["pred_panoptic_seg"]["sem_seg"])
@@ -73,22 +75,61 @@ class PanopticEvaluator:
                     f"image {image_id!r}: pred_panoptic_seg has shape {coded.shape}, dtype {coded.dtype}; expected "
                     "integers (1, h, w)"
                 )
-            self._writer.write(image_id, *_segments(coded.reshape(coded.shape[-2:]), ids, found.get("ignore_index")))
-            self._written += 1
+            numbers, segments = _segments(coded.reshape(coded.shape[-2:]), ids, found.get("ignore_index"))
+            if alone:
+                self._write(image_id, numbers, segments)
+            else:
+                self._kept.append(
+                    (image_id, zlib.compress(numbers.astype(np.uint32).tobytes(), 1), numbers.shape, segments)
+                )
+
+    def _write(self, image_id: Any, numbers: Integer[np.ndarray, "h w"], segments: list[dict[str, int]]) -> None:
+        if self._writer is None:
+            self._writer, self._written = epoch.begin(self.out, self.gt.catalogue), set()
+        self._writer.write(image_id, numbers, segments)
+        self._written.add(image_id)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Score all predictions, in percent, under the names of CocoPanopticMetric; the next epoch begins anew.
+
+        Every rank gets the scores, or the error. An image that several ranks processed, as samplers repeat images to
+        fill batches, counts once.
 
         Args:
             size: number of images of the data set.
 
         Raises:
-            InputError: images are missing, as where several processes share the work.
+            InputError: images are missing.
         """
+        ranks = _ranks()
+        if ranks is None:
+            return self._scores(size)
+        first = ranks.get_rank() == 0
+        kept: list[Any] | None = [None] * ranks.get_world_size() if first else None
+        ranks.gather_object(self._kept, kept)
+        self._kept = []
+        outcome: list[Any] = [None]
+        if kept is not None:
+            try:
+                for image_id, packed, shape, segments in (sample for of_rank in kept for sample in of_rank):
+                    if self._writer is None or image_id not in self._written:
+                        self._write(
+                            image_id, np.frombuffer(zlib.decompress(packed), np.uint32).reshape(shape), segments
+                        )
+                outcome = [self._scores(size)]
+            except Exception as error:  # of any kind: the others wait for it
+                outcome = [error]
+        ranks.broadcast_object_list(outcome)
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        scores: dict[str, float] = outcome[0]
+        return scores
+
+    def _scores(self, size: int) -> dict[str, float]:
         if self._writer is None:
             raise InputError(f"no image of {size} was processed; expected process before evaluate")
-        if self._written < size:
-            raise InputError(f"{self._written} images were processed of {size}; expected all, by one process")
+        if len(self._written) < size:
+            raise InputError(f"{len(self._written)} images were processed of {size}; expected all")
         writer, self._writer = self._writer, None
         return {f"{self.prefix}/{name}": value for name, value in epoch.finish(writer, self.gt, self.out).items()}
 
@@ -102,6 +143,14 @@ class PanopticEvaluator:
         if unknown:
             raise InputError(f"class {unknown[0]!r} is none of the ground truth; expected {', '.join(by_name)}")
         return [by_name[name] for name in classes]
+
+
+def _ranks() -> Any:
+    """Return torch.distributed where several ranks share the work, else None."""
+    distributed = sys.modules.get("torch.distributed")  # whoever did not import it did not initialize it
+    if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
+        return None
+    return distributed if distributed.get_world_size() > 1 else None
 
 
 def _segments(
