@@ -33,6 +33,7 @@ class Params:
     areaRng: Sequence[Sequence[float]] = tuple(ap.COCO_RANGES.values())
     areaRngLbl: Sequence[str] = tuple(ap.COCO_RANGES)
     useCats: int = 1
+    """0: all of catIds are one category."""
 
 
 class COCOeval:
@@ -44,9 +45,9 @@ class COCOeval:
         evaluation.summarize()
         print(evaluation.stats)
 
-    `params`, `eval` (precision, recall, scores, counts) and `stats` are as there, -1 for what is not defined. Of a
-    single image or match there is nothing: `evalImgs` and `ious` are missing, as are keypoints and useCats = 0. An
-    annotation of id 0, which pycocotools takes for none when it is matched, counts as any other.
+    `params`, `eval` (precision, recall, scores, counts) and `stats` are as there, -1 for what is not defined. Nothing
+    is kept of a single image or match: `evalImgs` and `ious` say so when they are asked for. Keypoints are not scored.
+    An annotation of id 0, which pycocotools takes for none when it is matched, counts as any other.
 
     Args:
         cocoGt, cocoDt: ground truth and results, as pycocotools' COCO and its `loadRes` give them.
@@ -77,8 +78,11 @@ class COCOeval:
         """
         self._check()
         p, kind = self.params, KINDS[self.params.iouType]
+        p.imgIds, p.maxDets = np.unique(p.imgIds).tolist(), sorted(p.maxDets)  # as there
+        if p.useCats:
+            p.catIds = np.unique(p.catIds).tolist()
         key = "segmentation" if kind == "mask" else "bbox"
-        images, categories = set(p.imgIds), set(p.catIds)
+        images, categories = set(p.imgIds), {category: k for k, category in enumerate(p.catIds)}
         gt, dt = (
             [
                 {name: _plain(row[name]) for name in (*names, key) if name in row}
@@ -90,6 +94,12 @@ class COCOeval:
                 (self.cocoDt, ("image_id", "category_id", "area", "score")),
             )
         )
+        if not p.useCats:
+            for rows in (gt, dt):  # of equal scores the first comes first: they go by category
+                rows.sort(key=lambda row: categories[row["category_id"]])
+                for row in rows:
+                    row["category_id"] = p.catIds[0]
+            categories = dict.fromkeys(p.catIds[:1], 0)
         content = {
             "images": [row for row in self.cocoGt.dataset["images"] if row["id"] in images],
             "categories": [row for row in self.cocoGt.dataset["categories"] if row["id"] in categories],
@@ -99,7 +109,7 @@ class COCOeval:
         overlaps = ap.mask_overlaps if kind == "mask" else ap.box_overlaps
         thresholds = np.asarray(p.iouThrs, float)
         self._scores = table.pred.score
-        self._index = table.catalogue.index(p.catIds)
+        self._index = table.catalogue.index(list(categories))
         self._matches = ap.match(
             table,
             overlaps(table, float(thresholds.min())),
@@ -140,7 +150,7 @@ class COCOeval:
                 scores[a, k] = np.append(score[part], 0.0)[at]
             columns.append((np.where(np.isnan(precision), -1, precision), recall, scores))
         precisions, recalls, all_scores = (np.stack(values, -1) for values in zip(*columns, strict=True))
-        counts = [len(p.iouThrs), len(p.recThrs), len(p.catIds), len(p.areaRng), len(p.maxDets)]
+        counts = [len(p.iouThrs), len(p.recThrs), len(self._index), len(p.areaRng), len(p.maxDets)]
         self.eval = {
             "params": p,
             "counts": counts,
@@ -182,12 +192,15 @@ class COCOeval:
         defined = values[values > -1]
         return float(defined.mean()) if defined.size else -1.0
 
+    def __getattr__(self, name: str) -> Any:
+        if name in ("evalImgs", "ious"):
+            raise AttributeError(f"{name} are not kept, as no single match is; expected eval or stats")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def _check(self) -> None:
         p = self.params
         if p.iouType not in KINDS:
             raise InputError(f'iouType is {p.iouType!r}; expected "segm" or "bbox"')
-        if not p.useCats:
-            raise InputError("useCats is 0; expected 1: detections are compared within their category")
         if max(p.maxDets) > MAX_DETECTIONS:
             raise InputError(f"maxDets are {list(p.maxDets)}; expected {MAX_DETECTIONS} at most")
 

@@ -60,26 +60,29 @@ def test_everything_is_as_in_pycocotools(scene, kind, boxes_given):
         np.testing.assert_allclose(ours.eval[name], theirs.eval[name], atol=1e-12, err_msg=name)
 
 
-def test_other_images_categories_thresholds_ranges_and_numbers_of_detections(scene):
+@pytest.mark.parametrize("use_categories", [1, 0])
+def test_other_images_categories_thresholds_ranges_and_numbers_of_detections(scene, use_categories):
     gt, results = scene
     results = [{**r, "bbox": mask.toBbox(r["segmentation"]).tolist()} for r in results]
     for kind in ("segm", "bbox"):
         both = []
         for evaluation in (Theirs, COCOeval):
             one = evaluation(*loaded(gt, results), kind)
-            one.params.imgIds = one.params.imgIds[1:5]
-            one.params.catIds = one.params.catIds[-2:]
+            one.params.useCats = use_categories
+            one.params.imgIds = one.params.imgIds[1:5][::-1]
+            one.params.catIds = one.params.catIds[-2:][::-1]
             one.params.iouThrs = np.array([0.2, 0.6])
             one.params.recThrs = np.array([0.0, 0.3, 1.0])
             one.params.areaRng = [[0, 1e10], [20, 500]]
             one.params.areaRngLbl = ["all", "some"]
-            one.params.maxDets = [2, 3]
+            one.params.maxDets = [3, 2]
             with contextlib.redirect_stdout(io.StringIO()):
                 one.evaluate()
                 one.accumulate()
             both.append(one)
         theirs, ours = both
         assert (theirs.eval["recall"] > 0).any()
+        assert ours.eval["counts"] == theirs.eval["counts"]
         for name in ("precision", "recall", "scores"):
             np.testing.assert_allclose(ours.eval[name], theirs.eval[name], atol=1e-12, err_msg=name)
         with pytest.raises(InputError, match=r"maxDets \[2, 3\]"):
@@ -97,8 +100,9 @@ def test_what_is_not_supported_is_said(scene):
         evaluation.accumulate()
     with pytest.raises(InputError, match="expected accumulate before summarize"):
         evaluation.summarize()
-    for change, message in (({"useCats": 0}, "useCats is 0"), ({"maxDets": [1, 10, 500]}, "expected 100 at most")):
-        evaluation = COCOeval(coco_gt, coco_dt)
-        vars(evaluation.params).update(change)
-        with pytest.raises(InputError, match=message):
-            evaluation.evaluate()
+    for name in ("evalImgs", "ious"):
+        with pytest.raises(AttributeError, match=f"{name} are not kept, .*; expected eval or stats"):
+            getattr(evaluation, name)
+    evaluation.params.maxDets = [1, 10, 500]
+    with pytest.raises(InputError, match="expected 100 at most"):
+        evaluation.evaluate()
