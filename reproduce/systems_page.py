@@ -192,6 +192,7 @@ def page(checkpoints: Path = SMALL_CHECKPOINTS, scored: Path = SMALL_SCORES, mea
         for row in ROWS
     ]
     assumed = "\n".join(f"- **{title(row.system)}** (`{row.system}`). {' '.join(row.assumed)}" for row in ROWS)
+    where = " ([systems.csv](../benchmarks/systems.csv))" if measured.is_file() else ""
     return f"""# The other systems of Table 1
 
 Written by `python -m reproduce.systems_page`. Scores are per cent on Mapillary Vistas, as Table 1 of the paper prints
@@ -222,7 +223,7 @@ This trains one and ships it; its row in Table 1 then comes by itself:
 
     bash reproduce/train.sh --preset {SMALL} --variants NAME --seeds 0
 
-Costs are measured by `python -m benchmarks.systems` ([systems.csv](../benchmarks/systems.csv)).
+Costs are measured by `python -m benchmarks.systems`{where}.
 
 ## What is assumed
 
