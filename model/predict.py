@@ -75,8 +75,7 @@ class Options:
     scale: float = 1.0
     """Factor on the resolution that the checkpoint was made for: how well it does at other scales of the objects."""
     precision: Precision | None = None
-    """Precision of most arithmetic. Default: bfloat16 on a GPU, float32 on a CPU, where bfloat16 is three times as fast
-    if the processor has instructions for it (AMX)."""
+    """Precision of most arithmetic. Default: bfloat16 on a GPU, float32 on a CPU (with AMX bfloat16 is faster)."""
     semantic: bool = False
     """Write semantic/ as well: the category of each pixel, by the semantic head or as fusion.semantic says."""
     broken: Literal["error", "skip"] = "error"

@@ -22,9 +22,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """
     import tempfile
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     work = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, work = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)

@@ -107,8 +107,7 @@ class Cost:
     name: str
     """Variant."""
     quantity: str
-    """What it is, and its unit. Of the full network: network, s; half, s (the same in bfloat16); map, s; peak, GiB. Of
-    the small one: step, s; image, s."""
+    """What it is, with its unit. Full: "network, s", "half, s", "map, s", "peak, GiB"; small: "step, s", "image, s"."""
     value: float
 
 

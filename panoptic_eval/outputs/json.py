@@ -57,6 +57,8 @@ def read(path: Path) -> Report:
     file = path / "report.json" if path.is_dir() else path
     try:
         data = json.loads(read_regular(file, LIMIT))
+        if not isinstance(data, dict):
+            raise ValueError(f"it holds a {type(data).__name__}, not an object")
         version = data.pop("format")
         if version == FORMAT:
             return Report(**{key: _nans(value) if key in WITH_SCORES else value for key, value in data.items()})

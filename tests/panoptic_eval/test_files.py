@@ -19,11 +19,17 @@ def test_what_is_written_is_read_up_to_the_limit(tmp_path):
 
 def test_an_error_names_the_file_and_leaves_nothing(tmp_path):
     (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "folder", Path("/proc/nothing")):
+    (tmp_path / "file").write_text("mine")
+    for path in (
+        tmp_path / "folder",
+        Path("/proc/nothing"),
+        tmp_path / "file" / "x",
+        tmp_path / "file" / "below" / "x",
+    ):
         with pytest.raises(OSError) as caught:  # noqa: PT011
             write_atomically(path, b"x")
         assert caught.value.filename == str(path)
-    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_text_that_no_file_holds_is_escaped(tmp_path):

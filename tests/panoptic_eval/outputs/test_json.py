@@ -54,6 +54,12 @@ def test_what_is_written_reads_back_equal(scored, tmp_path):
     assert [*found.per_image[0]] == [*scored.per_image[0]]
 
 
+def test_a_list_is_no_report(tmp_path):
+    (tmp_path / "report.json").write_text("[]")
+    with pytest.raises(InputError, match="holds a list, not an object"):
+        json_output.read(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 3, "a": 0}'])
 def test_something_else_is_no_report(content, tmp_path):
     (tmp_path / "report.json").write_bytes(content)
