@@ -12,6 +12,7 @@ from panoptic_eval.errors import Fault, InputError
 from panoptic_eval.metrics import sizes
 from panoptic_eval.metrics.metric import mean
 from panoptic_eval.pairs.table import Segments, take
+from panoptic_eval.percentiles import percentiles
 from panoptic_eval.resampling import draw
 from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.score import Tables, scores, size_edges
@@ -119,7 +120,7 @@ def difference(
     d = d[~np.isnan(d)]
     low, high, p, smallest = (float("nan"),) * 4
     if d.size:
-        low, high = np.percentile(d, [2.5, 97.5]).tolist()
+        low, high = percentiles(d, [2.5, 97.5]).tolist()
         smallest = min(1.0, 2 / (d.size + 1))  # never 0: what did not occur in so many may occur
         p = min(1.0, smallest * (1 + min((d <= 0).sum().item(), (d >= 0).sum().item())))
     return Difference(score, part, category_id, float(a[0]), float(b[0]), float(b[0] - a[0]), low, high, p, smallest)

@@ -132,12 +132,24 @@ def resolve(
             (_place(maps, i) for i in image[white].tolist()),
         )
     unlisted = row == UNLISTED
-    seen = np.zeros(len(listed.id), bool)
-    seen[row[row >= 0]] = True
-    unseen = np.flatnonzero(np.isin(listed.image, image) & ~seen)
-    strange = np.setdiff1d(np.intersect1d(image[unlisted], listed.image), listed.image[seen])
+    seen = marked(row[row >= 0], len(listed.id))
+    images = len(maps.maps)
+    unseen = np.flatnonzero(marked(image, images)[listed.image] & ~seen)
+    lists, is_seen = marked(listed.image, images), marked(listed.image[seen], images)
+    strange = np.flatnonzero(marked(image[unlisted], images) & lists & ~is_seen)
     _report(maps, listed, image, ids, np.flatnonzero(unlisted), unseen, strange, predicted, faults)
     return listed, row
+
+
+def marked(index: Int[np.ndarray, " n"], size: int) -> Bool[np.ndarray, " size"]:
+    """Tell which of the indices 0 to size - 1 occur.
+
+    >>> marked(np.array([2, 0, 2]), 4).tolist()
+    [True, False, True, False]
+    """
+    occurs = np.zeros(size, bool)
+    occurs[index] = True
+    return occurs
 
 
 def find_segments(

@@ -228,7 +228,7 @@ def _from_json(
     )
     pngs = panoptic_json.locate_pngs(json, folder, "--pred-folder", faults)
     _warn_of_strays(json, folder, pngs, faults)
-    observed = set(np.unique(json.category_id[json.category_sound]).tolist())
+    observed = set(json.category_id[json.category_sound].tolist())
     numbering = choose_numbering(gt.catalogue, category_ids, path, json.categories, [observed], faults)
     point_out(numbering.catalogue, path, json.categories, observed, faults)
     category = numbering.catalogue.index(json.category_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from panoptic_eval.percentiles import percentiles
 from panoptic_eval.shapes import Float, Int
 
 
@@ -17,5 +18,5 @@ def interval(values: Float[np.ndarray, " w"]) -> tuple[float, float]:
     resampled = values[1:][~np.isnan(values[1:])]
     if not resampled.size:
         return float("nan"), float("nan")
-    low, high = np.percentile(resampled, [2.5, 97.5]).tolist()
+    low, high = percentiles(resampled, [2.5, 97.5]).tolist()
     return low, high

@@ -64,8 +64,9 @@ class PanopticJson:
     """NaN where none is given."""
     area: Float[np.ndarray, " n"]
     """-1 where none is given."""
-    box: Float[np.ndarray, "n 4"]
-    """x, y, width, height, pixels; NaN where none is given, or one of another form: no score needs it."""
+    box: Float[np.ndarray, "n 4"] | None
+    """x, y, width, height, pixels; NaN where none is given, or one of another form: no score needs it. None of
+    predictions."""
     images: dict[ImageId, ImageEntry]
     """Empty where the file has none."""
     categories: tuple[Category, ...]
@@ -179,7 +180,7 @@ def read(
         crowd=crowd,
         score=np.array(score, np.float64),
         area=area,
-        box=_boxes(boxes),
+        box=None if prediction else _boxes(boxes),
         images=_images(_list(content, "images"), path, faults),
         categories=_categories(_list(content, "categories"), path, faults, isthing, not prediction),
     )
@@ -230,9 +231,10 @@ def _boxes(values: Sequence[Any]) -> Float[np.ndarray, "n 4"]:
     """Return every bbox that is a list of four numbers; NaN for the others."""
     if not any(values):
         return np.full((len(values), 4), np.nan)
-    four = set(map(type, values)) == {list} and set(map(len, values)) == {4}
-    if four and set(map(type, itertools.chain.from_iterable(values))) <= {int, float}:  # as in nearly all files
-        return np.array(values, np.float64)
+    if set(map(type, values)) == {list} and set(map(len, values)) == {4}:
+        numbers = list(itertools.chain.from_iterable(values))
+        if set(map(type, numbers)) <= {int, float}:  # as in nearly all files
+            return np.array(numbers, np.float64).reshape(-1, 4)
     none = [np.nan] * 4
     numbers = [v if type(v) is list and len(v) == 4 and {*map(type, v)} <= {int, float} else none for v in values]
     return np.array(numbers, np.float64).reshape(-1, 4)

@@ -321,8 +321,8 @@ def match(
         pred=detection[by_score],
         image=pred.image[detection[by_score]],
         first=np.searchsorted(category[by_score], np.arange(c + 1)),
-        matched=matched[:, :, by_score],
-        skipped=skipped[:, :, by_score],
+        matched=matched.take(by_score, axis=2),  # in C's order, which indexing does not keep
+        skipped=skipped.take(by_score, axis=2),
         instances=np.bincount(cell, minlength=math.prod(shape)).reshape(shape),
     )
 

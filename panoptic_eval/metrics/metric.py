@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def summed(counts: Any, weights: Float[np.ndarray, "w i"] | None = None) -> Any:
         total = values.sum(0, keepdims=True)
         return total if weights is None else np.concatenate([total, weights @ values])
 
-    return type(counts)(*(rows(getattr(counts, f.name)) for f in fields(counts)))
+    return type(counts)(*map(rows, vars(counts).values()))
 
 
 def mean(values: Float[np.ndarray, "*b c"]) -> Float[np.ndarray, " *b"]:

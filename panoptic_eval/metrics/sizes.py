@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from panoptic_eval.pairs.table import PairTable
+from panoptic_eval.percentiles import percentiles
 from panoptic_eval.rules import PERCENTILES
 from panoptic_eval.shapes import Float
 
@@ -16,7 +17,7 @@ def area_edges(table: PairTable, percent: Sequence[float] = PERCENTILES) -> Floa
     """Return areas, pixels, at percentiles of all gt things but crowds, linearly interpolated; NaN without things."""
     gt = table.gt
     area = gt.area[table.catalogue.isthing[gt.category] & ~gt.crowd]
-    return np.percentile(area, percent) if len(area) else np.full(len(percent), np.nan)
+    return percentiles(area, percent) if len(area) else np.full(len(percent), np.nan)
 
 
 def bins(edges: Sequence[float] | Float[np.ndarray, " e"]) -> list[tuple[float, float]]:

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from panoptic_eval.errors import Faults, PngError
-from panoptic_eval.labels import UNLISTED, VOID, LabelMaps, Listed, resolve
+from panoptic_eval.labels import UNLISTED, VOID, LabelMaps, Listed, marked, resolve
 from panoptic_eval.pairs.counts import IdCounts, Pairs, shifted
 from panoptic_eval.pairs.palette import Lookup, check_distinct, lookup, renamed
 from panoptic_eval.pairs.table import Origin, PairTable, Segments
 from panoptic_eval.png.ids import Ids
-from panoptic_eval.shapes import Int
+from panoptic_eval.shapes import Bool, Int
 
 
 def build(
@@ -118,15 +118,17 @@ def _segments(
     _compare_areas("pred" if predicted else "gt", segments, maps, at, faults)
     segment = row.copy()
     segment[solid] = np.arange(len(solid))
-    return segments, segment, _unseen(listed, rows, at)
+    return segments, segment, _unseen(listed, marked(rows, len(listed.id)), at, len(maps.maps))
 
 
-def _unseen(listed: Listed, seen: Int[np.ndarray, " s"], at: Int[np.ndarray, " i"]) -> Int[np.ndarray, "u 2"]:
+def _unseen(
+    listed: Listed, seen: Bool[np.ndarray, " s"], at: Int[np.ndarray, " i"], maps: int
+) -> Int[np.ndarray, "u 2"]:
     """Return the table's image and the category of each listed segment that has no pixel and is no crowd."""
-    without = np.setdiff1d(np.flatnonzero(np.isin(listed.image, at) & ~listed.crowd), seen)
-    order = np.argsort(at)
-    image = order[np.searchsorted(at, listed.image[without], sorter=order)]
-    return np.stack([image, listed.category[without]], axis=1)
+    position = np.full(maps + 1, -1)  # of each map in the table; the last entry takes -1, an image without prediction
+    position[at] = np.arange(len(at))
+    without = np.flatnonzero(~(seen | listed.crowd) & (position[listed.image] >= 0))
+    return np.stack([position[listed.image[without]], listed.category[without]], axis=1)
 
 
 def _compare_areas(side: str, segments: Segments, maps: LabelMaps, at: Int[np.ndarray, " i"], faults: Faults) -> None:

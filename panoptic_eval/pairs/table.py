@@ -129,6 +129,8 @@ def concatenate(tables: Sequence[PairTable]) -> PairTable:
     if not tables:
         raise InputError("there is no pair table to join; expected at least one")
     first = tables[0]
+    if len(tables) == 1:
+        return first
     if any(t.catalogue != first.catalogue for t in tables):
         raise InputError("the pair tables have different categories; expected tables of one data set")
     image_id = tuple(i for t in tables for i in t.image_id)
