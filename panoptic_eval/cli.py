@@ -27,7 +27,7 @@ from panoptic_eval.commands.options import (
     OptionalText,
     Reading,
     Scoring,
-    no_folder,
+    can_be_written,
     number,
     within,
 )
@@ -96,7 +96,7 @@ class Outputs:
         """Say what is wrong with the options, before anything is counted."""
         within(0, MOST_RESAMPLES, resamples=self.resamples or 0)
         within(0, MOST, seed=self.seed)
-        no_folder(html=self.html)
+        can_be_written(html=self.html)
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class Compare:
         self.scoring.check()
         within(1, MOST_RESAMPLES, resamples=self.resamples)
         within(0, MOST, seed=self.seed)
-        no_folder(out=self.out)
+        can_be_written(out=self.out)
         a, b = load(self.a), load(self.b)
         rng = np.random.default_rng(self.seed)
         result = compare(a, b, rng=rng, resamples=self.resamples, rules=self.scoring)

@@ -38,6 +38,19 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
+def check_place(path: Path) -> None:
+    """Try whether a file can be written where the path says, or a folder for it made there; leaves nothing behind.
+
+    Raises:
+        OSError: it cannot.
+    """
+    import tempfile
+
+    there = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    with tempfile.TemporaryFile(dir=there):
+        pass
+
+
 def leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
     """List the temporary files that killed processes left in a folder when they were to write files of these names.
 

@@ -14,7 +14,7 @@ from panoptic_eval.commands.options import (
     OptionalNumber,
     OptionalPath,
     Reading,
-    no_folder,
+    can_be_written,
     within,
 )
 
@@ -48,7 +48,7 @@ class Check:
         from panoptic_eval.outputs.json import dumps
 
         self.reading.check()
-        no_folder(html=self.html)
+        can_be_written(html=self.html)
         if self.workers is not None:
             within(1, MOST, workers=self.workers)
         result = check(

@@ -113,15 +113,24 @@ def within(least: int, most: int, **options: int) -> None:
             raise InputError(f"--{name} {abbreviated(str(value))}: expected {least} to {most}")
 
 
-def no_folder(**files: Path | None) -> None:
-    """Say so if an option that is to name a file names a folder, before anything is counted.
+def can_be_written(**files: Path | None) -> None:
+    """Say so if an option names a file that cannot be written, before anything is counted: all files come, or none.
 
     Raises:
         InputError: one does.
     """
+    from panoptic_eval.files import check_place
+
     for name, path in files.items():
-        if path is not None and path.is_dir():
-            raise InputError(f"--{name} {abbreviated(str(path))}: is a folder; expected the name of a file")
+        if path is None:
+            continue
+        given = f"--{name} {abbreviated(str(path))}"
+        if path.is_dir():
+            raise InputError(f"{given}: is a folder; expected the name of a file")
+        try:
+            check_place(path)
+        except OSError as error:
+            raise InputError(f"{given}: cannot be written: {error.strerror or error}") from error
 
 
 def number(count: int, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from panoptic_eval.commands.options import MOST, MOST_RESAMPLES, OptionalPath, Scoring, no_folder, within
+from panoptic_eval.commands.options import MOST, MOST_RESAMPLES, OptionalPath, Scoring, can_be_written, within
 from panoptic_eval.errors import InputError
 
 
@@ -50,7 +50,7 @@ class Plot:
 
         if self.out.suffix.lower() not in plots.UNDATED:
             raise InputError(f"--out {self.out}: expected a name that ends in {', '.join(plots.UNDATED)}")
-        no_folder(out=self.out, csv=self.csv)
+        can_be_written(out=self.out, csv=self.csv)
         if self.csv is not None and self.show != "sizes":
             raise InputError(f"--csv holds numbers by size; expected none with --show {self.show}")
         tables = dict(zip(names_of(self.runs), map(load, self.runs), strict=True))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from panoptic_eval.commands.options import MOST, MOST_RESAMPLES, OptionalPath, no_folder, number, within
+from panoptic_eval.commands.options import MOST, MOST_RESAMPLES, OptionalPath, can_be_written, number, within
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Report:
 
         within(0, MOST_RESAMPLES, resamples=self.resamples)
         within(0, MOST, seed=self.seed, images=self.images)
-        no_folder(out=self.out)
+        can_be_written(out=self.out)
         folders = (self.folder,) if self.against is None else (self.folder, self.against)
         names = names_of(folders)
         page = html.page(

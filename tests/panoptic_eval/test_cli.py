@@ -228,19 +228,28 @@ def test_a_first_word_that_is_no_command_is_named(word, message, capsys):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--pred", "a", "--gt", "b", "--html", "FOLDER"),
-        ("report", "a", "--out", "FOLDER"),
-        ("check", "a", "--html", "FOLDER"),
-        ("compare", "a", "b", "--out", "FOLDER"),
-        ("plot", "a", "--out", "a.pdf", "--csv", "FOLDER"),
-    ],
-)
+OUTPUTS = [
+    ("--pred", "a", "--gt", "b", "--html", "PLACE"),
+    ("report", "a", "--out", "PLACE"),
+    ("check", "a", "--html", "PLACE"),
+    ("compare", "a", "b", "--out", "PLACE"),
+    ("plot", "a", "--out", "a.pdf", "--csv", "PLACE"),
+]
+
+
+@pytest.mark.parametrize("arguments", OUTPUTS)
 def test_a_folder_in_place_of_a_file_is_said_before_anything_is_read(arguments, tmp_path):
     with pytest.raises(SystemExit, match=f"{tmp_path}: is a folder; expected the name of a file"):
-        main([str(tmp_path) if a == "FOLDER" else a for a in arguments])
+        main([str(tmp_path) if a == "PLACE" else a for a in arguments])
+
+
+@pytest.mark.parametrize("arguments", OUTPUTS)
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_read(arguments, tmp_path):
+    (tmp_path / "file").touch()
+    place = tmp_path / "file/below/x"
+    with pytest.raises(SystemExit, match=f"{place}: cannot be written: Not a directory"):
+        main([str(place) if a == "PLACE" else a for a in arguments])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(
@@ -397,6 +406,16 @@ def test_the_command_loads_nothing_heavy():
     code = f"import sys, panoptic_eval.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_score_loads_nothing_that_it_does_not_need(folders):
+    gt, pred = folders
+    unneeded = {"numpy.ma", "PIL.Image", "pycocotools", "pandas", "matplotlib"}
+    script = f"""import sys, panoptic_eval.cli
+panoptic_eval.cli.main(["--pred", {str(pred)!r}, "--gt", {str(gt)!r}, "--quiet"])
+print(sorted({unneeded} & set(sys.modules)))"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def panoptic_eval_command(*arguments):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from panoptic_eval.files import leftovers, read_regular, write_atomically
+from panoptic_eval.files import check_place, leftovers, read_regular, write_atomically
 
 
 def test_what_is_written_is_read_up_to_the_limit(tmp_path):
@@ -15,6 +15,15 @@ def test_what_is_written_is_read_up_to_the_limit(tmp_path):
     (tmp_path / "link").symlink_to(path)
     assert read_regular(tmp_path / "link", 5) == b"12345"
     assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path):
+    check_place(tmp_path / "file")
+    check_place(tmp_path / "new/below/file")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="loop"):
+        check_place(tmp_path / "loop/file")
 
 
 def test_an_error_names_the_file_and_leaves_nothing(tmp_path):
