@@ -36,6 +36,7 @@ from panoptic_eval.png.label_runs import read_runs
 from panoptic_eval.prediction_writer import RECORDS, PredictionWriter, png_name
 from panoptic_eval.rules import CategoryIds
 from panoptic_eval.shapes import Bool
+from panoptic_eval.text import path_text
 
 __all__ = ["CategoryIds", "Detections", "PredictionWriter", "Predictions", "read_predictions"]
 
@@ -126,13 +127,13 @@ def _locate(pred: Path, folder: Path | None) -> _Layout:
         InputError: none of them is there, or several are.
     """
     if folder is not None and not folder.is_dir():
-        raise InputError(f"{folder}: does not exist; expected the folder of the predictions' PNGs")
+        raise InputError(f"{path_text(folder)}: does not exist; expected the folder of the predictions' PNGs")
     if pred.is_file():
         if not pred.name.endswith(JSON):
             raise InputError(f"{pred}: expected a directory of predictions, or a panoptic JSON")
         return _Layout(pred.parent, pred, folder or _png_folder(pred))
     if not pred.is_dir():
-        raise InputError(f"{pred}: does not exist; expected a directory of predictions")
+        raise InputError(f"{path_text(pred)}: does not exist; expected a directory of predictions")
     if layout := _with_json(pred, folder):
         return layout
     below = [found for sub in files(pred, "*") if sub.is_dir() and (found := _with_json(sub, folder))]

@@ -28,3 +28,13 @@ def abbreviated(text: str, limit: int = 80) -> str:
     'abc…'
     """
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def path_text(path: object) -> str:
+    """Return a path as it is; cut only where it is longer than those that Linux opens, 4096 bytes: it is a mistake.
+
+    >>> path_text("data/gt.json"), len(path_text("a" * 5000))
+    ('data/gt.json', 80)
+    """
+    text = str(path)
+    return text if len(text) < 4096 else abbreviated(text)

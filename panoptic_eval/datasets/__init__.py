@@ -14,6 +14,7 @@ from panoptic_eval.datasets.panoptic_json import IsThing
 from panoptic_eval.datasets.things import with_things
 from panoptic_eval.errors import Fault, InputError
 from panoptic_eval.labels import LabelMaps
+from panoptic_eval.text import path_text
 
 FORMATS = (mapillary.FORMAT, idd.FORMAT, cityscapes.FORMAT, coco.FORMAT)
 """In the order in which a folder is tried."""
@@ -136,7 +137,7 @@ def _below(kind: Format, root: Path | None) -> Path:
             f"{kind.name}: expected root (--root PATH), or $PANOPTIC_DATA, to say where data sets are; neither is set"
         )
     if not base.is_dir():
-        raise InputError(f"{base}: does not exist; expected the folder of {kind.name}, or one that holds it")
+        raise InputError(f"{path_text(base)}: does not exist; expected the folder of {kind.name}, or one that holds it")
     usual = [
         sub
         for sub in files(base, "*")
@@ -159,7 +160,7 @@ def _recognize(path: Path, pngs: Path | None) -> tuple[Format, Path]:
         InputError: none.
     """
     if not path.is_dir():
-        raise InputError(f"{path}: does not exist; expected one of {NAMES}, a JSON or a folder")
+        raise InputError(f"{path_text(path)}: does not exist; expected one of {NAMES}, a JSON or a folder")
     if pngs is not None:
         return coco.FORMAT, path
     kind = recognize(path)
