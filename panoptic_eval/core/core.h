@@ -69,7 +69,7 @@ static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
 /* inflate.c: a stream of compressed rows, of which a part is in memory. */
 
-enum { PART = 128, HISTORY = 32768, AHEAD = 65536, SLACK = 8192 };
+enum { PART = 32, REACH = (PART - 1 + 258) / PART, HISTORY = 32768, AHEAD = 65536, SLACK = 8192 };
 enum { AT_ONCE = 8 }; /* numbers of a list that are looked at together */
 enum { LITERAL_BITS = 11, DISTANCE_BITS = 8 };
 
@@ -80,7 +80,8 @@ typedef struct {
     unsigned count;   /* of them */
 } Bits;
 
-/* A byte that is not zero: its place above bit 8, its value below. They are kept in the order of their places. */
+/* A byte that is not zero, or not the byte before: its place above bit 8, its value below. They are kept in the order of
+   their places. */
 typedef uint32_t Nonzero;
 static const Nonzero END = INT32_MAX; /* beyond all places */
 
@@ -95,15 +96,15 @@ typedef struct {
     uint32_t adler_a, adler_b;
 
     enum { BETWEEN, STORED, CODED, ENDED } state;
-    bool final;
+    bool final, changes; /* changes: the list is of bytes that differ from that before them */
     size_t stored;
     uint32_t literals[(1 << LITERAL_BITS) + 144 * 16], distances[(1 << DISTANCE_BITS) + 16 * 128];
     Memory nonzero_memory, index_memory;
 } Stream;
 
 /* `input` stays the caller's. `most` is the largest number of bytes that will be taken at once. */
-Status stream_open(Stream *stream, const uint8_t *input, size_t size, size_t most);
-Status stream_take(Stream *stream, size_t size, const Nonzero **first); /* the first of them that is not zero, or later */
+Status stream_open(Stream *stream, const uint8_t *input, size_t size, size_t most, bool changes);
+Status stream_take(Stream *stream, size_t size, const Nonzero **first); /* the first of them in the list, or later */
 Status stream_finish(Stream *stream); /* REFUSED if more follows, or the checksum is wrong */
 
 /* label_png.c: a label PNG, row by row. */
@@ -119,7 +120,8 @@ typedef struct {
     Stream stream;
     Run *row, *above;             /* x ascending from 0; a run at `width` ends them */
     Run *filtered, *filtered_above; /* the same, but of bytes where several pixels share one */
-    Memory compressed, runs, filtered_runs;
+    Run *events; /* pixels that are not zero once filtered */
+    Memory compressed, runs, filtered_runs, event_runs;
 } LabelPng;
 
 Status png_open(LabelPng *png, const uint8_t *file, size_t size);

@@ -2,7 +2,8 @@
 
    No rows are written: what is kept of them is a list of the bytes that are not zero, each with its place. A match appends
    those that it copies, often none, as most matches copy zeros; the checksum and whoever reads the rows go through the
-   list. What is accepted is what zlib accepts. */
+   list. Rows that are not filtered, as those with a palette, have hardly a zero, but bytes that repeat: of them the list has
+   those that differ from the byte before (`changes`). What is accepted is what zlib accepts. */
 #include "core.h"
 
 /* An entry of a table: the bits of the code (or of the part that found the entry) in bits 0 to 4, a kind, then the number
@@ -196,10 +197,24 @@ static inline Nonzero *seek(const Stream *s, size_t place) {
 static void sum(Stream *s) {
     uint32_t made = (uint32_t)s->made;
     uint64_t a = s->adler_a, b = s->adler_b + a * (s->made - s->summed);
-    for (const Nonzero *at = seek(s, s->summed), *end = s->nonzero + s->count; at < end; at++) {
-        uint32_t byte = *at & 255;
-        a += byte;
-        b += (uint64_t)byte * (made - (*at >> 8));
+    const Nonzero *at = seek(s, s->summed), *end = s->nonzero + s->count;
+    if (s->changes) { /* a change adds its step to all bytes from it to the end */
+        uint64_t last = 0, value = at[-1] & 255, n = s->made - s->summed;
+        for (;; at++) {
+            a += (value - last) * n;
+            b += (value - last) * (n * (n + 1) / 2);
+            if (at == end)
+                break;
+            last = value;
+            value = *at & 255;
+            n = made - (*at >> 8);
+        }
+    } else {
+        for (; at < end; at++) {
+            uint32_t byte = *at & 255;
+            a += byte;
+            b += (uint64_t)byte * (made - (*at >> 8));
+        }
     }
     s->summed = s->made;
     s->adler_a = (uint32_t)(a % 65521);
@@ -209,7 +224,8 @@ static void sum(Stream *s) {
 /* Note where the parts begin that the next 258 bytes reach into. */
 static inline void note(uint32_t *index, size_t made, size_t count) {
     uint32_t *part = index + made / PART;
-    part[1] = part[2] = part[3] = (uint32_t)count;
+    for (int k = 1; k <= REACH; k++)
+        part[k] = (uint32_t)count;
 }
 
 /* End a list, so that AT_ONCE can be read from its end. */
@@ -251,7 +267,7 @@ static inline Nonzero *copy(const Nonzero *source, Nonzero from, Nonzero behind,
     while (source[AT_ONCE - 1] < from)
         source += AT_ONCE;
     source += count_below(source, from);
-    if (behind - from > distance) { /* the match overlaps itself: what is appended here is copied, too */
+    if ((behind - from > distance) & (*source < behind)) { /* it overlaps itself: what is appended here is copied, too */
         for (; *source < behind; source++) {
             Nonzero copied = *source + distance;
             *end++ = copied;
@@ -266,8 +282,9 @@ static inline Nonzero *copy(const Nonzero *source, Nonzero from, Nonzero behind,
     return end + n;
 }
 
-/* Decode symbols until `limit` bytes are there, which the last match may exceed, or the block ends. */
-static Status inflate_codes(Stream *s, size_t limit) {
+/* Decode symbols until `limit` bytes are there, which the last match may exceed, or the block ends. `changes` is a constant
+   wherever this is inlined. */
+static INLINE Status inflate_codes(Stream *s, size_t limit, const bool changes) {
     Bits in = s->input; /* local, as a number that is stored might else change it */
     Nonzero *end = s->nonzero + s->count;
     size_t made = s->made;
@@ -281,7 +298,7 @@ static Status inflate_codes(Stream *s, size_t limit) {
         if (e & LITERAL) {
             uint32_t literal = e >> 16;
             *end = (Nonzero)(made << 8) | literal;
-            end += literal != 0;
+            end += literal != (changes ? end[-1] & 255 : 0);
             made++;
             refill(&in);
             next = look_up(&in, s->literals, LITERAL_BITS);
@@ -301,7 +318,7 @@ static Status inflate_codes(Stream *s, size_t limit) {
         if (distance > made)
             return REFUSED; /* before the stream's start: later on, at least 32768 bytes are kept */
         Nonzero from = (Nonzero)((made - distance) << 8), behind = from + (Nonzero)(length << 8);
-        if (length == 258 && end[-1] < from) { /* zeros; often the same match follows again and again */
+        if (length == 258 && end[-1] < from) { /* one value; often the same match follows again and again */
             unsigned spent = before.count - in.count; /* while bits equal those so many before, it does */
             unsigned equal = (unsigned)__builtin_ctzll((before.waiting ^ in.waiting) | UINT64_C(1) << in.count);
             for (; equal >= spent; equal -= spent) { /* at most 28 times, as a match takes two bits: less than SLACK */
@@ -314,6 +331,14 @@ static Status inflate_codes(Stream *s, size_t limit) {
         refill(&in);
         next = look_up(&in, s->literals, LITERAL_BITS);
         const Nonzero *source = s->nonzero + s->index[(made - distance) / PART];
+        if (changes) { /* how the first byte differs from that before it depends on where it is copied to */
+            set_end(end);
+            while (*source <= (from | 255))
+                source++;
+            *end = (Nonzero)(made << 8) | (source[-1] & 255);
+            end += ((source[-1] ^ end[-1]) & 255) != 0;
+            from += 256;
+        }
         end = copy(source, from, behind, (Nonzero)(distance << 8), end);
         made += length;
     }
@@ -334,7 +359,7 @@ static Status inflate_stored(Stream *s, size_t limit) {
         uint8_t byte = in->bytes[in->at++];
         note(s->index, s->made, (size_t)(end - s->nonzero));
         *end = (Nonzero)(s->made++ << 8) | byte;
-        end += byte != 0;
+        end += byte != (s->changes ? end[-1] & 255 : 0);
     }
     set_count(s, end);
     if (s->stored == 0)
@@ -379,7 +404,10 @@ static Status start_block(Stream *s) {
 /* Inflate until `limit` bytes are in memory, a few more, or the stream ends. */
 static Status inflate_to(Stream *s, size_t limit) {
     while (s->made < limit && s->state != ENDED) {
-        TRY(s->state == BETWEEN ? start_block(s) : s->state == STORED ? inflate_stored(s, limit) : inflate_codes(s, limit));
+        TRY(s->state == BETWEEN  ? start_block(s)
+            : s->state == STORED ? inflate_stored(s, limit)
+            : s->changes         ? inflate_codes(s, limit, true)
+                                 : inflate_codes(s, limit, false));
         if (used(&s->input) > s->input.size)
             return REFUSED;
     }
@@ -388,10 +416,10 @@ static Status inflate_to(Stream *s, size_t limit) {
     return OK;
 }
 
-Status stream_open(Stream *s, const uint8_t *input, size_t size, size_t most) {
+Status stream_open(Stream *s, const uint8_t *input, size_t size, size_t most, bool changes) {
     s->capacity = HISTORY + AHEAD + most + SLACK;
     TRY(reserve(&s->nonzero_memory, (1 + s->capacity + 2 * AT_ONCE) * sizeof(Nonzero)));
-    TRY(reserve(&s->index_memory, (s->capacity / PART + 4) * sizeof(uint32_t)));
+    TRY(reserve(&s->index_memory, (s->capacity / PART + 1 + REACH) * sizeof(uint32_t)));
     s->nonzero = (Nonzero *)s->nonzero_memory.start + 1;
     s->nonzero[-1] = 0;
     set_count(s, s->nonzero);
@@ -403,6 +431,7 @@ Status stream_open(Stream *s, const uint8_t *input, size_t size, size_t most) {
     s->adler_b = 0;
     s->state = BETWEEN;
     s->final = false;
+    s->changes = changes;
     /* RFC 1950, section 2.2: deflate with a window of at most 32768 bytes, no preset dictionary. */
     bool right = size >= 2 && (input[0] & 15) == 8 && input[0] >> 4 <= 7 && (input[0] * 256 + input[1]) % 31 == 0;
     return right && !(input[1] & 32) ? OK : REFUSED;
@@ -414,6 +443,7 @@ static void slide(Stream *s) {
     const Nonzero *kept = seek(s, gone);
     uint32_t dropped = (uint32_t)(kept - s->nonzero);
     size_t count = s->count - dropped;
+    s->nonzero[-1] = s->changes ? kept[-1] & 255 : 0;
     for (size_t i = 0; i < count; i++)
         s->nonzero[i] = kept[i] - (Nonzero)(gone << 8);
     set_count(s, s->nonzero + count);

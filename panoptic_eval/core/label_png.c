@@ -3,8 +3,6 @@
    A row of a label image is a few runs of equal color, and once filtered it is zeros but for a few bytes. So a row is
    decoded from event to event: from one pixel that is not zero, or run that starts in the row above, to the next.
    Between two events every filter goes on predicting the same color. */
-#include <stdlib.h>
-
 #include "core.h"
 
 enum { GRAY = 0, RGB = 2, PALETTE = 3, GRAY_ALPHA = 4, RGBA = 6 };
@@ -119,15 +117,19 @@ Status png_open(LabelPng *png, const uint8_t *file, size_t size) {
     size_t joined;
     TRY(join_rows(file, size, &png->compressed, &joined));
     TRY(two_rows(&png->runs, png->width, &png->row, &png->above));
+    TRY(reserve(&png->event_runs, ((size_t)png->width + 2) * sizeof(Run)));
+    png->events = (Run *)png->event_runs.start + 1; /* find_events begins one before it */
     if (png->depth < 8)
         TRY(two_rows(&png->filtered_runs, (uint32_t)units, &png->filtered, &png->filtered_above));
-    return stream_open(&png->stream, png->compressed.start, joined, png->row_bytes);
+    bool changes = png->color_type == PALETTE || png->depth < 8; /* most often not filtered, as the specification advises */
+    return stream_open(&png->stream, png->compressed.start, joined, png->row_bytes, changes);
 }
 
 void png_release(LabelPng *png) {
     release(&png->compressed);
     release(&png->runs);
     release(&png->filtered_runs);
+    release(&png->event_runs);
     release(&png->stream.nonzero_memory);
     release(&png->stream.index_memory);
 }
@@ -146,15 +148,26 @@ static inline uint32_t add_bytes(uint32_t a, uint32_t b) {
 /* Means of the four bytes, each rounded down. */
 static inline uint32_t average_bytes(uint32_t a, uint32_t b) { return (a & b) + (((a ^ b) & 0xFEFEFEFE) >> 1); }
 
+typedef int16_t Eight __attribute__((vector_size(16)));
+typedef uint8_t EightBytes __attribute__((vector_size(8)));
+
+static inline Eight widen(uint32_t bytes) {
+    uint64_t word = bytes;
+    EightBytes eight;
+    memcpy(&eight, &word, sizeof eight);
+    return __builtin_convertvector(eight, Eight);
+}
+
+static inline Eight magnitude(Eight a) { return (a ^ (a >> 15)) - (a >> 15); }
+
 /* Of each byte the neighbor nearest to left + up - corner (PNG specification, section 9.4). */
-static uint32_t paeth(uint32_t left, uint32_t up, uint32_t corner) {
-    uint32_t value = 0;
-    for (int shift = 0; shift < 32; shift += 8) {
-        int a = left >> shift & 255, b = up >> shift & 255, c = corner >> shift & 255;
-        int to_a = abs(b - c), to_b = abs(a - c), to_c = abs(a + b - 2 * c);
-        int nearest = to_a <= to_b && to_a <= to_c ? a : to_b <= to_c ? b : c;
-        value |= (uint32_t)nearest << shift;
-    }
+static inline uint32_t paeth(uint32_t left, uint32_t up, uint32_t corner) {
+    Eight a = widen(left), b = widen(up), c = widen(corner);
+    Eight to_a = magnitude(b - c), to_b = magnitude(a - c), to_c = magnitude(a + b - c - c);
+    Eight not_a = (to_a > to_b) | (to_a > to_c), not_b = to_b > to_c;
+    EightBytes nearest = __builtin_convertvector((a & ~not_a) | (not_a & ((b & ~not_b) | (c & not_b))), EightBytes);
+    uint32_t value;
+    memcpy(&value, &nearest, sizeof value);
     return value;
 }
 
@@ -165,7 +178,7 @@ static INLINE uint32_t take_pixel(const Nonzero **next, uint32_t place, const ui
     uint32_t value = 0, n = 0;
     for (uint32_t k = 0; k < pixel_bytes; k++) {
         uint32_t offset = (at[k] >> 8) - place, inside = offset < pixel_bytes;
-        value |= inside ? (at[k] & 255) << 8 * offset : 0;
+        value |= (at[k] & 255 & -inside) << (8 * offset & 31);
         n += inside;
     }
     *next = at + n;
@@ -195,58 +208,93 @@ static INLINE uint32_t past_equal(const Nonzero *first, const Nonzero **next, ui
     return differs;
 }
 
-/* Write the runs of a row whose first pixel is at `begin`; `kind` and `pixel_bytes` are constants wherever this is inlined. */
-static INLINE void decode_row(const unsigned kind, const Nonzero *next, uint32_t begin, uint32_t width, const Run *above,
-                              Run *out, const uint32_t pixel_bytes) {
-    uint32_t x = 0, left = 0;
-    if (kind <= SUB) { /* the row above does not matter */
-        while (x < width) {
-            const Nonzero *first = next;
-            uint32_t place = begin + x * pixel_bytes, value = take_pixel(&next, place, pixel_bytes);
-            left = kind == NONE ? value : add_bytes(left, value);
-            *out++ = (Run){x, left};
-            x = pixel_of(kind == NONE ? past_equal(first, &next, place, pixel_bytes) : *next >> 8, begin, pixel_bytes);
-        }
-        *out = (Run){width, 0};
-        return;
+/* The pixels of a row that are not zero, given the row's bytes that are not; then one at `width`. */
+static INLINE void find_events(const Nonzero *next, uint32_t begin, uint32_t width, Run *out, const uint32_t pixel_bytes) {
+    uint32_t end = begin + width * pixel_bytes, last = UINT32_MAX, value = 0;
+    out--;
+    for (; *next >> 8 < end; next++) {
+        uint32_t offset = (*next >> 8) - begin, x = offset / pixel_bytes;
+        uint32_t byte = (*next & 255) << 8 * (offset - x * pixel_bytes);
+        value = x == last ? value | byte : byte;
+        out += x != last;
+        *out = (Run){x, value};
+        last = x;
     }
-    uint32_t corner = 0, up = above->color, up_end = above[1].x, event = 0;
-    for (;;) {
-        uint32_t value = kind == UP ? up : kind == AVERAGE ? average_bytes(left, up) : up == corner ? left : paeth(left, up, corner);
-        if (x == event) {
-            value = add_bytes(value, take_pixel(&next, begin + x * pixel_bytes, pixel_bytes));
-            event = pixel_of(*next >> 8, begin, pixel_bytes);
-        }
-        if (value != left || x == 0)
-            *out++ = (Run){x, value};
-        if (kind == PAETH || value == up || (kind == AVERAGE && value == average_bytes(value, up)))
-            x = event < up_end ? event : up_end; /* until then the filter predicts `value` */
-        else
-            x++;
-        if (x >= width) {
-            *out = (Run){width, 0};
-            return;
-        }
+    out[1] = (Run){width, 0};
+}
+
+/* Write the runs of a row that is not filtered. */
+static INLINE void copy_row(const Nonzero *next, uint32_t begin, uint32_t width, Run *out, const uint32_t pixel_bytes) {
+    for (uint32_t x = 0; x < width;) {
+        const Nonzero *first = next;
+        uint32_t place = begin + x * pixel_bytes;
+        *out++ = (Run){x, take_pixel(&next, place, pixel_bytes)};
+        x = pixel_of(past_equal(first, &next, place, pixel_bytes), begin, pixel_bytes);
+    }
+    *out = (Run){width, 0};
+}
+
+/* Write the runs of a filtered row, given its events; `kind` is a constant wherever this is inlined. */
+static INLINE void decode_row(const unsigned kind, const Run *event, uint32_t width, const Run *above, Run *out) {
+    uint32_t x = 0, left = 0, corner = 0;
+    do { /* no branch depends on what the pixels are: edges cannot be foretold */
+        uint32_t up = above->color, up_end = above[1].x, is_event = event->x == x;
+        uint32_t predicted = kind == SUB       ? left
+                             : kind == UP      ? up
+                             : kind == AVERAGE ? average_bytes(left, up)
+                                               : paeth(left, up, corner);
+        uint32_t value = add_bytes(predicted, event->color & -is_event);
+        event += is_event;
+        *out = (Run){x, value};
+        out += (value != left) | (x == 0);
+        bool steady = kind != AVERAGE ? kind == PAETH || !is_event : value == average_bytes(value, up);
+        uint32_t stop = kind == SUB ? width : steady ? up_end : x + 1; /* until then the filter predicts `value` */
+        x = event->x < stop ? event->x : stop;
+        above += x == up_end;
         left = value;
         corner = up;
-        if (x == up_end) {
-            above++;
-            up = above->color;
-            up_end = above[1].x;
-        }
+    } while (x < width);
+    *out = (Run){width, 0};
+}
+
+static void decode_filtered(unsigned kind, const Run *events, uint32_t width, const Run *above, Run *out) {
+    switch (kind) {
+    case SUB: decode_row(SUB, events, width, above, out); break;
+    case UP: decode_row(UP, events, width, above, out); break;
+    case AVERAGE: decode_row(AVERAGE, events, width, above, out); break;
+    default: decode_row(PAETH, events, width, above, out);
     }
 }
 
-/* The same, where `kind` is not known before. */
-static INLINE void decode_any(unsigned kind, const Nonzero *next, uint32_t begin, uint32_t width, const Run *above, Run *out,
-                              const uint32_t pixel_bytes) {
-    switch (kind) {
-    case NONE: decode_row(NONE, next, begin, width, above, out, pixel_bytes); break;
-    case SUB: decode_row(SUB, next, begin, width, above, out, pixel_bytes); break;
-    case UP: decode_row(UP, next, begin, width, above, out, pixel_bytes); break;
-    case AVERAGE: decode_row(AVERAGE, next, begin, width, above, out, pixel_bytes); break;
-    default: decode_row(PAETH, next, begin, width, above, out, pixel_bytes);
+/* Write the runs of any row whose first pixel is at `begin`, given its bytes that are not zero. */
+static INLINE void decode_any(unsigned kind, const Nonzero *next, uint32_t begin, uint32_t width, Run *events,
+                              const Run *above, Run *out, const uint32_t pixel_bytes) {
+    if (kind == NONE) {
+        copy_row(next, begin, width, out, pixel_bytes);
+    } else {
+        find_events(next, begin, width, events, pixel_bytes);
+        decode_filtered(kind, events, width, above, out);
     }
+}
+
+/* The same, given where bytes change: where rows are seldom filtered, the changes are the runs. */
+static void decode_changes(unsigned kind, const Nonzero *next, uint32_t begin, uint32_t width, Run *events, const Run *above,
+                           Run *out) {
+    Run *last = out;
+    *last = (Run){0, next[-1] & 255}; /* unless the first pixel is a change */
+    for (; *next >> 8 < begin + width; next++) {
+        last += *next >> 8 != begin;
+        *last = (Run){(*next >> 8) - begin, *next & 255};
+    }
+    last[1] = (Run){width, 0};
+    if (kind == NONE)
+        return;
+    Run *event = events;
+    for (const Run *run = out; run->x < width; run++)
+        for (uint32_t x = run->x; run->color && x < run[1].x; x++)
+            *event++ = (Run){x, run->color};
+    *event = (Run){width, 0};
+    decode_filtered(kind, events, width, above, out);
 }
 
 /* The runs of pixels, 8 / depth of which share a byte, the first one highest, given those of the bytes. */
@@ -275,24 +323,28 @@ static void swap(Run **a, Run **b) {
 Status png_next_row(LabelPng *png) {
     const Nonzero *next;
     TRY(stream_take(&png->stream, png->row_bytes, &next));
-    uint32_t begin = (uint32_t)(png->stream.taken - png->row_bytes);
-    unsigned kind = take_pixel(&next, begin++, 1);
+    uint32_t begin = (uint32_t)(png->stream.taken - png->row_bytes), width = (uint32_t)(png->row_bytes - 1) / png->pixel_bytes;
+    bool changes = png->stream.changes;
+    unsigned kind = changes && *next >> 8 != begin ? next[-1] & 255 : take_pixel(&next, begin, 1);
+    begin++;
     if (kind > PAETH)
         return REFUSED;
     swap(&png->row, &png->above);
-    if (png->depth < 8) {
+    if (png->depth < 8)
         swap(&png->filtered, &png->filtered_above);
-        decode_any(kind, next, begin, (uint32_t)(png->row_bytes - 1), png->filtered_above, png->filtered, 1);
-        split_bytes(png->filtered, png->depth, png->width, png->row);
-    } else if (png->pixel_bytes == 1) {
-        decode_any(kind, next, begin, png->width, png->above, png->row, 1);
-    } else if (png->pixel_bytes == 2) {
-        decode_any(kind, next, begin, png->width, png->above, png->row, 2);
-    } else if (png->pixel_bytes == 3) {
-        decode_any(kind, next, begin, png->width, png->above, png->row, 3);
-    } else {
-        decode_any(kind, next, begin, png->width, png->above, png->row, 4);
-    }
+    Run *row = png->depth < 8 ? png->filtered : png->row, *above = png->depth < 8 ? png->filtered_above : png->above;
+    if (changes)
+        decode_changes(kind, next, begin, width, png->events, above, row);
+    else if (png->pixel_bytes == 1)
+        decode_any(kind, next, begin, width, png->events, above, row, 1);
+    else if (png->pixel_bytes == 2)
+        decode_any(kind, next, begin, width, png->events, above, row, 2);
+    else if (png->pixel_bytes == 3)
+        decode_any(kind, next, begin, width, png->events, above, row, 3);
+    else
+        decode_any(kind, next, begin, width, png->events, above, row, 4);
+    if (png->depth < 8)
+        split_bytes(row, png->depth, png->width, png->row);
     return OK;
 }
 

@@ -159,27 +159,38 @@ def test_images_of_many_bands(shape):
     assert_equals_reference(write(gt, filters=FILTERS["mixed"]), write(pred, "rgba", filters=FILTERS["mixed"]))
 
 
-def sparse_rows(density: float, strategy: int) -> tuple[bytes, bytes]:
+def sparse_rows(density: float, strategy: int, kind: str) -> tuple[bytes, bytes]:
     """A PNG of 400 kB of filtered rows that repeat each other, moved: matches of all lengths, distances and contents.
-    And its first half.
+    Few bytes are not zero; with a palette few are not the byte before. And the PNG's first half.
     """
     rng = np.random.default_rng(13)
     patterns = (rng.random((4, 900)) < density) * rng.integers(1, 256, (4, 900))
     rows = [np.roll(patterns[rng.integers(4)], rng.integers(-3, 4)) for _ in range(440)]
+    head = png.header(440, 300)
+    if kind == "palette":
+        rows = [row.cumsum() % 256 for row in rows]
+        head = png.header(440, 900, color_type=png.PALETTE) + png.chunk(b"PLTE", bytes(768))
     stream = png.compress(b"".join(bytes([k % 5, *row.tolist()]) for k, row in enumerate(rows)), strategy=strategy)
-    whole, half = (png.assemble(png.header(440, 300), s) for s in (stream, stream[: len(stream) // 2]))
+    whole, half = (png.assemble(head, s) for s in (stream, stream[: len(stream) // 2]))
     return whole, half
 
 
+@pytest.mark.parametrize("kind", ["rgb", "palette"])
 @pytest.mark.parametrize("strategy", [zlib.Z_DEFAULT_STRATEGY, zlib.Z_RLE, zlib.Z_HUFFMAN_ONLY])
 @pytest.mark.parametrize("density", [0.002, 0.05, 0.5, 1])
-def test_windows_that_slide_over_rows_however_dense(density, strategy):
-    whole, half = sparse_rows(density, strategy)
+def test_windows_that_slide_over_rows_however_dense(density, strategy, kind):
+    whole, half = sparse_rows(density, strategy, kind)
     expected = bits(reference.count_pair(whole, whole))
     files = [(whole, whole), (half, whole), (whole, half), (whole, whole)]  # nothing of a stream stays for the next
     first, *refused, last = compiled.count_files(core.library(), files)
     assert refused == [None, None]
     assert bits(first) == bits(last) == expected
+
+
+def test_windows_that_slide_over_bytes_that_are_all_equal():
+    head = png.header(440, 900, color_type=png.PALETTE) + png.chunk(b"PLTE", bytes(768))
+    file = png.assemble(head, png.compress(bytes([2]) * 901 * 440))  # 2: up, so that indices grow from row to row
+    assert_equals_reference(file, file)
 
 
 @pytest.mark.parametrize("level", range(10))
