@@ -36,7 +36,7 @@ from panoptic_eval.commands.report import Report as ReportCommand
 from panoptic_eval.commands.table import Table
 from panoptic_eval.errors import SHOWN, InputError
 from panoptic_eval.rules import Rules
-from panoptic_eval.text import abbreviated, printable
+from panoptic_eval.text import abbreviated, path_text, printable
 
 if TYPE_CHECKING:  # what counts and scores is imported where it is used: a help text does not wait for NumPy
     from panoptic_eval.report import Report
@@ -333,7 +333,7 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         _fail(str(error))
     except OSError as error:
-        name = "" if error.filename is None else f"{abbreviated(str(error.filename))}: "
+        name = "" if error.filename is None else f"{path_text(error.filename)}: "
         _fail(f"{name}{error.strerror or error}")
     except MemoryError:
         _fail("there is not enough memory for this; expected fewer images at a time (--shard), or fewer --resamples")

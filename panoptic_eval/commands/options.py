@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from panoptic_eval.errors import InputError
 from panoptic_eval.rules import CategoryIds, Rules
-from panoptic_eval.text import abbreviated
+from panoptic_eval.text import abbreviated, path_text
 
 if TYPE_CHECKING:
     from panoptic_eval.labels import LabelMaps
@@ -124,7 +124,7 @@ def can_be_written(**files: Path | None) -> None:
     for name, path in files.items():
         if path is None:
             continue
-        given = f"--{name} {abbreviated(str(path))}"
+        given = f"--{name} {path_text(path)}"
         if path.is_dir():
             raise InputError(f"{given}: is a folder; expected the name of a file")
         try:
