@@ -246,7 +246,7 @@ def test_a_folder_in_place_of_a_file_is_said_before_anything_is_read(arguments, 
 @pytest.mark.parametrize("arguments", OUTPUTS)
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_read(arguments, tmp_path):
     (tmp_path / "file").touch()
-    place = tmp_path / "file/below/x"
+    place = tmp_path / "file" / ("below" * 20) / "x"  # a usual path is longer than 80 letters
     with pytest.raises(SystemExit, match=f"{place}: cannot be written: Not a directory"):
         main([str(place) if a == "PLACE" else a for a in arguments])
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
