@@ -366,7 +366,7 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     path = options.result("claims")
-    registered = options.registered
+    registered = options.shipped is not None
     with ending_at_faults("claims"):
         by_size, by_level = scale_parts(path.parent)
         gt = images(options)

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The 13 claims of the paper, each with a verdict by a fixed rule.
 # Embedded data set and shipped checkpoints, minutes on a CPU:  bash reproduce/claims.sh
-# The second version of the embedded data set:                  bash reproduce/claims.sh --gt streets-2
 # From your own checkpoints on Mapillary Vistas:                bash reproduce/claims.sh --gt mvd --root DIR --checkpoints DIR
 set -euo pipefail
 cd "$(dirname "$0")/.."

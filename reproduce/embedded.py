@@ -1,4 +1,4 @@
-"""The embedded data set in its versions: street scenes that are drawn, and where what is made of them lies."""
+"""The embedded data set: street scenes that are drawn, and where what is made of them lies."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from streets.scene import VERSIONS
 CHECKPOINTS, PAIRS, TABLE = "checkpoints", "pairs", "training.csv"
 """Names in a folder of results: of the shipped networks; of the shipped pair tables, of all validation images and also
 of later seeds, whose networks are not shipped; of the file with a row for each run that was trained."""
-DEFAULT = "streets"
-"""Name of the version that commands use where none is named."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A version of the embedded data set."""
+    """A data set that is drawn."""
 
     name: str
     """Name for `--gt`, and of its folder of images."""
@@ -32,8 +30,8 @@ class Embedded:
     """Number of validation images; `--full` compares on all of them."""
     results: Path
     """Folder of its results."""
-    registration: Path | None = None
-    """Page that registers the runs that count, with the folder `registered` beside it; None if none are registered."""
+    registration: Path
+    """Page that registers the runs that count, with the folder `registered` beside it."""
     compared: int = 200
     """Number of validation images that systems are compared on by default, the first ones."""
 
@@ -67,8 +65,7 @@ class Embedded:
         return root
 
 
-STREETS = Embedded("streets", 1, "streets", training=1000, validation=500, results=Path("results/streets"))
-STREETS_2 = Embedded(
+EMBEDDED = Embedded(
     "streets-2",
     2,
     "streets-2",
@@ -77,9 +74,8 @@ STREETS_2 = Embedded(
     results=Path("results/streets-2"),
     registration=Path("results/streets/registration.md"),
 )
-EMBEDDED = (STREETS, STREETS_2)
 
 
 def named(name: str) -> Embedded | None:
-    """Return the version of a name; None of any other name."""
-    return next((data for data in EMBEDDED if data.name == name), None)
+    """Return the embedded data set; None of any other name."""
+    return EMBEDDED if name == EMBEDDED.name else None

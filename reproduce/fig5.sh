@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Fig. 5: box and mask AP by size of the objects, for every variant.
 # Embedded data set and shipped checkpoints, minutes on a CPU:  bash reproduce/fig5.sh
-# The second version of the embedded data set:                  bash reproduce/fig5.sh --gt streets-2
 # From your own checkpoints on Mapillary Vistas:                bash reproduce/fig5.sh --gt mvd --root DIR --checkpoints DIR
 set -euo pipefail
 cd "$(dirname "$0")/.."

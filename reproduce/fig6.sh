@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Fig. 6: ground truth and what CROP and CROP + CABB + ISUS see, where they differ most on large objects.
 # Embedded data set and shipped checkpoints, minutes on a CPU:  bash reproduce/fig6.sh
-# The second version of the embedded data set:                  bash reproduce/fig6.sh --gt streets-2
 # From your own checkpoints on Mapillary Vistas:                bash reproduce/fig6.sh --gt mvd --root DIR --checkpoints DIR
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -15,7 +15,7 @@ from model.checkpoint_files import CheckpointError
 from panoptic_eval import datasets
 from panoptic_eval.errors import InputError
 from panoptic_eval.labels import LabelMaps
-from reproduce.embedded import DEFAULT, EMBEDDED, Embedded, named
+from reproduce.embedded import EMBEDDED, Embedded, named
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,9 @@ class DataSet:
     gt: Annotated[
         str,
         tyro.conf.arg(
-            help=f"Ground truth: {' or '.join(data.name for data in EMBEDDED)} (the embedded data set in its versions, "
-            f"which are drawn), {datasets.NAMES}, or a path."
+            help=f"Ground truth: {EMBEDDED.name} (the embedded data set, which is drawn), {datasets.NAMES}, or a path."
         ),
-    ] = DEFAULT
+    ] = EMBEDDED.name
     root: Path | None = None
     """Folder of the data sets. Default: $PANOPTIC_DATA."""
     split: str | None = None
@@ -45,7 +44,7 @@ class DataSet:
 
     @property
     def embedded(self) -> Embedded | None:
-        """Return the version of the embedded data set; None of any other data set."""
+        """Return the embedded data set; None of any other."""
         return named(self.gt)
 
 
@@ -76,11 +75,6 @@ class Comparison(DataSet):
     def shipped(self) -> Embedded | None:
         """Return the data set whose shipped networks are compared; None where others are."""
         return None if self.checkpoints else self.embedded
-
-    @property
-    def registered(self) -> bool:
-        """Return whether the networks that are compared are of registered runs."""
-        return self.shipped is not None and self.shipped.registration is not None
 
 
 def ground_truth(data: DataSet, *, images: int | None = None) -> LabelMaps:

@@ -1,6 +1,6 @@
 """Pair tables of all validation images: what is kept of a network that is not shipped.
 
-    python -m reproduce.pair_tables --gt streets-2
+    python -m reproduce.pair_tables
 
 Predicts all images with each network whose table is not there, or is of fewer images, and writes its pair table to
 results/NAME/pairs/VARIANT/seedN.npz. A table of a network that was trained again has to be removed first.
@@ -23,7 +23,8 @@ from panoptic_eval.files import write_atomically
 from panoptic_eval.labels import ImageId
 from panoptic_eval.pairs import stored
 from panoptic_eval.pairs.table import PairTable, Segments
-from reproduce.embedded import DEFAULT, EMBEDDED, Embedded, named
+from reproduce import embedded
+from reproduce.embedded import Embedded
 from reproduce.options import Comparison, ending_at_faults
 from reproduce.systems import (
     CORES,
@@ -41,8 +42,6 @@ from reproduce.systems import (
 class Options:
     """Make the pair tables of all validation images that are missing."""
 
-    gt: str = DEFAULT
-    """Version of the embedded data set: streets or streets-2."""
     only: tuple[str, ...] = ()
     """Networks whose tables are made, as VARIANT/seedN. Default: all whose table is missing."""
     folder: Path = Path("runs/reproduce")
@@ -87,7 +86,7 @@ def make(data: Embedded, options: Options) -> list[Path]:
         InputError: a network that is asked for is not there, or predictions cannot be counted.
         CheckpointError: a network cannot be read.
     """
-    comparison = Comparison(gt=data.name, full=True, folder=options.folder, device=options.device)
+    comparison = Comparison(full=True, folder=options.folder, device=options.device)
     trained = checkpoints(comparison)
     if absent := sorted({*options.only} - {checkpoint.label for checkpoint in trained}):
         known = ", ".join(checkpoint.label for checkpoint in trained) or "none"
@@ -109,10 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Make the tables, and say how large they are."""
     options = tyro.cli(Options, args=arguments, description=__doc__)
     with ending_at_faults("pair_tables"):
-        data = named(options.gt)
-        if data is None:
-            raise InputError(f"--gt: {options.gt} is not drawn; expected {' or '.join(d.name for d in EMBEDDED)}")
-        written = make(data, options)
+        written = make(embedded.EMBEDDED, options)
     for path in written:
         print(f"{path}: {path.stat().st_size} bytes")
     if not written:

@@ -1,4 +1,4 @@
-"""What results/streets/registration.md fixes for the runs on the second version of the data, and how far they are.
+"""What results/streets/registration.md fixes for the runs on the embedded data set, and how far they are.
 
 A seed judges once all of its registered networks are there; those of an unfinished one may be shown and judge nothing.
 A test compares the endpoints with the page.

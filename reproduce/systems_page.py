@@ -21,14 +21,14 @@ from model.presets import System, configure, method_named
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.markdown import table
 from reproduce.audit import CATEGORIES, published
-from reproduce.embedded import STREETS_2
+from reproduce.embedded import EMBEDDED
 from reproduce.variants import title
 from streets.scene import VERSIONS
 
 PAGE = Path("results/streets/systems.md")
-FULL, SMALL = "mvd", STREETS_2.preset
+FULL, SMALL = "mvd", EMBEDDED.preset
 """Presets of the networks in the size of their authors, and of the small ones."""
-SMALL_CHECKPOINTS, SMALL_SCORES = STREETS_2.checkpoints, STREETS_2.results / "table1.csv"
+SMALL_CHECKPOINTS, SMALL_SCORES = EMBEDDED.checkpoints, EMBEDDED.results / "table1.csv"
 """Shipped small networks, VARIANT/seedN/, and the scores that reproduce.table1 found for them."""
 COSTS = Path("results/benchmarks/systems.csv")
 """What benchmarks.systems has measured: columns name, quantity, value, and with what."""
@@ -220,7 +220,7 @@ that of CROP, seconds of the processor for one image of 512x1024 pixels, and PQ 
 
 This trains one and ships it; its row in Table 1 then comes by itself:
 
-    bash reproduce/train.sh --preset {SMALL} --variants NAME --seeds 0
+    bash reproduce/train.sh --variants NAME --seeds 0
 
 Costs are measured by `python -m benchmarks.systems`{where}.
 
@@ -235,7 +235,7 @@ Costs are measured by `python -m benchmarks.systems`{where}.
   original learns them, and so does `deeplab-hr48`; `deeplab-hr48+closed` does not. Nothing is known until both were
   trained, from one seed and in the registered budget:
 
-      bash reproduce/train.sh --preset {SMALL} --variants deeplab-hr48 deeplab-hr48+closed --seeds 0
+      bash reproduce/train.sh --variants deeplab-hr48 deeplab-hr48+closed --seeds 0
 """
 
 

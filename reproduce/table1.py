@@ -264,7 +264,7 @@ def main() -> None:
             raise
         width = options.embedded.crop if options.embedded else None
         scores = bootstrap(compared, wide=width)
-        page = text(gt, scores, width, untrained(scores.labels) if options.registered else "")
+        page = text(gt, scores, width, untrained(scores.labels) if options.shipped else "")
         write(options.result("table1"), scores, compared, about(options, gt, compared), page)
     print(page)
 

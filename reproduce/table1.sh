@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # Table 1: what crops, CABB and ISUS change; beside it the published one, audited.
 # Embedded data set and shipped checkpoints, minutes on a CPU:  bash reproduce/table1.sh
-# All 500 images (of the second version 1,500):                 bash reproduce/table1.sh --full
+# All 1,500 images:                                             bash reproduce/table1.sh --full
 # The same from the shipped pair tables, without predicting:    bash reproduce/table1.sh --full --stored
-# The second version of the embedded data set:                  bash reproduce/table1.sh --gt streets-2
 # From your own checkpoints on Mapillary Vistas:                bash reproduce/table1.sh --gt mvd --root DIR --checkpoints DIR
 # Predictions of other systems:                                 bash reproduce/table1.sh --gt mvd --root DIR --predictions A B
 #
 # It draws the images, then runs two commands for each of the ten checkpoints, on all cores side by side:
-#   python -m model.predict --checkpoint results/streets/checkpoints/crop/seed0 --images IMAGES --out PREDICTIONS
+#   python -m model.predict --checkpoint results/streets-2/checkpoints/crop/seed0 --images IMAGES --out PREDICTIONS
 #   panoptic-eval score --pred PREDICTIONS --gt IMAGES --out REPORT
 # and makes the table, with intervals, of what the second one stores. For 200 images the first takes about half a minute
 # of one core and 7 MB of disk, the second 4 seconds and 1.5 MB (2.5 GHz Xeon; scaled from 20 images).

@@ -34,15 +34,15 @@ from panoptic_eval.datasets import ground_truth
 from panoptic_eval.files import write_atomically
 from panoptic_eval.outputs.csv import write_rows
 from panoptic_eval.provenance import commit
-from reproduce.embedded import CHECKPOINTS, DEFAULT, EMBEDDED, PAIRS, STREETS_2, TABLE
+from reproduce.embedded import CHECKPOINTS, EMBEDDED, PAIRS, TABLE
 from reproduce.evaluation import IMAGES as EVALUATION_IMAGES
 from reproduce.follow import POLL, follow
 from reproduce.options import ending_at_faults
 from reproduce.provenance import processor, write_provenance
 from reproduce.variants import BY_NAME, PLAN, VARIANTS, Run
 
-DATA = {data.preset: (data, data.training) for data in EMBEDDED} | {"streets-large": (STREETS_2, 1000)}
-"""Version of the embedded data set and number of training images, by preset."""
+TRAINING_IMAGES = {EMBEDDED.preset: EMBEDDED.training, "streets-large": 1000}
+"""Number of training images of the embedded data set, by preset."""
 EVALUATIONS = 4
 """Number of times that a run is scored, once after half of its steps, and the last time at its end."""
 MAX_BYTES = 5 * 2**19
@@ -65,8 +65,8 @@ class Options:
     """Names of the variants to train. Default: those that are registered."""
     seeds: tuple[int, ...] = ()
     """Seeds to train from. Default: all that the plan has."""
-    preset: str = DEFAULT
-    """Preset of the embedded data set: streets, streets-2 or streets-large."""
+    preset: str = EMBEDDED.preset
+    """Preset of the networks: streets-2, or streets-large for a GPU; others need --data."""
     side_by_side: int = os.cpu_count() or 1
     """Number of runs at the same time, on all GPUs in turn, else on cores. Default: one per core."""
     data: Path | None = None
@@ -228,9 +228,10 @@ def main() -> None:
     if not plan:
         last = max(run.seed for run in PLAN)
         sys.exit(f"train: the plan has no such run; its variants are {', '.join(BY_NAME)}, its seeds 0 to {last}")
-    if options.data is None and options.preset not in DATA:
+    if options.data is None and options.preset not in TRAINING_IMAGES:
         sys.exit(
-            f"train: no data set is drawn for the preset {options.preset}; expected --data, or one of {', '.join(DATA)}"
+            f"train: no data set is drawn for the preset {options.preset}; expected --data, or one of "
+            f"{', '.join(TRAINING_IMAGES)}"
         )
     with ending_at_faults("train"):
         carry_out(plan, options, parts_of(options))
@@ -240,9 +241,8 @@ def parts_of(options: Options) -> dict[str, Path]:
     """Return the folders of the training and the validation images; those of the embedded data set are drawn."""
     if options.data is not None:
         return {"training": options.data, "validation": options.validation or options.data}
-    data, images = DATA[options.preset]
-    validation = options.validation or data.draw("validation", options.images)
-    return {"training": data.draw("training", images), "validation": validation}
+    validation = options.validation or EMBEDDED.draw("validation", options.images)
+    return {"training": EMBEDDED.draw("training", TRAINING_IMAGES[options.preset]), "validation": validation}
 
 
 def carry_out(plan: Sequence[Run], options: Options, parts: Mapping[str, Path]) -> None:

@@ -2,7 +2,6 @@
 # Trains the variants of Table 1 on the embedded data set and ships their networks. If it is interrupted, run it again.
 # All runs, hours, one on each core, on all GPUs in turn:  bash reproduce/train.sh
 # One of them:                                             bash reproduce/train.sh --variants crop --seeds 0
-# With the second version of the data:                     bash reproduce/train.sh --preset streets-2
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source reproduce/setup.sh

@@ -1,6 +1,6 @@
 """Checks that the committed results follow from the committed checkpoints:  python -m reproduce.verify
 
-Of each version of the embedded data set, compares the hashes of the checkpoints with those that each result names, and
+Compares the hashes of the checkpoints with those that each result names, and
 their settings with the registered ones, and computes the tables again from the stored pair tables. What has not been
 made yet is not missed. Exits with 1 and lists what differs.
 """
@@ -21,7 +21,7 @@ from model.checkpoint_files import CONFIG, WEIGHTS, fingerprint
 from model.config import from_json
 from reproduce.bootstrap import bootstrap
 from reproduce.claims import endpoint_parts, evidence, image_claims
-from reproduce.embedded import EMBEDDED, Embedded, named
+from reproduce.embedded import EMBEDDED, Embedded
 from reproduce.fig5 import ap_by_size, differences_by_size
 from reproduce.size_curves import SIZE_CURVES, size_rows
 from reproduce.systems import System, first_images, shipped_tables
@@ -36,14 +36,11 @@ SUFFIXES = ("", "_full")
 
 @dataclass(frozen=True)
 class Options:
-    """Check committed results."""
-
-    gt: tuple[str, ...] = tuple(data.name for data in EMBEDDED)
-    """Versions of the embedded data set whose results are checked."""
+    """Check the committed results."""
 
 
 def faults(data: Embedded) -> list[str]:
-    """List what does not follow from the checkpoints of a version of the data set; empty if all does."""
+    """List what does not follow from the checkpoints of the embedded data set; empty if all does."""
     results = data.results
     folders = [path.parent for path in sorted(data.checkpoints.glob(f"**/{WEIGHTS}"))]
     hashes = {folder.relative_to(data.checkpoints).as_posix(): fingerprint(folder) for folder in folders}
@@ -74,9 +71,9 @@ def faults(data: Embedded) -> list[str]:
 
 
 def differing_settings(data: Embedded, folder: Path) -> str:
-    """Say whether a network was trained with other settings than were registered; empty if not, or if none were."""
+    """Say whether a network was trained with other settings than were registered; empty if not."""
     variant = folder.relative_to(data.checkpoints).parts[0]
-    if data.registration is None or not BY_NAME[variant].registered:
+    if not BY_NAME[variant].registered:
         return ""
     registered = data.registration.parent / "registered" / f"{variant}.json"
     ours, theirs = (from_json(path.read_text()) for path in (folder / CONFIG, registered))
@@ -89,7 +86,7 @@ def systems_of(
     """Select the systems of a result, cut to its images; and list those whose pair table is missing or too short.
 
     Args:
-        data: version of the data set.
+        data: the embedded data set.
         compared: the systems whose pair tables are shipped.
         labels: names of the systems of the result.
         images: number of its images.
@@ -107,7 +104,7 @@ def differing_scores(data: Embedded, suffix: str, records: Mapping[str, Any], co
     """List the results with a suffix that the pair tables do not give.
 
     Args:
-        data: version of the data set.
+        data: the embedded data set.
         suffix: of their names.
         records: their JSON files, by name; these name the images and the checkpoints.
         compared: the systems whose pair tables are shipped.
@@ -126,13 +123,12 @@ def differing_scores(data: Embedded, suffix: str, records: Mapping[str, Any], co
     if differences and f"table1{suffix}" in records:
         found += differing_rows(results / f"table1{suffix}_differences.csv", pd.DataFrame(differences))
     if f"claims{suffix}" in records:
-        record, registered = records[f"claims{suffix}"], data.registration is not None
-        judged = evidence(scores, results, registered=registered)
-        verdicts = {f"claim {c.number}": c.verdict for c in image_claims(*judged, registered=registered)}
+        record = records[f"claims{suffix}"]
+        judged = evidence(scores, results, registered=True)
+        verdicts = {f"claim {c.number}": c.verdict for c in image_claims(*judged, registered=True)}
+        verdicts |= {part.tested: part.verdict for part in endpoint_parts(*judged)}
         committed = {f"claim {claim['number']}": claim["verdict"] for claim in record["claims"]}
-        if registered:
-            verdicts |= {part.tested: part.verdict for part in endpoint_parts(*judged)}
-            committed |= {part["tested"]: part["verdict"] for part in record.get("endpoints", ())}
+        committed |= {part["tested"]: part["verdict"] for part in record["endpoints"]}
         found += [
             f"{results}/claims{suffix}.json: {name} is {committed.get(name)}; expected {verdict}"
             for name, verdict in verdicts.items()
@@ -161,11 +157,8 @@ def differing_rows(path: Path, ours: pd.DataFrame) -> list[str]:
 
 def main() -> None:
     """Check, and print what differs."""
-    options = tyro.cli(Options, description=__doc__)
-    if unknown := [name for name in options.gt if named(name) is None]:
-        sys.exit(f"verify: --gt: {', '.join(unknown)} is not drawn; expected {' or '.join(d.name for d in EMBEDDED)}")
-    found = [fault for data in EMBEDDED if data.name in options.gt for fault in faults(data)]
-    if found:
+    tyro.cli(Options, description=__doc__)
+    if found := faults(EMBEDDED):
         sys.exit("\n- ".join(["these results do not follow from the checkpoints:", *found]))
     print("the committed results follow from the committed checkpoints")
 

@@ -10,20 +10,20 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
-STREETS = ROOT / "results" / "streets"
+RESULTS = ROOT / "results" / "streets-2"
 READS = {
     "cabb_in_one_dimension": (),
     "first_evaluation": (),
     "isus_scales": ("fig2.json", "fig2_iou.csv", "fig2_levels.csv", "fig2_scales.csv"),
     "size_percentiles": ("fig5.csv",),
 }
-"""Files of results/streets that each notebook reads."""
+"""Files of results/streets-2 that each notebook reads."""
 FROM_THE_WHEEL = ("first_evaluation",)
 """Notebooks that need the installed package with its plots alone. They print, and show reports and tables as HTML."""
 
 
 def missing(name: str) -> list[str]:
-    return [file for file in READS[name] if not (STREETS / file).is_file()]
+    return [file for file in READS[name] if not (RESULTS / file).is_file()]
 
 
 def executed(name: str) -> nbformat.NotebookNode:
@@ -52,7 +52,7 @@ def test_every_notebook_is_known():
 @pytest.mark.parametrize("name", READS)
 def test_runs_and_shows_what_is_stored(name):
     if missing(name):
-        pytest.skip(f"{name}.ipynb reads {', '.join(missing(name))} in results/streets, which is not there")
+        pytest.skip(f"{name}.ipynb reads {', '.join(missing(name))} in results/streets-2, which is not there")
     stored = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     nbformat.validate(stored)
     assert str(Path(sys.prefix)) not in nbformat.writes(stored)  # nothing of the machine that stored it
@@ -74,7 +74,7 @@ def test_what_a_newcomer_runs_imports_nothing_that_the_wheel_does_not_bring(name
 if __name__ == "__main__":
     for each in READS:
         if missing(each):
-            print(f"{each}: left as it is, as {', '.join(missing(each))} is not in results/streets")
+            print(f"{each}: left as it is, as {', '.join(missing(each))} is not in results/streets-2")
         else:
             nbformat.write(executed(each), NOTEBOOKS / f"{each}.ipynb")
             print(f"{each}: stored")

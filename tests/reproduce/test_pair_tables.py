@@ -11,7 +11,7 @@ from panoptic_eval.pairs.table import take
 from panoptic_eval.rules import Rules
 from panoptic_eval.score import Tables, score
 from reproduce import embedded
-from reproduce.embedded import STREETS_2
+from reproduce.embedded import EMBEDDED
 from reproduce.options import Comparison
 from reproduce.pair_tables import Options, main, make, write_pairs
 from reproduce.systems import images, systems
@@ -24,17 +24,17 @@ def drawn(tmp_path_factory):
 
 @pytest.fixture
 def data(drawn, tmp_path, monkeypatch):
-    """A version of four images with three networks."""
-    data = replace(STREETS_2, results=tmp_path / "results", validation=4, compared=2)
+    """A data set of four images with three networks."""
+    data = replace(EMBEDDED, results=tmp_path / "results", validation=4, compared=2)
     write_checkpoints(data.checkpoints, drawn, {"full/seed0": 1, "crop/seed0": 2, "crop/seed1": 3})
-    monkeypatch.setattr(embedded, "EMBEDDED", (data,))
+    monkeypatch.setattr(embedded, "EMBEDDED", data)
     monkeypatch.setattr(embedded.Embedded, "draw", lambda self, split, images=None: drawn)
     return data
 
 
 def test_tables_that_are_missing_or_of_fewer_images_are_made_and_no_others(data, tmp_path, capsys):
     folder = tmp_path / "runs"
-    arguments = ["--gt", data.name, "--folder", str(folder), "--device", "cpu", "--side-by-side", "1"]
+    arguments = ["--folder", str(folder), "--device", "cpu", "--side-by-side", "1"]
     main([*arguments, "--only", "crop/seed1"])
     first = data.pairs / "crop/seed1.npz"
     assert list(data.pairs.rglob("*.npz")) == [first]
@@ -46,7 +46,7 @@ def test_tables_that_are_missing_or_of_fewer_images_are_made_and_no_others(data,
         "full/seed0.npz", "crop/seed0.npz", "crop/seed1.npz"
     }  # fmt: skip
     assert stored.load(first)["panoptic"].digest == whole.digest
-    options = Comparison(gt=data.name, full=True, folder=folder, device="cpu")
+    options = Comparison(full=True, folder=folder, device="cpu")
     gt = images(options)
     read = systems(replace(options, stored=True), gt)
     made = systems(options, gt)
@@ -76,19 +76,17 @@ def test_a_table_is_kept_small_and_says_all_that_scores_need(tmp_path):
         assert score(Tables(small), rules).scores["PQ"]["all"] == score(Tables(whole), rules).scores["PQ"]["all"]
 
 
-def test_a_network_or_data_set_that_is_not_there_is_named(data, tmp_path):
+def test_a_network_that_is_not_there_is_named(data, tmp_path):
     with pytest.raises(InputError, match=r"holds no crop\+cabb/seed0; .* full/seed0, crop/seed0, crop/seed1"):
-        make(data, Options(gt=data.name, only=("crop+cabb/seed0",), folder=tmp_path))
-    with pytest.raises(SystemExit, match="mvd is not drawn; expected streets or streets-2"):
-        main(["--gt", "mvd"])
+        make(data, Options(only=("crop+cabb/seed0",), folder=tmp_path))
 
 
 def test_a_table_that_is_too_short_is_named(data, drawn, tmp_path):
-    options = Comparison(gt=data.name, full=True, folder=tmp_path / "runs", device="cpu", stored=True)
+    options = Comparison(full=True, folder=tmp_path / "runs", device="cpu", stored=True)
     gt = images(options)
     with pytest.raises(InputError, match="holds no pair table"):
         systems(options, gt)
-    make(data, Options(gt=data.name, only=("full/seed0",), folder=tmp_path / "runs", device="cpu", side_by_side=1))
+    make(data, Options(only=("full/seed0",), folder=tmp_path / "runs", device="cpu", side_by_side=1))
     path = data.pairs / "full/seed0.npz"
     path.write_bytes(stored.pack({"panoptic": take(stored.load(path)["panoptic"], np.arange(2))}, path.parent))
     with pytest.raises(InputError, match=r"full/seed0\.npz: does not begin with the 4 images"):

@@ -8,13 +8,13 @@ from model.config import from_json
 from model.presets import configure
 from reproduce import train
 from reproduce.claims import paper_effect
-from reproduce.embedded import STREETS_2
+from reproduce.embedded import EMBEDDED
 from reproduce.registration import ENDPOINTS, IMAGES, RUNS, finished_seeds, progress, untrained
 from reproduce.variants import PLAN, VARIANTS
 
 ROOT = Path(__file__).parents[2]
 REGISTERED = ROOT / "results/streets/registered"
-PAGE = (ROOT / STREETS_2.registration).read_text()
+PAGE = (ROOT / EMBEDDED.registration).read_text()
 NAMES = [run.name for run in RUNS]
 REGISTERED_VARIANTS = [v for v in VARIANTS if v.registered]
 
@@ -38,8 +38,8 @@ def test_nothing_else_is_registered_or_trained_unless_it_is_named():
 def test_the_endpoints_are_those_of_the_page():
     assert [[e.text, e.paper, e.interest, e.forecast] for e in ENDPOINTS] == rows("| endpoint |")
     assert f"Scored on {IMAGES:,} validation images" in PAGE
-    assert STREETS_2.validation == IMAGES
-    assert f"--training {STREETS_2.training} --validation {STREETS_2.validation}" in PAGE
+    assert EMBEDDED.validation == IMAGES
+    assert f"--training {EMBEDDED.training} --validation {EMBEDDED.validation}" in PAGE
 
 
 def test_effects_of_the_paper_are_those_of_its_table():

@@ -16,7 +16,7 @@ from panoptic_eval.errors import InputError
 from panoptic_eval.evaluation import evaluate
 from panoptic_eval.outputs.csv import write_rows
 from reproduce import embedded, fig5, table1, train, verify
-from reproduce.embedded import CHECKPOINTS, DEFAULT, STREETS, STREETS_2, TABLE
+from reproduce.embedded import CHECKPOINTS, EMBEDDED, TABLE
 from reproduce.options import Comparison
 from reproduce.systems import checkpoints, images, systems
 from reproduce.variants import BY_NAME
@@ -106,22 +106,18 @@ def test_the_table_has_a_row_a_system_and_says_where_it_comes_from(folder, monke
     assert len(about["data"]["gt_sha256"]) == 64
 
 
-@pytest.mark.parametrize("registered", [True, False])
-def test_variants_that_are_not_trained_yet_are_named_below_the_table(folder, monkeypatch, tmp_path, registered):
-    """Of a version with two networks and no pair table; without a registration nothing is missing."""
-    page = STREETS_2.registration if registered else None
-    data = replace(STREETS if not registered else STREETS_2, results=tmp_path / "results", registration=page)
+def test_variants_that_are_not_trained_yet_are_named_below_the_table(folder, monkeypatch, tmp_path):
+    """There are two networks, and no pair table."""
+    data = replace(EMBEDDED, results=tmp_path / "results")
     write_checkpoints(data.checkpoints, folder / "gt", {"crop+cabb+isus/seed0": 3, "crop/seed0": 2})
-    monkeypatch.setattr(embedded, "EMBEDDED", (data,))
+    monkeypatch.setattr(embedded, "EMBEDDED", data)
     monkeypatch.setattr(embedded.Embedded, "draw", lambda self, split, images=None: folder / "gt")
-    monkeypatch.setattr(
-        sys, "argv", ["program", "--gt", data.name, "--folder", str(folder / "runs"), "--device", "cpu"]
-    )
+    monkeypatch.setattr(sys, "argv", ["program", "--folder", str(folder / "runs"), "--device", "cpu"])
     table1.main()
     text = (data.results / "table1.md").read_text()
     assert "| CROP + CABB + ISUS " in text
     absent = "Not trained yet: FULL; CROP + CABB; CROP + ISUS; Seamless; "
-    assert (absent in text.partition("## Published")[0]) == registered
+    assert absent in text.partition("## Published")[0]
     assert f"wider than the training crop ({data.crop:g} pixels)" in text
     assert {path.parent.name for path in data.pairs.rglob("seed0.npz")} == {"crop", "crop+cabb+isus"}
     write_rows(
@@ -225,12 +221,12 @@ def test_registered_runs_are_carried_out_unless_others_are_named(arguments, name
     assert len([run for run in train.PLAN if BY_NAME[run.variant].registered]) == 23  # as registration.md says
 
 
-@pytest.mark.parametrize("preset", train.DATA)
+@pytest.mark.parametrize("preset", train.TRAINING_IMAGES)
 def test_runs_of_a_preset_have_folders_of_their_own(preset):
     options, run = train.Options(preset=preset), train.PLAN[0]
     assert options.folder(run).as_posix() == f"runs/{preset}/training/{run.name}"
     assert options.results.as_posix() == f"results/{preset}"
-    assert [data.results for data in embedded.EMBEDDED if data.preset == preset] in ([], [options.results])
+    assert (options.results == EMBEDDED.results) == (preset == EMBEDDED.preset)
 
 
 def test_runs_take_turns_on_all_gpus_else_on_cores():
@@ -309,7 +305,7 @@ def test_a_finished_run_is_shipped_with_a_row_of_its_losses(folder, tmp_path, mo
     train.ship(done, options)
     assert train.shipped(options.results) == (done,)
     ((training, evaluation),) = commands
-    assert training[1:4] == ["-m", "model.train", DEFAULT]
+    assert training[1:4] == ["-m", "model.train", EMBEDDED.preset]
     named = dict(itertools.pairwise(training))
     assert (named["--arm"], named["--seed"], named["--device"]) == ("crop", "0", "cuda:1")
     assert int(named["--keep-every"]) * train.EVALUATIONS == train.planned_steps(done, options)
