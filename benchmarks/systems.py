@@ -42,7 +42,7 @@ from panoptic_eval.categories import Catalogue, Category
 from panoptic_eval.datasets import ground_truth
 from panoptic_eval.outputs.csv import write_rows
 from panoptic_eval.provenance import commit
-from reproduce.embedded import STREETS_2
+from reproduce.embedded import EMBEDDED
 from reproduce.provenance import processor
 from reproduce.systems_page import COSTS, SMALL, Cost
 from streets.dataset import write_dataset
@@ -109,7 +109,7 @@ def steps(systems: Sequence[str], rounds: int) -> Iterator[Cost]:
     """Measure a training step of each small network, in turns."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        write_dataset(root, seed=0, counts={"training": 24}, version=STREETS_2.version, workers=1)
+        write_dataset(root, seed=0, counts={"training": 24}, version=EMBEDDED.version, workers=1)
         catalogue = ground_truth(root, split="training").catalogue
         contenders = {}
         for name in systems:
@@ -122,11 +122,11 @@ def steps(systems: Sequence[str], rounds: int) -> Iterator[Cost]:
 
 def images(systems: Sequence[str], rounds: int) -> Iterator[Cost]:
     """Measure the prediction of an image with each small network that is shipped, in turns: the mean of four images."""
-    folders = {name: STREETS_2.checkpoints / name / "seed0" for name in systems}
+    folders = {name: EMBEDDED.checkpoints / name / "seed0" for name in systems}
     shipped = {name: folder for name, folder in folders.items() if (folder / WEIGHTS).is_file()}
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        write_dataset(root, seed=0, counts={"validation": 4}, version=STREETS_2.version, workers=1)
+        write_dataset(root, seed=0, counts={"validation": 4}, version=EMBEDDED.version, workers=1)
         photographs = photographs_of(ground_truth(root, split="validation"))
         contenders = {}
         for name, folder in shipped.items():
