@@ -41,24 +41,30 @@ static Status make_slots(Table *table, size_t slots) {
     return OK;
 }
 
-static Status find_or_add(Table *table, uint64_t colors, Pair **pair) {
-    Pair *pairs = table->pairs.start;
+/* Add a pair that is not in the table. */
+static Status add(Table *table, uint64_t colors, Pair **pair) {
+    if (table->count == (table->mask + 1) / 2)
+        TRY(make_slots(table, 2 * (table->mask + 1)));
     uint32_t *slots = table->slots.start;
     size_t at = first_slot(colors, table->mask);
-    for (; slots[at]; at = (at + 1) & table->mask)
-        if (pairs[slots[at] - 1].colors == colors) {
-            *pair = pairs + slots[at] - 1;
-            return OK;
-        }
-    if (table->count == (table->mask + 1) / 2) {
-        TRY(make_slots(table, 2 * (table->mask + 1)));
-        return find_or_add(table, colors, pair);
-    }
-    *pair = pairs + table->count;
+    while (slots[at])
+        at = (at + 1) & table->mask;
+    *pair = (Pair *)table->pairs.start + table->count;
     **pair = table->none;
     (*pair)->colors = colors;
     slots[at] = (uint32_t)++table->count;
     return OK;
+}
+
+static INLINE Status find_or_add(Table *table, uint64_t colors, Pair **pair) {
+    Pair *pairs = table->pairs.start;
+    const uint32_t *slots = table->slots.start;
+    for (size_t at = first_slot(colors, table->mask); slots[at]; at = (at + 1) & table->mask)
+        if (pairs[slots[at] - 1].colors == colors) {
+            *pair = pairs + slots[at] - 1;
+            return OK;
+        }
+    return add(table, colors, pair);
 }
 
 static inline void add_to_box(int32_t *box, const int32_t *other) {
@@ -266,10 +272,17 @@ static bool is_void(const Array *array, uint64_t number) {
 
 enum { SPAN = 64, AHEAD_IN_ARRAY = 4096 }; /* bytes of a row that are compared at once; how far before they are fetched */
 
+typedef uint64_t Words __attribute__((vector_size(16)));
+
 /* The number at a place, as one of 64 bits: above all ids where it is negative. */
 static inline uint64_t number_at(const uint8_t *at, size_t bytes, bool is_signed) {
     uint64_t number = 0;
-    memcpy(&number, at, bytes);
+    switch (bytes) { /* a copy of so many bytes as only now is known would be a call */
+    case 1: memcpy(&number, at, 1); break;
+    case 2: memcpy(&number, at, 2); break;
+    case 4: memcpy(&number, at, 4); break;
+    default: memcpy(&number, at, 8);
+    }
     size_t unused = 64 - 8 * bytes; /* bits above it */
     return is_signed ? (uint64_t)((int64_t)(number << unused) >> unused) : number;
 }
@@ -277,11 +290,15 @@ static inline uint64_t number_at(const uint8_t *at, size_t bytes, bool is_signed
 /* Where the first number from `at` on begins that is another one than the number before it, in bytes; `end` if none is. */
 static inline size_t next_change(const uint8_t *row, size_t at, size_t end, size_t bytes) {
     for (; at + SPAN <= end; at += SPAN) {
-        uint64_t differ = 0;
-        __builtin_prefetch(row + at + AHEAD_IN_ARRAY);
-        for (size_t k = at; k < at + SPAN; k += 8)
-            differ |= load64(row + k) ^ load64(row + k - bytes);
-        if (differ)
+        Words differ = {0};
+        __builtin_prefetch(row + at + AHEAD_IN_ARRAY, 0, 2); /* not as far as the first cache, which is small */
+        for (size_t k = at; k < at + SPAN; k += sizeof differ) {
+            Words here, before;
+            memcpy(&here, row + k, sizeof here);
+            memcpy(&before, row + k - bytes, sizeof before);
+            differ |= here ^ before;
+        }
+        if (differ[0] | differ[1])
             break;
     }
     for (; at + 8 <= end; at += 8) {
