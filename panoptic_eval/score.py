@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,9 +104,7 @@ def scores(
     repeats = None if weights is None else weights.astype(float)
     sums = {key: summed(value, repeats) for key, value in counts.items()}
     categories = {metric.name: metric.score(sums[metric.count, id(of)]) for metric, of in measured}
-    parts: dict[Key, Float[np.ndarray, " w"]] = {
-        (name, group): values for name in categories for group, values in _means(categories[name], isthing).items()
-    }
+    parts = _means(categories, isthing)
     precision, ap_by_size = {}, {}
     for name, matches in _matches(tables, bins).items():
         by_part, precision[name] = ap.ap_by_category(matches, weights)
@@ -128,8 +126,17 @@ def scores(
     )
 
 
-def _means(values: Float[np.ndarray, "*b c"], isthing: Bool[np.ndarray, " c"]) -> dict[str, Float[np.ndarray, " *b"]]:
-    return dict(zip(GROUPS, (mean(values), mean(values[..., isthing]), mean(values[..., ~isthing])), strict=True))
+def _means(
+    by_name: Mapping[str, Float[np.ndarray, "*b c"]], isthing: Bool[np.ndarray, " c"]
+) -> dict[Key, Float[np.ndarray, " *b"]]:
+    """Average scores of one shape over all categories, things and stuff: by name and group."""
+    members = (slice(None), isthing, ~isthing)
+    means = [mean(np.stack([values[..., of_group] for values in by_name.values()])) for of_group in members]
+    return {
+        (name, group): of_group[k]
+        for k, name in enumerate(by_name)
+        for group, of_group in zip(GROUPS, means, strict=True)
+    }
 
 
 def _matches(tables: Tables, bins: Bins) -> dict[str, ap.Matches]:
@@ -201,7 +208,7 @@ def score(
         undefined=_undefined(by_name),
         warnings=[*warnings, *input_warnings(table), *_warnings(edges)],
         protocol={
-            **asdict(rules),
+            **vars(rules),
             "quirks": list(PANOPTICAPI_QUIRKS) if rules.quirks else [],
             "boundary": table.origin.boundary,
             "missing": table.origin.missing,
@@ -244,8 +251,8 @@ def _rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _if_fixed(table: PairTable, losses: accounting.SegmentLosses) -> dict[str, dict[str, float]]:
     """Tell what PQ would gain if one cause alone were gone, by group and cause."""
-    gains = _means(accounting.if_fixed(table, losses), table.catalogue.isthing)
-    return {group: dict(zip(accounting.TITLES, values.tolist(), strict=True)) for group, values in gains.items()}
+    gains = _means({"PQ": accounting.if_fixed(table, losses)}, table.catalogue.isthing)
+    return {group: dict(zip(accounting.TITLES, gains["PQ", group].tolist(), strict=True)) for group in GROUPS}
 
 
 def _pixel_flow(table: PairTable, losses: accounting.SegmentLosses) -> list[dict[str, Any]]:
@@ -277,9 +284,8 @@ def _ap_account(tables: Tables, bins: Bins, run_scores: Scores) -> dict[str, lis
 def _images(table: PairTable, run_scores: Scores) -> list[dict[str, Any]]:
     """Make a row for each image: its size, its scores, and the counts that PQ is made of."""
     columns: dict[str, Any] = {"image_id": table.image_id, "height": table.size[:, 0], "width": table.size[:, 1]}
-    for name, values in run_scores.images.items():
-        means = _means(values, table.catalogue.isthing)
-        columns |= {name if group == "all" else f"{name}_{group}": means[group] for group in GROUPS}
+    for (name, group), means in _means(run_scores.images, table.catalogue.isthing).items():
+        columns[name if group == "all" else f"{name}_{group}"] = means
     columns |= {
         "cost": run_scores.costs,
         "TP": run_scores.counts.tp.sum(1),

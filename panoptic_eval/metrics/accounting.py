@@ -19,7 +19,7 @@ import numpy as np
 
 from panoptic_eval.metrics.metric import Metric, divide
 from panoptic_eval.metrics.panoptic_quality import Matching, match
-from panoptic_eval.metrics.sums import histogram, overlaps, remembered, void_overlap
+from panoptic_eval.metrics.sums import column_sums, overlaps, remembered, void_overlap
 from panoptic_eval.pairs.table import PairTable
 from panoptic_eval.rules import DEFAULT, Rules
 from panoptic_eval.shapes import Float, Int
@@ -110,15 +110,15 @@ def account_counts(table: PairTable, rules: Rules = DEFAULT) -> AccountCounts:
 
     Areas are always those of the PNGs: with panopticapi's stated areas a part could be negative.
     """
-    gt, pred, losses = table.gt, table.pred, segment_losses(table)
-
-    def total(of_gt: Float[np.ndarray, " g"], of_pred: Float[np.ndarray, " p"]) -> Float[np.ndarray, "i c"]:
-        of_both = histogram(table, gt.image, gt.category, weights=of_gt)
-        return of_both + histogram(table, pred.image, pred.category, weights=of_pred)
-
-    counts = [total(losses.gt[:, k], losses.pred[:, k]) for k in range(len(TITLES))]
-    counts.append(total(losses.gt_counted, losses.matching.spurious / 2))
-    return AccountCounts(*counts)
+    losses, c = segment_losses(table), len(table.catalogue)
+    of_gt, of_pred = (
+        column_sums(side.image * np.int64(c) + side.category, np.column_stack(columns), len(table) * c)
+        for side, columns in (
+            (table.gt, (losses.gt, losses.gt_counted)),
+            (table.pred, (losses.pred, losses.matching.spurious / 2)),
+        )
+    )
+    return AccountCounts(*(of_gt + of_pred).reshape(-1, len(table), c))
 
 
 def causes(table: PairTable, matching: Matching) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p"]]:
@@ -200,8 +200,7 @@ def if_fixed(table: PairTable, losses: SegmentLosses) -> Float[np.ndarray, "8 c"
     """
     c, weight = len(table.catalogue), losses.weight
     of_gt, of_pred = (
-        np.stack([np.bincount(side.category, lost[:, k], c) for k in range(len(TITLES))])
-        for side, lost in ((table.gt, losses.gt), (table.pred, losses.pred))
+        column_sums(side.category, lost, c) for side, lost in ((table.gt, losses.gt), (table.pred, losses.pred))
     )
     iou = weight - of_gt.sum(0) - of_pred.sum(0)
     unmatched = np.arange(len(TITLES))[:, None] >= CLASS

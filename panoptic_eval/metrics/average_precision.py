@@ -100,6 +100,7 @@ def boundary_overlaps(table: PairTable) -> Overlaps:
     return _enough(table, pairs.pred, pairs.gt, np.where(gt.crowd[pairs.gt], masks, np.minimum(masks, near)))
 
 
+@remembered
 def _of_one_category(table: PairTable) -> Pairs:
     """Select the pairs of a detection and an instance of the same category."""
     both = table.pairs.take(np.flatnonzero((table.pairs.gt >= 0) & (table.pairs.pred >= 0)))
@@ -298,7 +299,6 @@ def match(
         thresholds: of IoU; equality matches.
     """
     gt, pred, c = table.gt, table.pred, len(table.catalogue)
-    score = np.where(np.isnan(pred.score), 1.0, pred.score)
     detection = _counted(table)
     position = np.full(len(pred), -1)
     position[detection] = np.arange(len(detection))
@@ -311,8 +311,7 @@ def match(
     matched, skipped = coco_matching.match(
         start, overlaps.gt[order], overlaps.iou[order], ignored, gt.crowd, pred_outside[:, detection], thresholds
     )
-    category = pred.category[detection]
-    by_score = np.lexsort((-score[detection], category))
+    by_score, first = _by_score(table)
     thing = table.catalogue.isthing[gt.category]
     shape = len(ignored), len(table), c
     range_, row = np.nonzero(~ignored & thing)
@@ -320,7 +319,7 @@ def match(
     return Matches(
         pred=detection[by_score],
         image=pred.image[detection[by_score]],
-        first=np.searchsorted(category[by_score], np.arange(c + 1)),
+        first=first,
         matched=matched.take(by_score, axis=2),  # in C's order, which indexing does not keep
         skipped=skipped.take(by_score, axis=2),
         instances=np.bincount(cell, minlength=math.prod(shape)).reshape(shape),
@@ -333,6 +332,15 @@ def _counted(table: PairTable) -> Int[np.ndarray, " d"]:
     pred = table.pred
     thing = np.flatnonzero(table.catalogue.isthing[pred.category])
     return thing[best_detections(pred.image[thing], pred.category[thing], pred.score[thing])]
+
+
+@remembered
+def _by_score(table: PairTable) -> tuple[Int[np.ndarray, " d"], Int[np.ndarray, " c1"]]:
+    """Order the detections that count by category and falling score, and find where each category begins."""
+    pred, detection = table.pred, _counted(table)
+    score, category = pred.score[detection], pred.category[detection]
+    order = np.lexsort((-np.where(np.isnan(score), 1.0, score), category))
+    return order, np.searchsorted(category[order], np.arange(len(table.catalogue) + 1))
 
 
 def _enough(

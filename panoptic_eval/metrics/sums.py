@@ -64,3 +64,12 @@ def histogram(
     """Count the segments of each image and category, or sum their weights."""
     shape = len(table), len(table.catalogue)
     return np.bincount(image * np.int64(shape[1]) + category, weights, shape[0] * shape[1]).reshape(shape)
+
+
+def column_sums(
+    cell: Int[np.ndarray, " n"], columns: Float[np.ndarray, "n k"], cells: int
+) -> Float[np.ndarray, "k {cells}"]:
+    """Sum each of several columns over the rows of each cell."""
+    k = columns.shape[1]
+    of_column = np.arange(k)[:, None] * cells + cell
+    return np.bincount(of_column.ravel(), columns.T.ravel(), k * cells).reshape(k, cells)

@@ -3,7 +3,9 @@
 import gc
 from dataclasses import dataclass
 
-from panoptic_eval.metrics.sums import remembered
+import numpy as np
+
+from panoptic_eval.metrics.sums import column_sums, remembered
 
 
 @dataclass
@@ -48,3 +50,14 @@ def test_a_table_is_not_kept_alive_and_its_answers_not_given_to_the_next():
         assert plus(table) == value
         del table
         gc.collect()
+
+
+def test_column_sums_are_those_of_each_column_to_the_last_bit():
+    rng = np.random.default_rng(5)
+    cell, columns = rng.integers(0, 4, 100), rng.random((100, 3))
+    expected = [np.bincount(cell, column, 5) for column in columns.T]
+    assert column_sums(cell, columns, 5).tolist() == np.stack(expected).tolist()
+
+
+def test_column_sums_of_no_row_are_zero():
+    assert column_sums(np.empty(0, np.int64), np.empty((0, 2)), 3).tolist() == [[0, 0, 0], [0, 0, 0]]
