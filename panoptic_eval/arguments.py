@@ -107,7 +107,7 @@ def entries(value: Any, what: str) -> list[Mapping[str, Any]]:
         raise ValueError(f"{what} are {_kind(value)}; expected a list of dictionaries")
     taken = list(value)
     for i, entry in enumerate(taken):
-        if not isinstance(entry, Mapping):
+        if not isinstance(entry, (dict, Mapping)):  # nearly all are a dict, which is told at once
             raise ValueError(f"{what}[{i}] is {_kind(entry)}; expected a dictionary")
     return taken
 
@@ -194,6 +194,10 @@ def segments(found: Ids, value: Any, catalogue: Catalogue) -> GivenSegments:
     known = catalogue.ids.tolist()
 
     def column(take: Any, *arguments: Any) -> list[Any]:
+        try:
+            return [take(entry, *arguments) for entry in given]
+        except ValueError:
+            pass  # find all that are wrong
         taken, wrong = [], []
         for i, entry in enumerate(given):
             try:

@@ -74,7 +74,7 @@ def _is_map_and_segments(value: Any) -> bool:
     """Tell whether a value is (map, segments), where segments are a list of dictionaries."""
     if not isinstance(value, (tuple, list)) or len(value) != 2 or isinstance(value[0], (Mapping, tuple)):
         return False
-    return isinstance(value[1], Sequence) and all(isinstance(entry, Mapping) for entry in value[1])
+    return isinstance(value[1], Sequence) and all(isinstance(entry, (dict, Mapping)) for entry in value[1])
 
 
 def _with_segments(
