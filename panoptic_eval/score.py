@@ -130,8 +130,8 @@ def _means(
     by_name: Mapping[str, Float[np.ndarray, "*b c"]], isthing: Bool[np.ndarray, " c"]
 ) -> dict[Key, Float[np.ndarray, " *b"]]:
     """Average scores of one shape over all categories, things and stuff: by name and group."""
-    members = (slice(None), isthing, ~isthing)
-    means = [mean(np.stack([values[..., of_group] for values in by_name.values()])) for of_group in members]
+    every = np.stack(list(by_name.values()))
+    means = [mean(every), *(mean(every.take(np.flatnonzero(members), axis=-1)) for members in (isthing, ~isthing))]
     return {
         (name, group): of_group[k]
         for k, name in enumerate(by_name)
