@@ -209,7 +209,7 @@ of the small ones says nothing about the order of the originals, whose bodies we
 
 One image of 12 megapixels with the full networks, on one thread of a CPU: seconds of the processor for the network,
 for the network in bfloat16 (`model.predict --precision bfloat16`), and for the panoptic map of a drawn scene with 64
-objects; and the most memory that the process ever had.
+objects, for which AdaptIS asks its network once more an object; and the most memory that the process ever had.
 
 {table([large_row(name, cost) for name in names])}
 
