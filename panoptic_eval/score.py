@@ -116,7 +116,9 @@ def scores(
         parts,
         categories,
         images={
-            metric.name: metric.score(counts[metric.count, id(of)]) for metric, of in measured if metric not in causes
+            metric.name: metric.score(counts[metric.count, id(of)])
+            for metric, of in measured
+            if metric.count is not account_counts
         },
         costs=image_costs(counts[account_counts, id(table)]),
         counts=counts[pq.pq_counts, id(table)],
