@@ -1,8 +1,8 @@
 """Checks that the committed results follow from the committed checkpoints:  python -m reproduce.verify
 
-Compares the hashes of the checkpoints with those that each result names, and
-their settings with the registered ones, and computes the tables again from the stored pair tables. What has not been
-made yet is not missed. Exits with 1 and lists what differs.
+Compares the hashes of the checkpoints with those that each result names, and their settings with the registered ones,
+and computes the tables again from the stored pair tables. What has not been made yet is not missed. Exits with 1 and
+lists what differs.
 """
 
 from __future__ import annotations
