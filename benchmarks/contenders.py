@@ -67,7 +67,7 @@ def ours_ap(data: Path) -> Work:
     table = count(data / "pred", data / "gt.json", workers=WORKERS).panoptic
 
     def score(kind: str) -> float:
-        return average_precision(match_ranges(table, kind, [], stated=False)).mean(0)  # COCO's ranges alone
+        return average_precision(match_ranges(table, [kind], [], stated=False)[kind]).mean(0)  # COCO's ranges alone
 
     return lambda: {f"AP_{kind}": score(kind) for kind in ("mask", "box")}
 

@@ -219,8 +219,9 @@ def segments(found: Ids, value: Any, catalogue: Catalogue) -> GivenSegments:
         faults += [f"pixels of id {id_} have no segment" for id_ in sorted(drawn - listed)]
     if faults:
         raise ValueError("; ".join(faults))
-    once = [row for i, row in enumerate(rows) if i not in again]
-    return GivenSegments(*map(list, zip(*once, strict=True))) if once else result
+    if not again:
+        return result
+    return GivenSegments(*map(list, zip(*(row for i, row in enumerate(rows) if i not in again), strict=True)))
 
 
 def _crowd(entry: Mapping[str, Any]) -> bool:

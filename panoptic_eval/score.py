@@ -106,7 +106,8 @@ def scores(
     categories = {metric.name: metric.score(sums[metric.count, id(of)]) for metric, of in measured}
     parts = _means(categories, isthing)
     precision, ap_by_size = {}, {}
-    for name, matches in _matches(tables, bins).items():
+    by_ap = _matches(tables, bins)
+    for name, matches in by_ap.items():
         by_part, precision[name] = ap.ap_by_category(matches, weights)
         categories[name] = by_part["AP"]
         ap_by_size[name] = np.stack([by_part[part][0] for part in ("AP", *range(len(bins)))])
@@ -122,7 +123,7 @@ def scores(
         },
         costs=image_costs(counts[account_counts, id(table)]),
         counts=counts[pq.pq_counts, id(table)],
-        instances=_instances(table, bins),
+        instances=by_ap["AP_mask"].instances[len(ap.COCO_RANGES) :].sum(1),
         precision=precision,
         ap_by_size=ap_by_size,
     )
@@ -143,19 +144,13 @@ def _means(
 
 def _matches(tables: Tables, bins: Bins) -> dict[str, ap.Matches]:
     """Match masks and boxes of the panoptic map, and of the detections where there are any."""
-    masks: tuple[ap.Kind, ...] = ("mask", "boundary") if tables.panoptic.origin.boundary else ("mask",)
-    matches = {f"AP_{kind}": ap.match_ranges(tables.panoptic, kind, bins, stated=False) for kind in (*masks, "box")}
+    kinds: tuple[ap.Kind, ...] = ("mask", "boundary", "box") if tables.panoptic.origin.boundary else ("mask", "box")
+    of_map = ap.match_ranges(tables.panoptic, kinds, bins, stated=False)
+    matches = {f"AP_{kind}": found for kind, found in of_map.items()}
     if (table := tables.instances) is not None:
-        for kind in (*masks, "box") if table.has_masks else ("box",):
-            matches[f"AP_{kind}_instances"] = ap.match_ranges(table, kind, bins, stated=True)
+        of_instances = ap.match_ranges(table, kinds if table.has_masks else ("box",), bins, stated=True)
+        matches |= {f"AP_{kind}_instances": found for kind, found in of_instances.items()}
     return matches
-
-
-def _instances(table: PairTable, bins: Bins) -> Int[np.ndarray, "b c"]:
-    gt = table.gt
-    counted = table.catalogue.isthing[gt.category] & ~gt.crowd
-    inside = ~ap.outside(gt.area, bins) & counted
-    return np.stack([np.bincount(gt.category[i], minlength=len(table.catalogue)) for i in inside])
 
 
 def score(

@@ -182,29 +182,37 @@ class Matches:
     """Gt instances that count, of each range, image and category."""
 
 
-def match_ranges(table: PairTable, kind: Kind, bins: Sequence[tuple[float, float]], *, stated: bool) -> Matches:
+def match_ranges(
+    table: PairTable, kinds: Sequence[Kind], bins: Sequence[tuple[float, float]], *, stated: bool
+) -> dict[Kind, Matches]:
     """Match in COCO's four ranges, then in the bins of size.
 
     The bins take pixels on both sides, so that an exact copy of an instance is in the instance's bin.
 
     Args:
         table: of label maps or of detections.
-        kind: what overlaps; "boundary" only of a table whose boundaries were counted.
+        kinds: what overlaps; "boundary" only of a table whose boundaries were counted.
         bins: smallest and largest area in pixels, both included.
         stated: whether `stated_area`, where there is one, decides the COCO range of a mask: of detections with boxes,
             as in pycocotools. Of label maps the counted pixels decide: a JSON that states another area changes nothing.
     """
-    gt, pred = table.gt, table.pred
-    ranged = pred.box[:, 2] * pred.box[:, 3] if kind == "box" else pred.area.astype(float)
-    if kind != "box" and stated:
-        ranged = np.where(np.isnan(pred.stated_area), ranged, pred.stated_area)
-    coco = list(COCO_RANGES.values())
-    return match(
-        table,
-        {"mask": mask_overlaps, "box": box_overlaps, "boundary": boundary_overlaps}[kind](table),
-        gt_outside=outside(gt.area, [*coco, *bins]),
-        pred_outside=np.concatenate([outside(ranged, coco), outside(pred.area, bins)]),
-    )
+    pred, coco = table.pred, list(COCO_RANGES.values())
+    by_counted = outside(pred.area, [*coco, *bins])
+    by_stated, by_box = by_counted.copy(), by_counted.copy()
+    if stated:
+        by_stated[: len(coco)] = outside(np.where(np.isnan(pred.stated_area), pred.area, pred.stated_area), coco)
+    by_box[: len(coco)] = outside(pred.box[:, 2] * pred.box[:, 3], coco)
+    gt_outside = outside(table.gt.area, [*coco, *bins])
+    overlaps = {"mask": mask_overlaps, "box": box_overlaps, "boundary": boundary_overlaps}
+    return {
+        kind: match(
+            table,
+            overlaps[kind](table),
+            gt_outside=gt_outside,
+            pred_outside=by_box if kind == "box" else by_stated,
+        )
+        for kind in kinds
+    }
 
 
 def average_precision(matches: Matches) -> AveragePrecision:

@@ -12,7 +12,8 @@ ALL = [(0.0, 1e10)]
 
 def parts(drawing, category=0):
     """Parts of one category, of all sizes."""
-    exact = ap.average_precision(ap.match_ranges(drawing, "mask", [], stated=False)).precision[:1].mean((2, 3))
+    matches = ap.match_ranges(drawing, ["mask"], [], stated=False)["mask"]
+    exact = ap.average_precision(matches).precision[:1].mean((2, 3))
     return dict(zip(TITLES, ap_account(drawing, [], exact)[0, category].round(3).tolist(), strict=True))
 
 
